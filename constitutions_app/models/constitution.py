@@ -1,0 +1,119 @@
+"""A constitution and its draft, the one workspace in which people edit."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from constitutions_app.core import principles as core
+
+
+def all_stages() -> list[str]:
+    """The stages a new principle serves: all of them."""
+    return list(core.STAGES)
+
+
+class Constitution(models.Model):
+    """A named, versioned collection of principles with a preamble."""
+
+    slug = models.SlugField(unique=True, max_length=80)
+    name = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Draft(models.Model):
+    """The editable workspace of a constitution. `revision` grows by one with every saved change."""
+
+    constitution = models.OneToOneField(Constitution, on_delete=models.PROTECT, related_name="draft")
+    preamble = models.TextField(blank=True)
+    exemplars = models.JSONField(default=list, blank=True)
+    base = models.ForeignKey("Version", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    revision = models.PositiveIntegerField(default=0)
+    updated_at = models.DateTimeField(auto_now=True)
+    updated_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+
+    def __str__(self) -> str:
+        return f"Draft of constitution {self.constitution_id}"
+
+    def to_core(self) -> core.Constitution:
+        """The draft as a plain value. Two queries: the constitution's name and the principles."""
+        return core.Constitution(
+            name=self.constitution.name,
+            preamble=self.preamble,
+            principles=tuple(principle.to_core() for principle in self.principles.all()),
+            exemplars=tuple(core.Exemplar(**exemplar) for exemplar in self.exemplars),
+        )
+
+
+class DraftPrinciple(models.Model):
+    """One principle as it stands in a draft. `key` is the stable id that every version repeats."""
+
+    draft = models.ForeignKey(Draft, on_delete=models.CASCADE, related_name="principles")
+    key = models.SlugField(max_length=80)
+    position = models.PositiveIntegerField()
+    title = models.CharField(max_length=200, blank=True)
+    text = models.TextField(blank=True)
+    rationale = models.TextField(blank=True)
+    source_document = models.CharField(max_length=300, blank=True)
+    source_article = models.CharField(max_length=200, blank=True)
+    source_url = models.URLField(max_length=500, blank=True)
+    tags = ArrayField(models.CharField(max_length=60), default=list, blank=True)
+    weight = models.FloatField(default=1.0, validators=[MinValueValidator(0.0), MaxValueValidator(core.MAX_WEIGHT)])
+    strict = models.BooleanField(default=False)
+    enabled = models.BooleanField(default=True)
+    stages = ArrayField(models.CharField(max_length=20), default=all_stages, blank=True)
+    critique_request = models.TextField(blank=True)
+    revision_request = models.TextField(blank=True)
+    comparison_question = models.TextField(blank=True)
+    positive_examples = ArrayField(models.TextField(), default=list, blank=True)
+    negative_examples = ArrayField(models.TextField(), default=list, blank=True)
+    revision = models.PositiveIntegerField(default=0)
+    updated_at = models.DateTimeField(auto_now=True)
+    updated_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ("position", "pk")
+        constraints = (
+            models.UniqueConstraint(fields=("draft", "key"), name="one_principle_per_key_in_a_draft"),
+            models.CheckConstraint(
+                condition=models.Q(weight__gte=0) & models.Q(weight__lte=core.MAX_WEIGHT),
+                name="principle_weight_in_range",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.title or self.key
+
+    def to_core(self) -> core.Principle:
+        """This principle as a plain value, normalised as it will be digested."""
+        return core.Principle(
+            id=self.key,
+            title=core.normalise(self.title),
+            text=core.normalise(self.text),
+            rationale=core.normalise(self.rationale),
+            source=core.Source(
+                document=core.normalise(self.source_document),
+                article=core.normalise(self.source_article),
+                url=core.normalise(self.source_url),
+            ),
+            tags=tuple(self.tags),
+            weight=self.weight,
+            strict=self.strict,
+            enabled=self.enabled,
+            stages=tuple(stage for stage in core.STAGES if stage in self.stages),
+            critique_request=core.normalise(self.critique_request),
+            revision_request=core.normalise(self.revision_request),
+            comparison_question=core.normalise(self.comparison_question),
+            positive_examples=tuple(map(core.normalise, self.positive_examples)),
+            negative_examples=tuple(map(core.normalise, self.negative_examples)),
+        )

@@ -1,0 +1,188 @@
+"""Every option of every stage, with its default, and the three presets a run starts from.
+
+The paper's values (arXiv 2212.08073, sections 3.2 and 4) are the defaults of preset ``full``; ``demo`` is what two CPU
+cores finish in under a quarter of an hour with a 135M model. The launch form shows exactly these values, `job.json`
+carries them, and `manifest.json` repeats them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, TypeVar
+
+Params = TypeVar("Params")
+
+STAGE_SLUGS = ("generate", "revise", "sft", "sample", "label", "reward", "rl", "evaluate")
+"""Stages of a run in the order they are done; ``dpo`` joins them in a later version."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How text is drawn. The paper samples at temperature 1 throughout (section 3.2)."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_new_tokens: int = 256
+    batch_size: int = 16
+
+
+@dataclass(frozen=True)
+class GenerateParams:
+    """An initial response to every prompt (section 3.1)."""
+
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+@dataclass(frozen=True)
+class ReviseParams:
+    """Critique and revision (section 3.1): rounds per prompt, exemplars shown, transcript or chat format."""
+
+    rounds: int = 4
+    exemplars: int = 4
+    format: str = "auto"
+    """"paper" (transcript), "chat" (the model's template), or "auto": chat where the model has a template."""
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+@dataclass(frozen=True)
+class SftParams:
+    """SL-CAI: supervised fine-tuning on revisions of all rounds and helpfulness samples (section 3.2)."""
+
+    epochs: float = 1.0
+    learning_rate: float = 2e-5
+    batch_size: int = 8
+    gradient_accumulation: int = 1
+    max_length: int = 1024
+    rounds: str = "all"
+    """"all" trains on the revisions of every round (paper), "last" on the final ones only."""
+    save_steps: int = 50
+
+
+@dataclass(frozen=True)
+class SampleParams:
+    """Two responses to every prompt from the SL-CAI model (section 4.1)."""
+
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+@dataclass(frozen=True)
+class LabelParams:
+    """AI preferences (section 4.1): one principle sampled per comparison, both orders asked and averaged."""
+
+    template: str = "paper"
+    principles_per_comparison: int = 1
+    clamp_low: float | None = None
+    clamp_high: float | None = None
+    batch_size: int = 16
+
+
+@dataclass(frozen=True)
+class RewardParams:
+    """Preference model on soft labels mixed with human helpfulness comparisons (section 4.2)."""
+
+    epochs: float = 1.0
+    learning_rate: float = 2e-5
+    batch_size: int = 8
+    gradient_accumulation: int = 1
+    max_length: int = 1024
+    soft_targets: bool = True
+    human_weight: float = 1.0
+    heldout_fraction: float = 0.1
+    save_steps: int = 50
+
+
+@dataclass(frozen=True)
+class RlParams:
+    """GRPO against the reward model with a KL penalty to SL-CAI (section 4.2 uses PPO; see docs/method.md)."""
+
+    steps: int = 200
+    learning_rate: float = 1e-6
+    beta: float = 0.04
+    generations: int = 8
+    prompts_per_step: int = 8
+    max_completion_length: int = 256
+    temperature: float = 1.0
+    save_steps: int = 25
+
+
+@dataclass(frozen=True)
+class EvaluateParams:
+    """Base, SL-CAI and RL-CAI on the same held-out prompts."""
+
+    sampling: Sampling = field(default_factory=Sampling)
+    judge_principles: int = 1
+    bootstrap: int = 1000
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything a run is told, stage by stage."""
+
+    heldout_fraction: float = 0.25
+    """Share of the prompts kept out of training for `evaluate`, chosen by digest, never by chance."""
+    max_prompts: int | None = None
+    generate: GenerateParams = field(default_factory=GenerateParams)
+    revise: ReviseParams = field(default_factory=ReviseParams)
+    sft: SftParams = field(default_factory=SftParams)
+    sample: SampleParams = field(default_factory=SampleParams)
+    label: LabelParams = field(default_factory=LabelParams)
+    reward: RewardParams = field(default_factory=RewardParams)
+    rl: RlParams = field(default_factory=RlParams)
+    evaluate: EvaluateParams = field(default_factory=EvaluateParams)
+
+    def params_for(self, stage: str) -> dict[str, Any]:
+        """The options of one stage as plain JSON data."""
+        params: dict[str, Any] = asdict(getattr(self, stage))
+        return params
+
+
+def read_params(kind: type[Params], data: dict[str, Any]) -> Params:
+    """Plain JSON data back into its dataclass; unknown names raise ValueError naming them."""
+    raise_unknown(kind, data)
+    values = {
+        name: read_params(Sampling, value) if name == "sampling" and isinstance(value, dict) else value
+        for name, value in data.items()
+    }
+    return kind(**values)
+
+
+def raise_unknown(kind: type, data: dict[str, Any]) -> None:
+    """Raise ValueError when `data` names an option that `kind` does not have."""
+    known = {part.name for part in fields(kind)}
+    if unknown := sorted(set(data) - known):
+        raise ValueError(f"Unknown option {unknown[0]!r}; known are {', '.join(sorted(known))}.")
+
+
+_SHORT = Sampling(max_new_tokens=64)
+
+PRESETS: dict[str, RunConfig] = {
+    "demo": RunConfig(
+        generate=GenerateParams(_SHORT),
+        revise=ReviseParams(rounds=2, exemplars=2, sampling=_SHORT),
+        sft=SftParams(epochs=2.0, batch_size=4, max_length=384, save_steps=20),
+        sample=SampleParams(_SHORT),
+        reward=RewardParams(epochs=2.0, batch_size=4, max_length=384, save_steps=20),
+        rl=RlParams(steps=10, generations=4, prompts_per_step=4, max_completion_length=48, save_steps=5),
+        evaluate=EvaluateParams(_SHORT),
+    ),
+    "small": RunConfig(
+        generate=GenerateParams(Sampling(max_new_tokens=128)),
+        revise=ReviseParams(rounds=4, sampling=Sampling(max_new_tokens=128)),
+        sft=SftParams(epochs=2.0, batch_size=8, max_length=768),
+        sample=SampleParams(Sampling(max_new_tokens=128)),
+        reward=RewardParams(epochs=2.0, max_length=768),
+        rl=RlParams(steps=100, generations=4, prompts_per_step=4, max_completion_length=128),
+        evaluate=EvaluateParams(Sampling(max_new_tokens=128)),
+    ),
+    "full": RunConfig(),
+}
+
+
+def with_overrides(config: RunConfig, changes: dict[str, dict[str, Any]]) -> RunConfig:
+    """`config` with some options of some stages replaced, e.g. ``{"rl": {"steps": 20}}``."""
+    for stage, values in changes.items():
+        if stage not in STAGE_SLUGS:
+            raise ValueError(f"Unknown stage {stage!r}; stages are {', '.join(STAGE_SLUGS)}.")
+        raise_unknown(type(getattr(config, stage)), values)
+        config = replace(config, **{stage: replace(getattr(config, stage), **values)})
+    return config

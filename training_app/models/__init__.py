@@ -1,0 +1,31 @@
+"""What the rules did, as rows: prompts, runs, traces, labels, audits, dataset builds, checkpoints, evaluations."""
+
+from __future__ import annotations
+
+from training_app.models.audit import Audit
+from training_app.models.checkpoint import Checkpoint, Evaluation, EvaluationAnswer
+from training_app.models.dataset import DatasetBuild, DatasetItem
+from training_app.models.judgement import AILabel, Comparison, Judge
+from training_app.models.prompt import Prompt, PromptSet
+from training_app.models.run import MetricPoint, Run, RunEvent, RunStage
+from training_app.models.trace import Trace, TraceStep
+
+__all__ = [
+    "AILabel",
+    "Audit",
+    "Checkpoint",
+    "Comparison",
+    "DatasetBuild",
+    "DatasetItem",
+    "Evaluation",
+    "EvaluationAnswer",
+    "Judge",
+    "MetricPoint",
+    "Prompt",
+    "PromptSet",
+    "Run",
+    "RunEvent",
+    "RunStage",
+    "Trace",
+    "TraceStep",
+]

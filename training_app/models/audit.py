@@ -1,0 +1,74 @@
+"""People's verdicts on what the AI did. Append-only: a change of mind is another row."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+from constitutions_app.models.frozen import FrozenModel
+from training_app.models.judgement import AILabel
+from training_app.models.trace import TraceStep
+
+
+class Audit(FrozenModel):
+    """One person's verdict on a trace step or on an AI label. The newest per person and item counts."""
+
+    class Verdict(models.TextChoices):
+        AGREE = "agree", "agrees"
+        OVERRIDE = "override", "overrides"
+        COMMENT = "comment", "comments only"
+
+    class Choice(models.TextChoices):
+        A = "a", "response A"
+        B = "b", "response B"
+        NEITHER = "neither", "neither, or can't tell"
+
+    class Reason(models.TextChoices):
+        WRONG_PRINCIPLE = "wrong_principle", "wrong principle"
+        AMBIGUOUS = "ambiguous", "principle ambiguous"
+        MISREAD = "misread", "misread"
+        POSITION = "position", "position"
+        BOTH_BAD = "both_bad", "both bad"
+        TASTE = "taste", "taste"
+        UNSAFE = "unsafe", "unsafe"
+        OTHER = "other", "other"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    """Also the idempotency key: the page chooses it, so that sending twice saves once."""
+    auditor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="audits")
+    label = models.ForeignKey(AILabel, on_delete=models.PROTECT, null=True, blank=True, related_name="audits")
+    step = models.ForeignKey(TraceStep, on_delete=models.PROTECT, null=True, blank=True, related_name="audits")
+    verdict = models.CharField(max_length=10, choices=Verdict.choices)
+    choice = models.CharField(max_length=10, choices=Choice.choices, blank=True)
+    critique_fair = models.BooleanField(null=True, blank=True)
+    revision_better = models.BooleanField(null=True, blank=True)
+    blind = models.BooleanField()
+    """Whether the choice was made before the AI's was shown."""
+    confidence = models.PositiveSmallIntegerField(null=True, blank=True)
+    """1 (a guess) to 4 (certain)."""
+    reason = models.CharField(max_length=20, choices=Reason.choices, blank=True)
+    comment = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("created_at", "pk")
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(label__isnull=False, step__isnull=True)
+                | models.Q(label__isnull=True, step__isnull=False),
+                name="an_audit_has_one_item",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(verdict="override", label__isnull=False) | ~models.Q(choice=""),
+                name="an_override_of_a_label_chooses",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(confidence__isnull=True) | models.Q(confidence__gte=1, confidence__lte=4),
+                name="confidence_is_one_to_four",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_verdict_display()} ({self.auditor_id})"

@@ -1,0 +1,119 @@
+"""RL-CAI judgements: comparisons, the judges that read them, and the labels they gave."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from constitutions_app.models import PrincipleVersion
+from constitutions_app.models.frozen import FrozenModel
+from training_app.models.prompt import Prompt, PromptSet
+from training_app.models.run import Run
+
+
+class Judge(FrozenModel):
+    """Model + revision + prompt template + aggregation + order policy; `digest` covers them all."""
+
+    name = models.CharField(max_length=200)
+    model_name = models.CharField(max_length=200)
+    model_digest = models.CharField(max_length=64)
+    template = models.CharField(max_length=40)
+    aggregation = models.CharField(max_length=40)
+    order_policy = models.CharField(max_length=40)
+    dtype = models.CharField(max_length=20)
+    digest = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Comparison(FrozenModel):
+    """A prompt and two responses: sampled from a checkpoint of a run, or chosen between by a human."""
+
+    class Source(models.TextChoices):
+        SAMPLED = "sampled", "sampled from a checkpoint"
+        HUMAN = "human", "human comparison"
+
+    source = models.CharField(max_length=10, choices=Source.choices)
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, null=True, blank=True, related_name="comparisons")
+    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, null=True, blank=True, related_name="comparisons")
+    prompt_set = models.ForeignKey(
+        PromptSet, on_delete=models.PROTECT, null=True, blank=True, related_name="human_comparisons"
+    )
+    key = models.CharField(max_length=120)
+    prompt_text = models.TextField()
+    messages = models.JSONField(default=list, blank=True)
+    response_a = models.TextField(blank=True)
+    response_b = models.TextField(blank=True)
+    identical = models.BooleanField(default=False)
+    human_choice = models.CharField(max_length=1, blank=True, choices=(("a", "A"), ("b", "B")))
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("pk",)
+        constraints = (
+            models.UniqueConstraint(fields=("run", "key"), name="one_comparison_per_key_in_a_run"),
+            models.UniqueConstraint(
+                fields=("prompt_set", "key"),
+                condition=models.Q(prompt_set__isnull=False),
+                name="one_comparison_per_key_in_a_set",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(source="sampled", run__isnull=False)
+                | models.Q(source="human", prompt_set__isnull=False, human_choice__in=("a", "b")),
+                name="a_comparison_has_an_origin",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"Comparison {self.pk}"
+
+
+class AILabel(FrozenModel):
+    """One comparison judged under one principle@version by one judge, in both orders.
+
+    Log-probs are always those of response a and of response b being chosen; `ab` showed a first, `ba` showed b first.
+    All p are in [0, 1] and mean "a is preferred".
+    """
+
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="labels")
+    comparison = models.ForeignKey(Comparison, on_delete=models.PROTECT, related_name="labels")
+    principle = models.ForeignKey(PrincipleVersion, on_delete=models.PROTECT, related_name="labels")
+    judge = models.ForeignKey(Judge, on_delete=models.PROTECT, related_name="labels")
+    question = models.TextField()
+    sent_ab = models.TextField()
+    sent_ba = models.TextField()
+    ab_logp_a = models.FloatField()
+    ab_logp_b = models.FloatField()
+    ba_logp_a = models.FloatField()
+    ba_logp_b = models.FloatField()
+    p_ab = models.FloatField()
+    p_ba = models.FloatField()
+    p_a = models.FloatField()
+    clamp_low = models.FloatField(null=True, blank=True)
+    clamp_high = models.FloatField(null=True, blank=True)
+    p_a_clamped = models.FloatField()
+    same_position = models.BooleanField()
+    """Whether the judge picked the same position, not the same response, in both orders."""
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("pk",)
+        verbose_name = "AI label"
+        constraints = (
+            models.UniqueConstraint(
+                fields=("run", "comparison", "principle", "judge"), name="one_label_per_principle_and_judge"
+            ),
+            models.CheckConstraint(condition=models.Q(p_a__gte=0) & models.Q(p_a__lte=1), name="p_a_is_a_probability"),
+        )
+
+    def __str__(self) -> str:
+        return f"AI label {self.pk}"
+
+    @property
+    def ai_choice(self) -> str:
+        """ "a", "b", or "" when both are equally likely."""
+        return "a" if self.p_a > 0.5 else "b" if self.p_a < 0.5 else ""
