@@ -1,0 +1,28 @@
+"""The Celery application. Messages only wake a worker; the database row decides (training_app/runner.py)."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import Celery
+from django.conf import settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cai_web.settings")
+
+
+class App(Celery):
+    """Celery that first makes sure that the app's own Redis runs (where the app has its own)."""
+
+    def connection_for_write(self, url: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        settings.OWN_SERVICES.ensure()
+        return super().connection_for_write(url, *args, **kwargs)
+
+    def connection_for_read(self, url: str | None = None, *args: Any, **kwargs: Any) -> Any:
+        settings.OWN_SERVICES.ensure()
+        return super().connection_for_read(url, *args, **kwargs)
+
+
+app = App("cai_web")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

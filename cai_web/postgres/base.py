@@ -1,0 +1,41 @@
+"""Django's PostgreSQL backend, which first makes sure that the app's own server runs (where the app has its own).
+
+Hooking into the connection rather than into commands means that whatever uses the database, a command, a worker, a
+shell or a test, finds it running, and that whatever does not (`check`, `collectstatic`, importing settings) starts
+nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db.backends.postgresql import base
+from django.db.utils import OperationalError
+
+from cai_web.services import OwnServices, ServiceError
+
+
+def own_services() -> OwnServices:
+    services = settings.OWN_SERVICES
+    if not isinstance(services, OwnServices):
+        raise ImproperlyConfigured("OWN_SERVICES must be an OwnServices object.")
+    return services
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Connects; if that fails, looks again whether the server runs (it may have been killed) and tries again."""
+        services = own_services()
+        try:
+            services.ensure()
+            try:
+                return super().get_new_connection(conn_params)
+            except self.Database.OperationalError:
+                if not services.has_postgres:
+                    raise
+                services.ensure(again=True)
+                return super().get_new_connection(conn_params)
+        except ServiceError as error:
+            raise OperationalError(str(error)) from error

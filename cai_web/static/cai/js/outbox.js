@@ -1,0 +1,86 @@
+// Decisions that survive a lost connection: <form method="post" data-outbox data-outbox-next="/audit/next"> with a hidden
+// idempotency_key. The decision is kept in this browser first, then posted, and posted again until the server has it; the key
+// makes a second delivery harmless. [data-outbox-status] says what is waiting. Without JavaScript the form posts as it is.
+const PREFIX = `writ-outbox:${document.body.dataset.person || ""}:`;
+let sending = false;
+let wait = 1_000;
+
+function waiting() {
+  const entries = [];
+  try {
+    for (let index = 0; index < localStorage.length; index += 1) {
+      const key = localStorage.key(index);
+      if (key.startsWith(PREFIX)) entries.push([key, JSON.parse(localStorage.getItem(key))]);
+    }
+  } catch {
+    return [];
+  }
+  return entries.filter(([, entry]) => entry && !entry.refused).sort((a, b) => a[1].at - b[1].at);
+}
+
+function say(text, tone = "") {
+  for (const status of document.querySelectorAll("[data-outbox-status]")) {
+    status.textContent = text;
+    status.dataset.tone = tone;
+  }
+}
+
+function token() {
+  try {
+    return JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRFToken"];
+  } catch {
+    return "";
+  }
+}
+
+async function post(entry) {
+  const body = new URLSearchParams(entry.body);
+  const headers = { "X-CSRFToken": token(), "X-Outbox": "1" };
+  const response = await fetch(entry.action, { method: "POST", headers, body, redirect: "manual", signal: AbortSignal.timeout(20_000) });
+  if (response.status >= 500 || response.status === 429) throw new Error("try again");
+  return response;
+}
+
+// One at a time, oldest first. Answers: ok or redirect = delivered; 4xx = refused, kept and said; else later.
+async function deliver() {
+  if (sending) return;
+  sending = true;
+  try {
+    for (const [key, entry] of waiting()) {
+      const response = await post(entry);
+      if (response.ok || response.type === "opaqueredirect") {
+        localStorage.removeItem(key);
+        say(`saved ${new Date().toLocaleTimeString("en-GB")}`);
+      } else {
+        localStorage.setItem(key, JSON.stringify({ ...entry, refused: response.status }));
+        say("One decision was refused by the server. It is kept in this browser.", "error");
+      }
+    }
+    wait = 1_000;
+  } catch {
+    say(`Not saved yet: ${waiting().length} waiting in this browser, trying again.`, "warning");
+    setTimeout(deliver, wait);
+    wait = Math.min(wait * 2, 30_000);
+  } finally {
+    sending = false;
+  }
+}
+
+document.addEventListener("submit", async (event) => {
+  const form = event.target.closest("form[data-outbox]");
+  if (!form || event.defaultPrevented) return;
+  const body = new URLSearchParams(new FormData(form, event.submitter));
+  const entry = { action: form.action, body: body.toString(), at: Date.now() };
+  try {
+    localStorage.setItem(PREFIX + (body.get("idempotency_key") || entry.at), JSON.stringify(entry));
+  } catch {
+    return; // nothing can be kept here: let the browser post the form itself
+  }
+  event.preventDefault();
+  await deliver();
+  form.dispatchEvent(new CustomEvent("cai:decided", { bubbles: true }));
+  if (form.dataset.outboxNext) location.assign(form.dataset.outboxNext);
+});
+
+addEventListener("online", deliver);
+deliver();

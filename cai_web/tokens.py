@@ -1,0 +1,44 @@
+"""Making and withdrawing API tokens: knox's views, described for the API's schema.
+
+A token is shown once; the database keeps only its digest. It ends after thirty days, or when it is withdrawn.
+"""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema
+from knox import views
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+
+class Token(serializers.Serializer[dict[str, str]]):
+    token = serializers.CharField(help_text="Send it as `Authorization: Token ...`. It is shown only now.")
+    expiry = serializers.DateTimeField(help_text="When the token ends.")
+
+
+class CreateToken(views.LoginView):  # type: ignore[misc]  # knox ships no types
+    """Makes a token for the person who asks."""
+
+    @extend_schema(request=None, responses=Token)
+    def post(self, request: Request, format: str | None = None) -> Response:
+        answer: Response = super().post(request, format=format)
+        return answer
+
+
+class WithdrawToken(views.LogoutView):  # type: ignore[misc]  # knox ships no types
+    """Ends the token that this request is made with."""
+
+    @extend_schema(request=None, responses={204: None})
+    def post(self, request: Request, format: str | None = None) -> Response:
+        answer: Response = super().post(request, format=format)
+        return answer
+
+
+class WithdrawAllTokens(views.LogoutAllView):  # type: ignore[misc]  # knox ships no types
+    """Ends every token of the person who asks."""
+
+    @extend_schema(request=None, responses={204: None})
+    def post(self, request: Request, format: str | None = None) -> Response:
+        answer: Response = super().post(request, format=format)
+        return answer

@@ -1,0 +1,81 @@
+"""What several tests share: thawing frozen tables after a test, the environment of started programs, waiting."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.db.backends.postgresql.operations import DatabaseOperations
+
+Flush = Callable[..., list[str]]
+
+
+@contextmanager
+def thawed_flush() -> Iterator[None]:
+    """Lets Django empty the tables after a test that committed, although triggers refuse that for frozen ones.
+
+    Triggers rest only while the tables are emptied, after the test; nothing in the product does this. Rows that
+    migrations made (groups, permissions) stay: they are part of the tables' definition, not of a test's data.
+    """
+    kept = _rows_of_migrations()
+    original: Flush = DatabaseOperations.sql_flush
+
+    def flush(self: DatabaseOperations, style: Any, tables: Any, **options: Any) -> list[str]:
+        emptied = [table for table in tables if table not in kept]
+        names = {self.quote_name(table): last for table, last in kept.items()}
+        added = [f"DELETE FROM {name} WHERE id > {last}" for name, last in names.items()]  # noqa: S608  # our own names
+        statements = original(self, style, emptied, **options)
+        return ["SET LOCAL session_replication_role = replica", *statements, *added]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DatabaseOperations, "sql_flush", flush)
+        yield
+
+
+def _rows_of_migrations() -> dict[str, int]:
+    """The tables that hold rows right after migrating, with the highest id of each."""
+    kept = {}
+    with connection.cursor() as cursor:
+        for table in connection.introspection.django_table_names(only_existing=True, include_views=False):
+            columns = {column.name for column in connection.introspection.get_table_description(cursor, table)}
+            if table != "django_migrations" and "id" in columns:
+                name = connection.ops.quote_name(table)
+                cursor.execute(f"SELECT id FROM {name} ORDER BY id DESC LIMIT 1")  # noqa: S608  # our own names
+                if (row := cursor.fetchone()) and isinstance(row[0], int):
+                    kept[table] = row[0]
+    return kept
+
+
+def program_environment(**extra: str) -> dict[str, str]:
+    """The environment of a program that a test starts, so that it uses this test's own database and queue."""
+    database = connection.settings_dict
+    host = quote(str(database["HOST"]), safe="")
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDEVMODE"}
+    return {
+        **inherited,
+        "DJANGO_SETTINGS_MODULE": "cai_web.settings",
+        "DATABASE_URL": f"postgres://{database['USER']}@{host}:{database['PORT']}/{database['NAME']}",
+        "CELERY_BROKER_URL": str(settings.CELERY_BROKER_URL),
+        "ARTIFACT_ROOT": str(settings.ARTIFACT_ROOT),
+        "MODELS_ROOT": str(settings.MODELS_ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": "1",
+        **extra,
+    }
+
+
+def wait_for(question: Callable[[], Any], seconds: float = 30.0, *, what: str = "it") -> Any:
+    """Asks until the answer is true, and returns it. Fails the test, saying what was waited for, after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not (answer := question()):
+        if time.monotonic() > deadline:
+            pytest.fail(f"Waited {seconds:.0f} s for {what} in vain.")
+        time.sleep(0.05)
+    return answer

@@ -1,0 +1,58 @@
+"""The database backend: it starts the app's own server, and starts it again when it was killed."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from pathlib import Path
+
+import pytest
+from django.db import OperationalError, connection
+
+from cai_web.services import OwnServices, ServiceError
+from tests.cai_web.test_settings import run
+
+KILL_AND_ASK_AGAIN = textwrap.dedent(
+    """
+    import os, signal, time
+    from django.conf import settings
+    from django.db import connection
+
+    def ask():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        return settings.OWN_SERVICES.running()["PostgreSQL"]
+
+    before = ask()
+    connection.close()
+    os.kill(before, signal.SIGKILL)
+    while "PostgreSQL" in settings.OWN_SERVICES.running():
+        time.sleep(0.05)
+    assert ask() != before
+    print("asked twice")
+    """
+)
+
+
+@pytest.mark.parametrize("pool", ["0", "1"], ids=["plain", "pooled"])
+def test_the_next_connection_finds_a_killed_server_running_again(pool: str, tmp_path: Path) -> None:
+    result = run(
+        "manage.py", "shell", "--no-imports", "-c", KILL_AND_ASK_AGAIN, var=tmp_path / "var", DATABASE_POOL=pool
+    )
+    assert "asked twice" in result.stdout, result.stderr
+    assert OwnServices(tmp_path / "var").running() == {}
+
+
+def test_a_service_that_cannot_be_had_is_a_database_error_with_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise ServiceError("Run this as an ordinary user.")
+
+    monkeypatch.setattr(OwnServices, "ensure", refuse)
+    with pytest.raises(OperationalError, match="ordinary user"):
+        connection.get_new_connection({})
+
+
+@pytest.mark.django_db
+def test_tests_use_a_database_of_their_own() -> None:
+    assert str(connection.settings_dict["NAME"]).startswith("test_cai")
+    assert str(connection.settings_dict["HOST"]).startswith(os.environ["CAI_TEST_VAR"])

@@ -1,0 +1,121 @@
+"""What every test gets: its own services, its own database, and a browser where it asks for one.
+
+The services are the app's own, started by the first test that uses the database and stopped when the last test process
+ends; their folder is thrown away (see tests/settings.py).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import hypothesis
+import pytest
+from django.conf import settings
+
+from tests.base import thawed_flush
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+    from pytest_django import DjangoDbBlocker
+
+# How fast this machine is at this moment is no property of the code: no deadline for an example.
+hypothesis.settings.register_profile("writ", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("writ")
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if _owns_folder():
+        _remove_abandoned()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _owns_folder():
+        settings.OWN_SERVICES.release()
+        _stop_and_remove(Path(os.environ["CAI_TEST_VAR"]))
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """pytest-django's own, and then: frozen tables can be emptied after a test that committed."""
+    with django_db_blocker.unblock(), thawed_flush():
+        django_db_blocker.block()
+        yield
+        django_db_blocker.restore()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium, without a window. Skips loudly where there is none; fails where one is required."""
+    program = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    if program is None:
+        sentence = "No Chromium on this machine: `make browser` installs it."
+        if os.environ.get("CAI_REQUIRE_BROWSER"):
+            pytest.fail(sentence)
+        pytest.skip(sentence)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright, _django_beside_playwright():
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=program, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A fresh browser profile with one page. The test fails if a script failed or the policy refused something."""
+    context = browser.new_context(locale="en-GB", timezone_id="UTC")
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda line: problems.append(line.text) if "Content Security Policy" in line.text else None)
+    yield page
+    context.close()
+    assert not problems, problems
+
+
+@contextmanager
+def _django_beside_playwright() -> Iterator[None]:
+    """Playwright's synchronous interface runs an event loop in this thread, which Django would take for async code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        yield
+
+
+def _owns_folder() -> bool:
+    """True in the process that made the folder: neither in a parallel worker nor in a program that a test started."""
+    return os.environ.get("CAI_TEST_OWNER") == str(os.getpid())
+
+
+def _remove_abandoned() -> None:
+    """Clears away what test processes that were killed left behind."""
+    for folder in Path(tempfile.gettempdir()).glob("cai-test-*-*"):
+        owner = folder.name.split("-")[2]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            _stop_and_remove(folder, patience_s=0)
+
+
+def _stop_and_remove(folder: Path, patience_s: float = 20) -> None:
+    from cai_web.services import OwnServices
+    from cai_web.services.lock import try_exclusive
+
+    deadline = time.monotonic() + patience_s
+    while (lock := try_exclusive(folder / "services.lock")) is None:
+        if time.monotonic() > deadline:
+            return  # still in use: the next session will look again
+        time.sleep(0.05)
+    services = OwnServices(folder)
+    services.redis.stop()
+    services.postgres.stop()
+    os.close(lock)
+    shutil.rmtree(folder, ignore_errors=True)
