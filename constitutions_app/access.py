@@ -1,0 +1,169 @@
+"""Who may do what. Each function fetches one object for one person and raises 404 or 403 itself.
+
+Roles are Django groups of the same name. Every role reads everything; somebody without a role reads nothing. What a
+role may change is decided where the verb's page or API calls `require_role`, `get_editable_draft_for` and the like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import AnonymousUser, User
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django_htmx.middleware import HtmxDetails
+
+from constitutions_app.models import Constitution, Draft, DraftPrinciple, LedgerEntry, PrincipleVersion, Version
+
+P = ParamSpec("P")
+
+
+class Role(models.TextChoices):
+    """What a person is here for. One group per role, made by a migration."""
+
+    READER = "reader", "Reader"
+    AUTHOR = "author", "Author"
+    REVIEWER = "reviewer", "Reviewer"
+    AUDITOR = "auditor", "Auditor"
+    ENGINEER = "engineer", "Engineer"
+    ADMIN = "admin", "Admin"
+
+    @property
+    def duty(self) -> str:
+        """What the role may do, in a few words."""
+        return ROLE_DUTIES[self]
+
+
+ROLE_DUTIES = {
+    Role.READER: "reads everything, changes nothing",
+    Role.AUTHOR: "writes constitutions and publishes versions",
+    Role.REVIEWER: "approves the wording of principles",
+    Role.AUDITOR: "judges what the AI did with a principle",
+    Role.ENGINEER: "launches runs and picks checkpoints",
+    Role.ADMIN: "does all of that, and invites people",
+}
+
+WRITERS = (Role.AUTHOR,)
+"""Roles that may edit drafts and publish; admins may always."""
+
+
+class AuthenticatedHttpRequest(HttpRequest):
+    """A request whose sender is signed in and has a role: what `require_role` hands to a view."""
+
+    user: User
+    htmx: HtmxDetails
+
+
+def roles_of(user: User | AnonymousUser) -> frozenset[Role]:
+    """The person's roles. One query the first time, none after; a superuser is an admin whatever the groups say."""
+    if not isinstance(user, User) or not user.is_active:
+        return frozenset()
+    cached: frozenset[Role] | None = getattr(user, "_roles", None)
+    if cached is None:
+        names = set(user.groups.filter(name__in=Role.values).values_list("name", flat=True))
+        cached = frozenset(role for role in Role if role in names or (role is Role.ADMIN and user.is_superuser))
+        user._roles = cached  # type: ignore[attr-defined]  # a cache for this request's user object only
+    return cached
+
+
+def has_role(user: User | AnonymousUser, *roles: Role) -> bool:
+    """Whether the person has one of `roles`, or any role when none is named. Admins have them all."""
+    held = roles_of(user)
+    return bool(held) and (not roles or Role.ADMIN in held or bool(held.intersection(roles)))
+
+
+def can_write(user: User | AnonymousUser) -> bool:
+    """Whether the person may edit drafts and publish."""
+    return has_role(user, *WRITERS)
+
+
+def require_role(
+    *roles: Role,
+) -> Callable[
+    [Callable[Concatenate[AuthenticatedHttpRequest, P], HttpResponse]],
+    Callable[Concatenate[HttpRequest, P], HttpResponse],
+]:
+    """Decorate a view: nobody is sent to sign in, a person without one of `roles` gets 403. No roles: any."""
+
+    def decorate(
+        view: Callable[Concatenate[AuthenticatedHttpRequest, P], HttpResponse],
+    ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+        @login_required
+        @wraps(view)
+        def guarded(request: AuthenticatedHttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if not has_role(request.user, *roles):
+                raise PermissionDenied("Your role does not allow this.")
+            return view(request, *args, **kwargs)
+
+        return guarded  # type: ignore[return-value]  # login_required loses the narrowed request
+
+    return decorate
+
+
+def get_constitution_for(user: User | AnonymousUser, slug: str) -> Constitution:
+    """The constitution, for reading."""
+    _require_reader(user)
+    return get_object_or_404(Constitution, slug=slug)
+
+
+def get_draft_for(user: User | AnonymousUser, slug: str) -> Draft:
+    """The draft, for reading. One query; its principles are one more."""
+    _require_reader(user)
+    return get_object_or_404(
+        Draft.objects.select_related("constitution", "base", "updated_by"), constitution__slug=slug
+    )
+
+
+def get_editable_draft_for(user: User | AnonymousUser, slug: str) -> Draft:
+    """The draft, for changing: authors and admins."""
+    draft = get_draft_for(user, slug)
+    if not can_write(user):
+        raise PermissionDenied("Your role reads drafts and does not change them.")
+    return draft
+
+
+def get_draft_principle_for(user: User | AnonymousUser, slug: str, key: str) -> DraftPrinciple:
+    """One principle of the draft, for changing."""
+    draft = get_editable_draft_for(user, slug)
+    principle = get_object_or_404(DraftPrinciple.objects.select_related("updated_by"), draft=draft, key=key)
+    principle.draft = draft
+    return principle
+
+
+def get_version_for(user: User | AnonymousUser, slug: str, number: int) -> Version:
+    """One version by its number, for reading, with its constitution, author and parent."""
+    _require_reader(user)
+    return get_object_or_404(
+        Version.objects.select_related("constitution", "author", "parent"), constitution__slug=slug, number=number
+    )
+
+
+def get_principle_for(user: User | AnonymousUser, slug: str, number: int, key: str) -> PrincipleVersion:
+    """One principle at one version, for reading."""
+    version = get_version_for(user, slug, number)
+    principle = get_object_or_404(PrincipleVersion, version=version, key=key)
+    principle.version = version
+    return principle
+
+
+def get_ledger_entry_for(user: User | AnonymousUser, seq: int) -> LedgerEntry:
+    """One entry of the ledger, for reading."""
+    _require_reader(user)
+    return get_object_or_404(LedgerEntry, seq=seq)
+
+
+def get_person_for(user: User | AnonymousUser, pk: int) -> User:
+    """A person, for inviting, changing or deactivating: admins only."""
+    if not has_role(user, Role.ADMIN):
+        raise PermissionDenied("Only admins change people.")
+    return get_object_or_404(User, pk=pk)
+
+
+def _require_reader(user: User | AnonymousUser) -> None:
+    if not has_role(user):
+        raise PermissionDenied("You have no role here yet.")

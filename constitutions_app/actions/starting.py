@@ -1,0 +1,101 @@
+"""Verbs that begin a draft: a new constitution, or an old version's words brought back into the draft."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from itertools import count
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils.text import slugify
+
+from constitutions_app.actions.drafting import Refused, locked, principle_row, touch
+from constitutions_app.core import principles as core
+from constitutions_app.ledger import record
+from constitutions_app.models import Constitution, Draft, DraftPrinciple, Version
+
+RESERVED_SLUGS = frozenset({"new"})
+"""Addresses under /constitutions/ that belong to pages."""
+
+
+def create_constitution(
+    *,
+    user: User,
+    name: str,
+    description: str = "",
+    slug: str = "",
+    start: core.Constitution | None = None,
+) -> Constitution:
+    """A constitution with its draft: empty, or holding the words of `start`. The address comes from the name.
+
+    Raises Refused for an empty name, a slug in use, or a `start` whose parts do not fit.
+    """
+    name = core.normalise(name)
+    if not name:
+        raise Refused("A constitution needs a name.")
+    with transaction.atomic():
+        constitution = Constitution(
+            slug=_free_slug(slug, name), name=name, description=core.normalise(description), created_by=user
+        )
+        constitution.save()
+        draft = Draft.objects.create(constitution=constitution, updated_by=user)
+        if start:
+            _fill(draft, start, user)
+        record(
+            actor=user,
+            verb="constitution.create",
+            obj=constitution,
+            data={"slug": constitution.slug, "starting_digest": core.digest(start) if start else None},
+        )
+    return constitution
+
+
+def start_draft_from_version(*, user: User, draft: Draft, version: Version) -> Draft:
+    """Put a version's words in place of the draft's. What the draft said is kept, whole, in the ledger entry.
+
+    Raises Refused for another constitution's version, and when the draft says the same already.
+    """
+    if version.constitution_id != draft.constitution_id:
+        raise Refused("This version belongs to another constitution.")
+    with transaction.atomic():
+        draft = locked(draft)
+        replaced = core.canonical_json(draft.to_core())
+        wanted = version.to_core()
+        # The name is the constitution's own and does not go back with an old version's text.
+        if core.canonical_json(core.Constitution(draft.constitution.name, *_content(wanted))) == replaced:
+            raise Refused(f"The draft already says what {version} says, word for word.")
+        draft.principles.all().delete()
+        _fill(draft, wanted, user)
+        touch(draft, user)
+        record(
+            actor=user,
+            verb="draft.start_from_version",
+            obj=draft.constitution,
+            data={"version": version.number, "digest": version.digest, "replaced": replaced},
+        )
+    return draft
+
+
+def _content(constitution: core.Constitution) -> tuple[str, tuple[core.Principle, ...], tuple[core.Exemplar, ...]]:
+    return constitution.preamble, constitution.principles, constitution.exemplars
+
+
+def _fill(draft: Draft, constitution: core.Constitution, user: User) -> None:
+    draft.preamble = constitution.preamble
+    draft.exemplars = [asdict(exemplar) for exemplar in constitution.exemplars]
+    draft.save(update_fields=["preamble", "exemplars"])
+    DraftPrinciple.objects.bulk_create(
+        principle_row(draft, principle, position, user)
+        for position, principle in enumerate(constitution.principles, start=1)
+    )
+
+
+def _free_slug(wanted: str, name: str) -> str:
+    """The wanted slug if it is free, or one made from the name that is. Raises Refused for a wanted one in use."""
+    stem = slugify(wanted or name)[:70].strip("-") or "constitution"
+    used = set(Constitution.objects.filter(slug__startswith=stem).values_list("slug", flat=True)) | RESERVED_SLUGS
+    if stem not in used:
+        return stem
+    if wanted:
+        raise Refused(f"There is a constitution at “{stem}” already.")
+    return next(slug for number in count(2) if (slug := f"{stem}-{number}") not in used)

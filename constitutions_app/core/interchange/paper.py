@@ -1,0 +1,170 @@
+"""The two files of the Constitutional AI paper, which nothing links to each other.
+
+`CritiqueRevisionInstructions.json` maps a key to a critique request and a revision request, each inside the transcript
+marks of the paper; `RLMadisonInstructions.json` is a list of comparison questions that end in "Options:". With a second
+file of the other kind, pair and question at the same position become one principle. Position is a guess, so each link
+is reported as unconfirmed and its principle carries the tag `link-unconfirmed` until a person takes it off.
+
+The files have no plain text for a rule: the revision request, or else the question, stands in for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from constitutions_app.core.interchange.documents import Document
+from constitutions_app.core.interchange.imported import Found, Link, Provenance
+from constitutions_app.core.interchange.located_json import parse
+from constitutions_app.core.interchange.naming import MAX_DOCUMENT, MAX_TITLE, Ids, short, title_from
+from constitutions_app.core.principles import STAGES, Principle, Source, normalise
+
+UNCONFIRMED = "link-unconfirmed"
+
+_PAIR = ("prompt", "edit_request")
+_OPENING = re.compile(r"^\s*(?:CritiqueRequest|RevisionRequest):\s*", re.IGNORECASE)
+_CLOSING = re.compile(r"\s*(?:Critique|Revision):\s*$", re.IGNORECASE)
+_OPTIONS = re.compile(r"\s*Options:\s*$", re.IGNORECASE)
+_TRANSCRIPT = re.compile(r"^\s*Human:")
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A principle of one file with the line it begins in."""
+
+    principle: Principle
+    line: int
+
+
+def looks_like(value: Any) -> bool:
+    """Whether parsed JSON has the shape of one of the two files."""
+    return _is_pairs(value) or _is_questions(value)
+
+
+def read(document: Document, link: Document | None = None) -> Found:
+    """What the document says, joined with the file it is linked to; the rest stands in the documents' remarks."""
+    first = _items(document)
+    if link is None:
+        return _found(first)
+    second = _items(link)
+    kinds = [{item.principle.stages for item in items} for items in (first, second)]
+    if not first or not second or kinds[0] == kinds[1]:
+        reason = "Only a file of critique and revision requests and a file of comparison questions can be linked."
+        document.remarks.add(0, link.name, reason)
+        return _found(first)
+    return _linked(document, link, first, second)
+
+
+def _is_pairs(value: Any) -> bool:
+    return isinstance(value, Mapping) and any(
+        isinstance(item, Mapping) and any(name in item for name in _PAIR) for item in value.values()
+    )
+
+
+def _is_questions(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(item, str) for item in value)
+
+
+def _items(document: Document) -> list[_Item]:
+    located = parse(document)
+    if located is None:
+        return []
+    ids = Ids()
+    if isinstance(located.value, Mapping):
+        entries = [(key, item, located.line(key)) for key, item in located.value.items()]
+        found = [_pair(document, key, item, line, ids) for key, item, line in entries]
+    elif isinstance(located.value, list):
+        found = [_question(document, item, located.line(index), index, ids) for index, item in enumerate(located.value)]
+    else:
+        document.remarks.add(1, located.value, "This is neither a mapping of pairs nor a list of questions.")
+        found = []
+    return [item for item in found if item is not None]
+
+
+def _pair(document: Document, key: str, item: Any, line: int, ids: Ids) -> _Item | None:
+    critique = _one_text(document, item.get("prompt"), line) if isinstance(item, Mapping) else ""
+    revision = _one_text(document, item.get("edit_request"), line) if isinstance(item, Mapping) else ""
+    critique, revision = (_CLOSING.sub("", _OPENING.sub("", text)) for text in (critique, revision))
+    if not critique or not revision:
+        document.remarks.add(line, key, 'A pair needs "prompt" (the critique request) and "edit_request".')
+        return None
+    for name in item.keys() - set(_PAIR):
+        document.remarks.add(line, name, f"A pair has no field {name!r}.")
+    principle = Principle(
+        id=ids.keep(key, "pair"),
+        title=short(key, MAX_TITLE),
+        text=revision,
+        source=Source(document=short(document.name, MAX_DOCUMENT), article=short(key, 200)),
+        stages=("revise",),
+        critique_request=critique,
+        revision_request=revision,
+    )
+    return _Item(principle, line)
+
+
+def _one_text(document: Document, value: Any, line: int) -> str:
+    """The text of a field that may be a text or a list of texts, of which the first counts."""
+    if isinstance(value, list):
+        for further in value[1:]:
+            document.remarks.add(
+                line, further, "A principle has one wording of each kind; this further one was left out."
+            )
+        value = value[0] if value else None
+    return normalise(value) if isinstance(value, str) else ""
+
+
+def _question(document: Document, item: Any, line: int, index: int, ids: Ids) -> _Item | None:
+    if not isinstance(item, str):
+        document.remarks.add(line, item, "A comparison question should be a text.")
+        return None
+    question = normalise(_OPTIONS.sub("", normalise(item)))
+    if not question:
+        document.remarks.add(line, item, "This comparison question is empty.")
+        return None
+    if _TRANSCRIPT.match(question):
+        document.remarks.add(line, question, "This is a worked transcript and no comparison question.")
+        return None
+    principle = Principle(
+        id=ids.keep(f"question{index}", "question"),
+        title=title_from(question),
+        text=question,
+        source=Source(document=short(document.name, MAX_DOCUMENT), article=f"[{index}]"),
+        stages=("label",),
+        comparison_question=question,
+    )
+    return _Item(principle, line)
+
+
+def _linked(document: Document, link: Document, first: list[_Item], second: list[_Item]) -> Found:
+    """Principles of both files, paired by position; what has no partner stays a principle of its own."""
+    principles: list[Principle] = []
+    links: list[Link] = []
+    provenance: dict[str, Provenance] = {}
+    for position, (one, other) in enumerate(zip(first, second, strict=False)):
+        pair, question = (one, other) if one.principle.stages == ("revise",) else (other, one)
+        principle = replace(
+            pair.principle,
+            stages=STAGES,
+            tags=(UNCONFIRMED,),
+            comparison_question=question.principle.comparison_question,
+        )
+        principles.append(principle)
+        links.append(Link(principle.id, position, one.line, other.line))
+        provenance[principle.id] = {"linked_file": link.name, "position": position, "link": "unconfirmed"}
+    paired = len(links)
+    for alone, where in [(item, document) for item in first[paired:]] + [(item, link) for item in second[paired:]]:
+        principles.append(alone.principle)
+        line = alone.line if where is document else 0
+        reason = (
+            f"{where.name}, line {alone.line}: nothing stands at this position of the other file, so no link was made."
+        )
+        document.remarks.add(line, alone.principle.title, reason)
+    for remark in link.remarks.items:
+        document.remarks.add(0, remark.text, f"{link.name}, line {remark.line}: {remark.reason}")
+    return Found(principles=tuple(principles), provenance=provenance, links=tuple(links))
+
+
+def _found(items: list[_Item]) -> Found:
+    return Found(principles=tuple(item.principle for item in items))

@@ -1,0 +1,105 @@
+"""Small helps for the pages about constitutions: people, links, words for verbs, numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import template
+from django.contrib.auth.models import AnonymousUser, User
+
+from constitutions_app import access
+from constitutions_app.ledger import name_of
+
+register = template.Library()
+
+VERB_WORDS = {
+    "constitution.create": "created the constitution",
+    "draft.add_exemplar": "added an exemplar",
+    "draft.add_principle": "added a principle",
+    "draft.edit_exemplars": "edited the exemplars",
+    "draft.edit_preamble": "edited the preamble",
+    "draft.edit_principle": "edited a principle",
+    "draft.move_principle": "moved a principle",
+    "draft.remove_exemplar": "removed an exemplar",
+    "draft.remove_principle": "removed a principle",
+    "draft.restore_exemplar": "restored an exemplar",
+    "draft.restore_principle": "restored a principle",
+    "draft.start_from_version": "started the draft anew from a version",
+    "person.change_password": "changed their password",
+    "person.deactivate": "deactivated a person",
+    "person.invite": "invited a person",
+    "person.make_link": "made a sign-in link",
+    "person.reactivate": "reactivated a person",
+    "person.rename": "changed their name",
+    "person.set_role": "changed a role",
+    "version.publish": "published a version",
+}
+
+
+@register.filter
+def person(user: User | None) -> str:
+    """A person as named everywhere: the full name, else the sign-in name."""
+    return name_of(user) if user else "system"
+
+
+@register.filter
+def is_writer(user: User | AnonymousUser) -> bool:
+    """Whether the person may edit drafts and publish. No query after the view asked for the role."""
+    return access.can_write(user)
+
+
+@register.filter
+def is_admin(user: User | AnonymousUser) -> bool:
+    """Whether the person may invite people and change roles."""
+    return access.has_role(user, access.Role.ADMIN)
+
+
+@register.filter
+def verb_words(verb: str) -> str:
+    """A ledger verb in words; one that belongs to another app reads "label override" for "label.override"."""
+    return VERB_WORDS.get(verb, verb.replace(".", " ").replace("_", " "))
+
+
+@register.filter
+def web_address(url: str) -> str:
+    """The address if a link may lead there (http, https), else nothing: sources are written by people."""
+    return url if url.startswith(("https://", "http://")) else ""
+
+
+@register.filter
+def percent_of(part: float, whole: float) -> str:
+    """A share in whole percent, "0%" of nothing."""
+    return f"{100 * part / whole:.0f}%" if whole else "0%"
+
+
+@register.filter
+def field_words(name: str) -> str:
+    """A field's name as people read it: "critique request" for "critique_request"."""
+    return name.replace("_", " ")
+
+
+@register.filter
+def first_word(name: str) -> str:
+    """The first word of a field's name: "critique" for "critique_request"."""
+    return name.partition("_")[0]
+
+
+@register.filter
+def next_of(index: int, items: Sequence[Any]) -> Any:
+    """The item after the one at `index`, for a list that shows each with its neighbour."""
+    return items[index + 1]
+
+
+@register.filter
+def plainly(value: Any) -> str:
+    """A value of a principle in words: yes and no, lists with commas, numbers without needless zeros."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    if hasattr(value, "document"):
+        return ", ".join(filter(None, (value.document, value.article, value.url))) or "none"
+    return str(value)

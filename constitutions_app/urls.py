@@ -1,0 +1,59 @@
+"""Addresses of constitutions, the ledger and people. Each says what it shows; only people's carry a database id."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver, include, path
+
+from constitutions_app import converters
+from constitutions_app.views import compare, constitutions, draft_parts, drafts, ledger, people, publishing, versions
+
+converters.register()
+
+# /constitutions/<slug>/draft/
+draft_urls = [
+    path("", drafts.draft, name="draft"),
+    path("preamble/", draft_parts.preamble, name="draft_preamble"),
+    path("exemplars/", draft_parts.exemplars, name="draft_exemplars"),
+    path("exemplars/add/", draft_parts.add_exemplar, name="add_exemplar"),
+    path("exemplars/<number:number>/remove/", draft_parts.remove_exemplar, name="remove_exemplar"),
+    path("principles/", drafts.add, name="add_principle"),
+    path("principles/<slug:key>/", drafts.edit, name="draft_principle"),
+    path("principles/<slug:key>/sent/", drafts.sent, name="sent"),
+    path("principles/<slug:key>/move/", drafts.move, name="move_principle"),
+    path("principles/<slug:key>/remove/", drafts.remove, name="remove_principle"),
+    path("removed/<number:seq>/restore/", drafts.restore, name="restore_removed"),
+    path("publish/", publishing.publish, name="publish"),
+]
+
+# /constitutions/<slug>/v<number>/
+version_urls = [
+    path("", versions.version, name="version"),
+    path("constitution.json", versions.canonical, name="canonical"),
+    path("restore/", publishing.restore, name="restore_version"),
+    path("principles/<slug:key>/", versions.principle, name="principle"),
+]
+
+# /constitutions/
+constitution_urls: list[URLPattern | URLResolver] = [
+    path("", constitutions.index, name="list"),
+    path("new/", constitutions.create, name="create"),
+    path("<slug:slug>/", constitutions.detail, name="detail"),
+    path("<slug:slug>/draft/", include(draft_urls)),
+    path("<slug:slug>/v<number:number>/", include(version_urls)),
+    path("<slug:slug>/compare/", compare.choose, name="choose_compare"),
+    path("<slug:slug>/compare/<state:old>..<state:new>/", compare.show, name="compare"),
+]
+
+urlpatterns = [
+    path("", constitutions.home, name="home"),
+    path("constitutions/", include((constitution_urls, "constitutions"))),
+    path("ledger/", ledger.index, name="ledger"),
+    path("ledger/<number:seq>/", ledger.entry, name="ledger_entry"),
+    path("people/", people.index, name="people"),
+    path("people/invite/", people.invite, name="invite"),
+    path("people/<number:pk>/link/", people.link, name="person_link"),
+    path("people/<number:pk>/role/", people.role, name="person_role"),
+    path("people/<number:pk>/deactivate/", people.deactivate, name="person_deactivate"),
+    path("people/<number:pk>/reactivate/", people.activate, name="person_reactivate"),
+    path("account/", people.account, name="account"),
+]

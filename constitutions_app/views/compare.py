@@ -1,0 +1,73 @@
+"""Any two states of a constitution next to each other, at a permanent address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_safe
+
+from constitutions_app.access import (
+    AuthenticatedHttpRequest,
+    get_constitution_for,
+    get_draft_for,
+    get_version_for,
+    require_role,
+)
+from constitutions_app.comparing import compare
+from constitutions_app.core import principles as core
+from constitutions_app.forms import CompareForm
+from constitutions_app.models import Draft, Version
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison: "v3" or "draft", its row, and its words."""
+
+    ref: str
+    row: Version | Draft
+    body: core.Constitution
+
+    @property
+    def number(self) -> int | None:
+        return self.row.number if isinstance(self.row, Version) else None
+
+
+@require_safe
+@require_role()
+def choose(request: AuthenticatedHttpRequest, slug: str) -> HttpResponse:
+    """The selects of a compare form lead to the permanent address of that comparison."""
+    constitution = get_constitution_for(request.user, slug)
+    newest = constitution.versions.values_list("number", flat=True).first()
+    fallback = f"v{newest}" if newest else "draft"
+    form = CompareForm(request.GET, constitution=constitution)
+    old, new = (form.cleaned_data["old"], form.cleaned_data["new"]) if form.is_valid() else (fallback, "draft")
+    return redirect("constitutions:compare", slug, old, new)
+
+
+@require_safe
+@require_role()
+def show(request: AuthenticatedHttpRequest, slug: str, old: str, new: str) -> HttpResponse:
+    constitution = get_constitution_for(request.user, slug)
+    left, right = side_for(request, slug, old), side_for(request, slug, new)
+    ctx = {
+        "constitution": constitution,
+        "left": left,
+        "right": right,
+        "old_ref": left.ref,
+        "new_ref": right.ref,
+        "comparison": compare(left.body, right.body),
+        "side_by_side": request.GET.get("view") == "side-by-side",
+        "form": CompareForm(initial={"old": old, "new": new}, constitution=constitution),
+    }
+    return render(request, "constitutions/compare.html", ctx)
+
+
+def side_for(request: AuthenticatedHttpRequest, slug: str, ref: str) -> Side:
+    """The side a reference names, fetched through the same access functions as its own page."""
+    if ref == "draft":
+        draft = get_draft_for(request.user, slug)
+        return Side(ref, draft, draft.to_core())
+    version = get_version_for(request.user, slug, int(ref.removeprefix("v")))
+    return Side(ref, version, version.to_core())

@@ -1,0 +1,198 @@
+"""Every address of this app, as everybody: nobody, a person without a role, a reader, an author, an admin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import URLPattern, URLResolver, reverse
+
+from constitutions_app import urls
+from constitutions_app.actions import remove_principle
+from constitutions_app.models import Constitution, LedgerEntry
+from tests.constitutions_app.conftest import signed_in
+from tests.constitutions_app.factories import draft_of, principle_of
+
+pytestmark = pytest.mark.django_db
+
+READERS = ("reader", "author", "admin")
+WRITERS = ("author", "admin")
+ADMINS = ("admin",)
+EVERYBODY = ("stranger", "reader", "author", "admin")
+
+
+@dataclass(frozen=True)
+class Page:
+    """One address, with who may GET it and who may POST to it. No entry means nobody may: 405."""
+
+    name: str
+    get: tuple[str, ...] = ()
+    post: tuple[str, ...] = ()
+    args: tuple[object, ...] = ()
+    data: dict[str, object] = field(default_factory=dict)
+
+
+SLUG = ("test",)
+PAGES = (
+    Page("home", get=READERS),
+    Page("constitutions:list", get=READERS),
+    Page("constitutions:create", get=WRITERS, post=WRITERS, data={"name": "Other"}),
+    Page("constitutions:detail", get=READERS, args=SLUG),
+    Page("constitutions:draft", get=READERS, args=SLUG),
+    Page("constitutions:draft_preamble", get=WRITERS, post=WRITERS, args=SLUG, data={"preamble": "x", "revision": "y"}),
+    Page("constitutions:draft_exemplars", get=WRITERS, post=WRITERS, args=SLUG, data={"0-prompt": "x"}),
+    Page("constitutions:add_exemplar", post=WRITERS, args=SLUG),
+    Page("constitutions:remove_exemplar", post=WRITERS, args=("test", 1)),
+    Page("constitutions:add_principle", post=WRITERS, args=SLUG, data={"title": "Fresh"}),
+    Page(
+        "constitutions:draft_principle",
+        get=WRITERS,
+        post=WRITERS,
+        args=("test", "honesty"),
+        data={"text": "x", "revision": "1", "weight": "1"},
+    ),
+    Page("constitutions:sent", post=WRITERS, args=("test", "honesty"), data={"text": "x"}),
+    Page("constitutions:move_principle", post=WRITERS, args=("test", "honesty"), data={"direction": "down"}),
+    Page("constitutions:remove_principle", post=WRITERS, args=("test", "honesty")),
+    Page("constitutions:restore_removed", post=WRITERS, args=("test", 3)),
+    Page("constitutions:publish", get=WRITERS, post=WRITERS, args=SLUG, data={"note": "x", "revision": "1"}),
+    Page("constitutions:version", get=READERS, args=("test", 1)),
+    Page("constitutions:canonical", get=READERS, args=("test", 1)),
+    Page("constitutions:restore_version", get=WRITERS, post=WRITERS, args=("test", 1)),
+    Page("constitutions:principle", get=READERS, args=("test", 1, "honesty")),
+    Page("constitutions:choose_compare", get=READERS, args=SLUG),
+    Page("constitutions:compare", get=READERS, args=("test", "v1", "draft")),
+    Page("ledger", get=READERS),
+    Page("ledger_entry", get=READERS, args=(1,)),
+    Page("people", get=ADMINS),
+    Page("invite", get=ADMINS, post=ADMINS, data={"username": "new", "role": "reader"}),
+    Page("person_link", post=ADMINS, args=("reader",)),
+    Page("person_role", post=ADMINS, args=("reader",), data={"role": "author"}),
+    Page("person_deactivate", post=ADMINS, args=("reader",)),
+    Page("person_reactivate", post=ADMINS, args=("reader",)),
+    Page("account", get=READERS, post=READERS, data={"form": "name", "name": "Me"}),
+)
+
+
+@pytest.fixture
+def people(reader: User, author: User, admin: User, stranger: User) -> dict[str, User]:
+    return {"reader": reader, "author": author, "admin": admin, "stranger": stranger}
+
+
+@pytest.fixture
+def ready(constitution: Constitution, author: User) -> Constitution:
+    """With a removal, which is ledger entry 3."""
+    remove_principle(user=author, principle=principle_of(constitution, "kindness"))
+    return constitution
+
+
+def address(page: Page, people: dict[str, User]) -> str:
+    return reverse(page.name, args=[people[arg].pk if arg in people else arg for arg in page.args])
+
+
+def all_names(patterns: list[URLPattern | URLResolver], namespace: str = "") -> Iterator[str]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            inner = f"{namespace}{pattern.namespace}:" if pattern.namespace else namespace
+            yield from all_names(pattern.url_patterns, inner)
+        else:
+            yield f"{namespace}{pattern.name}"
+
+
+def test_the_table_knows_every_address() -> None:
+    patterns: list[URLPattern | URLResolver] = list(urls.urlpatterns)
+    assert {page.name for page in PAGES} == set(all_names(patterns))
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_it_lets_in_who_may_and_nobody_else(
+    page: Page, method: str, ready: Constitution, people: dict[str, User]
+) -> None:
+    allowed = page.get if method == "get" else page.post
+    url = address(page, people)
+
+    def ask(client: Client) -> int:
+        send: Callable[..., object] = getattr(client, method)
+        response = send(url, page.data if method == "post" else {})
+        return int(response.status_code)  # type: ignore[attr-defined]  # a test response
+
+    before = LedgerEntry.objects.count()
+    if not allowed:
+        assert {ask(signed_in(person)) for person in people.values()} == {405}
+        assert LedgerEntry.objects.count() == before
+        return
+    nobody = Client()
+    assert ask(nobody) == 302
+    for persona in EVERYBODY:
+        if persona not in allowed:
+            assert ask(signed_in(people[persona])) == 403, persona
+    assert LedgerEntry.objects.count() == before, "a refused request changed something"
+    status = ask(signed_in(people[allowed[-1]]))
+    assert status in {200, 302, 409, 422}, status
+
+
+def test_nothing_changes_on_get(ready: Constitution, people: dict[str, User]) -> None:
+    client = signed_in(people["admin"])
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        for page in PAGES:
+            for url in (address(page, people), f"{address(page, people)}?removed=3&object=a.b:1&before=2&view=x"):
+                assert client.get(url).status_code in {200, 302, 405}
+    written = [
+        query["sql"]
+        for query in queries
+        if query["sql"].split(" ", 1)[0] in {"INSERT", "UPDATE", "DELETE"} and "django_session" not in query["sql"]
+    ]
+    assert written == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/constitutions/nothing/",
+        "/constitutions/nothing/draft/",
+        "/constitutions/nothing/draft/preamble/",
+        "/constitutions/nothing/draft/exemplars/",
+        "/constitutions/nothing/draft/publish/",
+        "/constitutions/nothing/draft/principles/honesty/",
+        "/constitutions/test/draft/principles/nothing/",
+        "/constitutions/nothing/v1/",
+        "/constitutions/test/v2/",
+        "/constitutions/test/v999999999/",
+        "/constitutions/test/v0/",
+        "/constitutions/test/v9999999999/",
+        "/constitutions/test/v2/constitution.json",
+        "/constitutions/test/v2/restore/",
+        "/constitutions/test/v1/principles/nothing/",
+        "/constitutions/test/v2/principles/honesty/",
+        "/constitutions/nothing/compare/",
+        "/constitutions/nothing/compare/v1..draft/",
+        "/constitutions/test/compare/v1..v2/",
+        "/constitutions/test/compare/v2..v1/",
+        "/constitutions/test/compare/..draft/",
+        "/constitutions/test/compare/v1..latest/",
+        "/ledger/999999/",
+    ],
+)
+def test_what_is_not_there_is_not_found(url: str, constitution: Constitution, admin: User, stranger: User) -> None:
+    assert signed_in(admin).get(url).status_code == 404
+    assert signed_in(stranger).get(url).status_code in {403, 404}, "a stranger learns no more than that"
+
+
+def test_one_constitution_does_not_open_anothers_parts(ready: Constitution, people: dict[str, User]) -> None:
+    from tests.constitutions_app.factories import make_constitution
+
+    make_constitution(people["author"], name="Other")
+    client = signed_in(people["author"])
+    client.post(reverse("constitutions:restore_removed", args=["other", 3]))
+    assert not draft_of(ready).principles.filter(key="kindness").exists()
+    remove_principle(user=people["author"], principle=principle_of(ready, "privacy"))
+    assert client.get(reverse("constitutions:draft_principle", args=["other", "privacy"])).status_code == 200
+    assert client.get(reverse("constitutions:draft_principle", args=["test", "privacy"])).status_code == 404

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from constitutions_app import actions
+from constitutions_app.models import Constitution
+from tests.constitutions_app.conftest import signed_in
+from tests.constitutions_app.factories import draft_of, make_constitution, principle_of
+
+pytestmark = pytest.mark.django_db
+
+URL = "/constitutions/test/draft/publish/"
+
+
+@pytest.fixture
+def client(author: User) -> Client:
+    return signed_in(author)
+
+
+def edit(constitution: Constitution, user: User, text: str) -> None:
+    row = principle_of(constitution, "honesty")
+    actions.edit_principle(user=user, principle=row, expected=row.revision, changes={"text": text})
+
+
+def test_it_shows_what_changes_and_publishes_it(constitution: Constitution, client: Client, author: User) -> None:
+    edit(constitution, author, "Say what is true and mark what is doubtful.")
+    html = client.get(URL).content.decode()
+    assert "1 change since v1: 1 edited" in html
+    assert "<del>uncertain</del><ins>doubtful</ins>" in html
+    response = client.post(URL, {"note": "A plainer word.", "revision": draft_of(constitution).revision})
+    assert response.headers["Location"] == reverse("constitutions:version", args=["test", 2])
+    assert "v2 is published" in client.get(response.headers["Location"]).content.decode()
+
+
+@pytest.mark.parametrize("note", ["", "   ", "x" * 2001])
+def test_it_refuses_a_missing_or_endless_note(
+    constitution: Constitution, client: Client, author: User, note: str
+) -> None:
+    edit(constitution, author, "Be honest.")
+    response = client.post(URL, {"note": note, "revision": draft_of(constitution).revision})
+    assert response.status_code == 422
+    assert constitution.versions.count() == 1
+
+
+def test_a_refusal_says_why_and_keeps_the_note(constitution: Constitution, client: Client) -> None:
+    response = client.post(URL, {"note": "My <b>careful</b> note.", "revision": draft_of(constitution).revision})
+    html = response.content.decode()
+    assert response.status_code == 422
+    assert "Nothing has changed since v1" in html
+    assert "My &lt;b&gt;careful&lt;/b&gt; note." in html
+
+
+def test_words_that_slipped_in_are_shown_before_they_are_published(
+    constitution: Constitution, client: Client, author: User
+) -> None:
+    edit(constitution, author, "Be honest.")
+    read = draft_of(constitution).revision
+    edit(constitution, author, "Be honest, mostly.")
+    response = client.post(URL, {"note": "Shorter.", "revision": read})
+    html = response.content.decode()
+    assert response.status_code == 422
+    assert "changed while you were reading" in html and "mostly" in html and "Shorter." in html
+    again = client.post(URL, {"note": "Shorter.", "revision": draft_of(constitution).revision})
+    assert again.status_code == 302
+
+
+def test_the_first_version_shows_everything_as_new(author: User, client: Client) -> None:
+    make_constitution(author, name="Fresh", published=False)
+    html = client.get(reverse("constitutions:publish", args=["fresh"])).content.decode()
+    assert "The first version" in html
+    assert html.count('data-change="added"') == 4, "three principles and an exemplar"
+
+
+@pytest.mark.parametrize("revision", ["", "x", "-1", "1e9"])
+def test_a_senseless_revision_publishes_nothing(
+    constitution: Constitution, client: Client, author: User, revision: str
+) -> None:
+    edit(constitution, author, "Be honest.")
+    assert client.post(URL, {"note": "A note.", "revision": revision}).status_code == 422
+    assert constitution.versions.count() == 1
