@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from tests.tiny_model import build_tiny_model, build_tiny_tokenizer
+from tests.training_app.core.training_jobs import (
+    equal_weights,
+    events,
+    in_float32,
+    rl_job,
+    run,
+    save_random_reward_model,
+)
+from training_app.core.base_model import load_classifier, load_tokenizer
+from training_app.core.device import Device
+from training_app.core.errors import BadInput
+from training_app.core.events import EventLog
+from training_app.core.formatting import ChatFormat
+from training_app.core.reward_model import Scorer
+from training_app.core.rl import make_reward, policy_rows, prompt_order, record_rollouts, split_step
+from training_app.core.rows import Prompt
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def reward(tiny: Path) -> Path:
+    return save_random_reward_model(tiny, tiny.parent / "reward")
+
+
+@pytest.fixture(autouse=True)
+def _in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_float32(monkeypatch)
+
+
+def test_a_reward_that_can_be_learnt_rises_and_its_price_in_kl_is_told(
+    tmp_path: Path, tiny: Path, reward: Path
+) -> None:
+    file = rl_job(
+        tmp_path,
+        tiny,
+        reward,
+        steps=25,
+        generations=16,
+        prompts_per_step=2,
+        learning_rate=2e-2,
+        beta=0.001,
+        save_steps=50,
+    )
+    assert run(file) == 0
+    told = [event["values"] for event in events(file, "metric")]
+    first, last = (sum(values["reward"] for values in part) / 5 for part in (told[:5], told[-5:]))
+    spread = sum(values["reward_std"] for values in told[:5]) / 5
+    assert last > first + spread
+    assert told[0]["kl"] == pytest.approx(0.0, abs=1e-5)
+    assert told[-1]["kl"] > 0.01
+
+
+def test_the_newest_rollouts_are_recorded_and_left_as_an_output(tmp_path: Path, tiny: Path, reward: Path) -> None:
+    file = rl_job(tmp_path, tiny, reward)
+    assert run(file) == 0
+    records = events(file, "record")
+    assert [event["key"] for event in records] == [f"{step}/{row}" for step in range(1, 5) for row in range(3)]
+    assert records[0]["data"].keys() == {"step", "prompt", "text", "reward"}
+    assert events(file, "finished")[0]["outputs"]["rollouts"]["rows"] == 12
+
+
+def test_without_beta_there_is_no_penalty(tmp_path: Path, tiny: Path, reward: Path) -> None:
+    file = rl_job(tmp_path, tiny, reward, beta=0.0, steps=1)
+    assert run(file) == 0
+    assert "kl" not in events(file, "metric")[0]["values"]
+
+
+def test_the_penalty_is_towards_the_reference_of_the_job(tmp_path: Path, tiny: Path, reward: Path) -> None:
+    import json
+
+    other = build_tiny_model(tmp_path / "other", seed=5)
+    own, far = rl_job(tmp_path / "own", tiny, reward, steps=1), rl_job(tmp_path / "far", tiny, reward, steps=1)
+    job = json.loads(far.read_text())
+    job["models"]["reference"] = {"path": str(other), "name": "other"}
+    far.write_text(json.dumps(job))
+    assert [run(own), run(far)] == [0, 0]
+    near, away = (events(file, "metric")[0]["values"]["kl"] for file in (own, far))
+    assert near == pytest.approx(0.0, abs=1e-5)
+    assert away > 0.1
+    assert not equal_weights(own.parent / "checkpoint", far.parent / "checkpoint")
+
+
+def test_fewer_prompts_than_a_step_takes_are_told(tmp_path: Path, tiny: Path, reward: Path) -> None:
+    file = rl_job(tmp_path, tiny, reward, prompts_per_step=50, steps=1)
+    assert run(file) == 0
+    assert "There are only 6 prompts: a step takes 6 of them." in events(file, "started")[0]["note"]
+
+
+def test_a_reward_model_that_gives_no_number_fails_the_stage(tmp_path: Path, tiny: Path) -> None:
+    folder = tmp_path / "broken"
+    model = load_classifier(tiny, Device("CPU", "cpu", "float32"))
+    with torch.no_grad():
+        model.score.weight.fill_(float("nan"))
+    model.save_pretrained(folder)
+    load_tokenizer(tiny).save_pretrained(folder)
+    file = rl_job(tmp_path / "job", tiny, folder)
+    assert run(file) == 1
+    (failed,) = events(file, "failed")
+    assert failed["error"] == "not_finite"
+    assert "reward model" in failed["message"]
+
+
+def test_a_missing_reward_model_is_named(tmp_path: Path, tiny: Path) -> None:
+    file = rl_job(tmp_path, tiny, tmp_path / "nowhere")
+    assert run(file) == 2
+    assert "nowhere" in events(file, "failed")[0]["message"]
+
+
+SPLITS = ((16, 1, (4, 4)), (6, 1, (3, 2)), (7, 1, (1, 7)), (2, 1, (2, 1)), (64, 8, (4, 2)))
+
+
+@pytest.mark.parametrize(("answers", "processes", "expected"), SPLITS)
+def test_a_step_is_split_into_equal_passes(answers: int, processes: int, expected: tuple[int, int]) -> None:
+    assert split_step(answers, processes) == expected
+
+
+def test_every_prompt_has_its_turn_and_none_comes_twice_in_a_step() -> None:
+    order = prompt_order(prompts=10, per_step=4, steps=15, seed=7)
+    assert order == prompt_order(prompts=10, per_step=4, steps=15, seed=7) != prompt_order(10, 4, 15, 8)
+    for step in range(15):
+        assert len(set(order[4 * step : 4 * step + 4])) == 4
+    assert {order.count(prompt) for prompt in range(10)} == {6}
+    assert sorted(prompt_order(3, 3, 1, 7)) == [0, 1, 2]
+
+
+def test_answers_that_cannot_be_shared_are_refused() -> None:
+    with pytest.raises(BadInput, match="cannot be shared evenly by 4"):
+        split_step(6, 4)
+
+
+def test_the_reward_reads_the_conversation_as_the_reward_model_was_trained(tmp_path: Path, reward: Path) -> None:
+    scorer = Scorer.load(reward, Device("CPU", "cpu", "float32"))
+    conversation = [{"role": "user", "content": "hello"}]
+    state = SimpleNamespace(is_world_process_zero=True, global_step=4)
+    with EventLog(tmp_path) as log:
+        given = make_reward(scorer, log)(
+            ["shown"], [[{"role": "assistant", "content": "hi"}]], conversation=[conversation], trainer_state=state
+        )
+        assert log.records("rollout").keys() == {"5/0"}
+    assert given == scorer.answers([conversation], ["hi"])
+
+
+def test_one_answer_a_prompt_is_recorded_and_never_twice(tmp_path: Path) -> None:
+    asked = [[{"role": "user", "content": f"q{number // 2}"}] for number in range(12)]
+    texts, rewards = [f"text {number}" for number in range(12)], [float(number) for number in range(12)]
+    with EventLog(tmp_path) as log:
+        for _ in range(2):
+            record_rollouts(log, 3, asked, texts, rewards)
+        records = log.records("rollout")
+    assert list(records) == ["3/0", "3/1", "3/2", "3/3"]
+    assert [data["text"] for data in records.values()] == ["text 0", "text 2", "text 4", "text 6"]
+
+
+def test_prompts_that_leave_no_room_are_left_out_and_counted() -> None:
+    form = ChatFormat(build_tiny_tokenizer())
+    prompts = [
+        Prompt.from_row({"id": name, "text": text, "kind": "red_team"})
+        for name, text in (("short", "hi"), ("long", "word " * 99))
+    ]
+    rows, notes = policy_rows(form, prompts, room=100)
+    assert [row["conversation"] for row in rows] == [[{"role": "user", "content": "hi"}]]
+    assert notes == ["1 prompts are left out: they have more than 100 tokens."]
+    with pytest.raises(BadInput, match="leaves room"):
+        policy_rows(form, prompts[1:], room=100)

@@ -1,0 +1,105 @@
+"""Who answers: the models behind one small protocol, chosen by the "backend" of a job's model reference.
+
+`local` runs a model folder in this process (transformers, processor or GPU); `scripted` replays given answers, for
+tests. A backend is three verbs; whatever keeps several of them apart (batches, prompts, records) stays in the stages.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from training_app.core.config import Sampling
+from training_app.core.errors import BadInput
+from training_app.core.job import ModelRef
+from training_app.core.prompts import PromptFormat
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """A prompt to continue. Its own seed makes its text independent of what is generated beside it."""
+
+    key: str
+    prompt: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What the model wrote: cut at the stop sequence, white space around it removed, nothing else changed."""
+
+    key: str
+    text: str
+    tokens: int
+    finish: str
+    """ "stop" (the model ended by itself) or "length" (it was cut)."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prompt whose answer is one of two strings, e.g. " (A)" and " (B)"."""
+
+    prompt: str
+    options: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class OptionScore:
+    """Log-probabilities of a question's two options, in the order of its options."""
+
+    first: float
+    second: float
+
+
+class Backend(Protocol):
+    """One model that answers. Batches are given whole and in order; results come back in the same order."""
+
+    label: str
+    """For people: the device, e.g. "CPU (…, 2 threads)"."""
+    dtype: str
+    """Number format, part of every label's provenance."""
+
+    def format(self, kind: str) -> PromptFormat:
+        """How this model is asked: "paper", "chat" or "auto"."""
+
+    def generate(
+        self,
+        requests: Sequence[GenerationRequest],
+        sampling: Sampling,
+        stops: Sequence[str],
+        *,
+        extends: bool = False,
+    ) -> list[Generation]:
+        """Continue every prompt; one batch, formed by the caller.
+
+        `extends`: these prompts extend those of the call before, one for one, so its computation may serve again.
+        """
+
+    def score_options(self, questions: Sequence[Question]) -> list[OptionScore]:
+        """Log-probabilities of both options of every question."""
+
+    def length(self, text: str) -> int:
+        """Tokens of a text: what batches are sorted by and what must fit `context`."""
+
+    @property
+    def context(self) -> int:
+        """Tokens the model can read and write in one go."""
+
+
+BACKENDS: dict[str, str] = {
+    "local": "training_app.core.backends.local:open_backend",
+    "scripted": "training_app.core.backends.scripted:open_backend",
+}
+
+Notify = Callable[[str], None]
+
+
+def open_backend(ref: ModelRef, notify: Notify) -> Backend:
+    """The backend a model reference names, ready to answer; `notify` gets sentences for the log (a halved batch)."""
+    if ref.backend not in BACKENDS:
+        raise BadInput(f"There is no backend {ref.backend!r}; there are {', '.join(BACKENDS)}.")
+    module, name = BACKENDS[ref.backend].split(":")
+    opened: Backend = getattr(importlib.import_module(module), name)(ref, notify)
+    return opened

@@ -1,0 +1,147 @@
+"""A model folder that answers in this process, on the processor or the GPU it sees first (transformers, torch).
+
+A batch that does not fit in memory is halved and goes on; the log says so. Texts come back as the model wrote them, cut
+at the stop sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from training_app.core.backends import Generation, GenerationRequest, OptionScore, Question
+from training_app.core.base_model import check_model_folder, load_model, load_tokenizer
+from training_app.core.config import Sampling
+from training_app.core.device import Device, choose_device
+from training_app.core.errors import BadInput, OutOfMemory, is_out_of_memory
+from training_app.core.generation import Continuation, Generator, cut_at_stop, without_half_stop
+from training_app.core.job import ModelRef
+from training_app.core.prompts import PromptFormat, format_for
+from training_app.core.scoring import Scorer
+
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
+
+
+class LocalBackend:
+    """One loaded model with its tokenizer. `notify` gets a sentence when a batch had to be halved."""
+
+    def __init__(
+        self, model: Any, tokenizer: Any, device: Device, notify: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.device = device
+        self.label = device.label
+        self.dtype = device.dtype
+        self.generator = Generator(model, tokenizer)
+        self.scorer = Scorer(model)
+        self._notify = notify
+        self._starts_with_bos = _starts_with_bos(tokenizer)
+
+    @classmethod
+    def load(
+        cls, ref: ModelRef, device: Device | None = None, notify: Callable[[str], None] = lambda _: None
+    ) -> LocalBackend:
+        """Check and load the folder of `ref`. Raises BadInput."""
+        check_model_folder(ref)
+        device = device or choose_device()
+        return cls(load_model(ref.path, device), load_tokenizer(ref.path), device, notify)
+
+    @property
+    def context(self) -> int:
+        """Tokens the model can read and write in one go."""
+        return int(self.model.config.get_text_config().max_position_embeddings)
+
+    def format(self, kind: str) -> PromptFormat:
+        """The model's chat template or the paper's transcript."""
+        return format_for(self.tokenizer, kind)
+
+    def length(self, text: str) -> int:
+        """Tokens of a text."""
+        return len(self.encode(text))
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a prompt; begins with the beginning-of-text token exactly once where the model wants one."""
+        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
+        bos = self.tokenizer.bos_token_id
+        return [bos, *ids] if self._starts_with_bos and ids[:1] != [bos] else ids
+
+    def generate(
+        self,
+        requests: Sequence[GenerationRequest],
+        sampling: Sampling,
+        stops: Sequence[str],
+        *,
+        extends: bool = False,
+    ) -> list[Generation]:
+        """Continue every prompt. Raises BadInput for a prompt that does not fit, OutOfMemory if one alone does not."""
+        ids = {request.key: self._fitting(request, sampling) for request in requests}
+        if not extends:
+            self.generator.forget()
+
+        def write(part: Sequence[GenerationRequest]) -> list[Generation]:
+            prompts, seeds = [ids[request.key] for request in part], [request.seed for request in part]
+            rows = self.generator.generate(prompts, seeds, sampling, stops)
+            return [self._generation(request, row, stops) for request, row in zip(part, rows, strict=True)]
+
+        return self._halving(list(requests), write)
+
+    def score_options(self, questions: Sequence[Question]) -> list[OptionScore]:
+        """Log-probabilities of both options of every question (`scoring.py`)."""
+
+        def score(part: Sequence[Question]) -> list[OptionScore]:
+            return self.scorer.score(part, self.encode)
+
+        return self._halving(list(questions), score)
+
+    def _fitting(self, request: GenerationRequest, sampling: Sampling) -> list[int]:
+        ids = self.encode(request.prompt)
+        if not ids:
+            raise BadInput(f"The prompt {request.key} is empty.")
+        if len(ids) + sampling.max_new_tokens > self.context:
+            raise BadInput(
+                f"The prompt {request.key} has {len(ids)} tokens; with {sampling.max_new_tokens} new ones that is more "
+                f"than the {self.context} the model can read.",
+                "Use fewer worked examples or shorter prompts.",
+            )
+        return ids
+
+    def _generation(self, request: GenerationRequest, row: Continuation, stops: Sequence[str]) -> Generation:
+        written = self.tokenizer.decode(row.tokens, skip_special_tokens=True)
+        text, found = cut_at_stop(written.replace("\x00", ""), stops)  # PostgreSQL cannot hold a NUL
+        if not row.is_stopped:
+            text = without_half_stop(text, stops)
+        return Generation(request.key, text.strip(), len(row.tokens), "stop" if row.is_stopped or found else "length")
+
+    def _halving(self, batch: list[Asked], answer: Callable[[Sequence[Asked]], list[Answer]]) -> list[Answer]:
+        try:
+            return answer(batch)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(batch) == 1:
+                raise OutOfMemory(
+                    "Not even one item fits in memory.", "Use shorter texts or a smaller model, and resume."
+                ) from error
+        self._give_memory_back()
+        half = len(batch) // 2
+        self._notify(f"A batch of {len(batch)} did not fit in memory; it is done in halves.")
+        return self._halving(batch[:half], answer) + self._halving(batch[half:], answer)
+
+    def _give_memory_back(self) -> None:
+        import torch
+
+        self.generator.forget()
+        if self.device.is_cuda:
+            torch.cuda.empty_cache()
+
+
+def open_backend(ref: ModelRef, notify: Callable[[str], None]) -> LocalBackend:
+    """The model folder of `ref` on the device of `choose_device`."""
+    return LocalBackend.load(ref, notify=notify)
+
+
+def _starts_with_bos(tokenizer: Any) -> bool:
+    bos = tokenizer.bos_token_id
+    return bos is not None and tokenizer.encode("x")[:1] == [bos]

@@ -1,0 +1,190 @@
+"""A stage is a program: ``python -m training_app.core.stage JOB.json [--lifeline]``.
+
+Plain files in (the job and what it names), plain files out (`events.jsonl`, JSONL outputs, a checkpoint folder). No
+Django and no database, so the same job runs under the app's worker, by hand, or on a cluster. Started again, it goes on
+where it was; started when it is finished, it does nothing.
+
+Exit codes: 0 finished · 1 failed (the "failed" event says why; a bug leaves its traceback in the log) · 2 bad input,
+one sentence · 3 stopped on request (SIGTERM or SIGINT: the batch or save under way is finished first).
+
+``--lifeline``: the parent gives a pipe as standard input and keeps the other end open. When it closes, because the
+parent died, the stage stops as on SIGTERM, and is ended after `LIFELINE_GRACE` seconds if it has not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import fcntl
+import importlib
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from training_app.core.errors import BadInput, DiskFull, OutOfMemory, StageError, Stopped, is_out_of_memory
+from training_app.core.events import EventLog
+from training_app.core.job import Job, read_job
+
+STAGES: dict[str, str] = {
+    "generate": "training_app.core.generate:run",
+    "revise": "training_app.core.critique:run",
+    "sft": "training_app.core.sft:run",
+    "sample": "training_app.core.sample:run",
+    "label": "training_app.core.feedback:run",
+    "reward": "training_app.core.reward_model:run",
+    "rl": "training_app.core.rl:run",
+    "evaluate": "training_app.core.evaluate:run",
+}
+"""Where each stage's ``run(job, events, should_stop)`` lives; imported only when it is that stage's turn."""
+
+StageRun = Callable[[Job, EventLog, Callable[[], bool]], None]
+
+FINISHED, FAILED, BAD_INPUT, STOPPED = 0, 1, 2, 3
+LIFELINE_GRACE = 10.0
+LOCK = ".lock"
+
+log = logging.getLogger("training_app.core.stage")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the job named on the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training_app.core.stage", description="Run one stage from its job file."
+    )
+    parser.add_argument("job", type=Path, metavar="JOB.json")
+    parser.add_argument("--lifeline", action="store_true", help="stop when standard input is closed (the parent died)")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout, force=True
+    )
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if options.lifeline:
+        threading.Thread(target=_watch_lifeline, args=(stop,), name="lifeline", daemon=True).start()
+    stay_offline()
+    return run_job(options.job, stop.is_set)
+
+
+def run_job(job_file: Path, should_stop: Callable[[], bool]) -> int:
+    """Run one job to an exit code. Everything that can go wrong ends as an event and a sentence on standard error."""
+    try:
+        job = read_job(job_file)
+        with exclusive(job.out), EventLog(job.out) as events:
+            return _run(job, events, should_stop)
+    except BadInput as error:
+        return _say(error)
+    except OSError as error:
+        return _say(DiskFull(*_disk_full(job_file.parent)) if _is_disk_full(error) else BadInput(f"{error}."))
+
+
+def _run(job: Job, events: EventLog, should_stop: Callable[[], bool]) -> int:
+    if events.identity not in (None, job.identity()):
+        return _say(BadInput(f"{events.path} belongs to another job.", "Give every job an out folder of its own."))
+    if events.is_finished:
+        log.info("%s is already finished; nothing to do.", job.stage)
+        return FINISHED
+    events.identity = job.identity()
+    try:
+        stage_function(job.stage)(job, events, should_stop)
+    except Stopped:
+        events.stopped()
+        log.info("%s stopped at %d of %d.", job.stage, events.done, events.total)
+        return STOPPED
+    except BaseException as error:
+        failure = explain(error, job)
+        if failure.kind == "bug":
+            traceback.print_exc(file=sys.stdout)
+        events.failed(failure)
+        return _say(failure)
+    log.info("%s finished.", job.stage)
+    return FINISHED
+
+
+def stage_function(stage: str) -> StageRun:
+    """The `run` of a stage, imported now. Raises BadInput for an unknown stage."""
+    if stage not in STAGES:
+        raise BadInput(f"There is no stage {stage!r}; stages are {', '.join(STAGES)}.")
+    module, name = STAGES[stage].split(":")
+    run: StageRun = getattr(importlib.import_module(module), name)
+    return run
+
+
+def explain(error: BaseException, job: Job) -> StageError:
+    """Any exception as a StageError with a sentence and advice; what is not understood stays a bug."""
+    for cause in _causes(error):
+        if isinstance(cause, StageError):
+            return cause
+        if _is_disk_full(cause):
+            return DiskFull(*_disk_full(job.out))
+        if is_out_of_memory(cause):
+            return OutOfMemory(
+                f"The stage {job.stage} ran out of memory.",
+                "Choose a smaller batch, shorter texts or a smaller model, and resume; what was done is kept.",
+            )
+    return StageError(f"{type(error).__name__}: {error}", "This is a fault of the program; the log has its trace.")
+
+
+@contextmanager
+def exclusive(out: Path) -> Iterator[None]:
+    """Hold `out` for this process alone; two processes never write one folder. Raises BadInput when it is held."""
+    out.mkdir(parents=True, exist_ok=True)
+    file = os.open(out / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BadInput(f"Another process is already working in {out}.", "Wait for it or stop it first.") from error
+        yield
+    finally:
+        os.close(file)
+
+
+def stay_offline() -> None:
+    """A stage reads what its job names and nothing else: no hub, no telemetry, no progress bars in the log."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["TRANSFORMERS_OFFLINE"] = "1"
+    os.environ["HF_DATASETS_OFFLINE"] = "1"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def _watch_lifeline(stop: threading.Event) -> None:
+    while os.read(0, 1024):
+        pass
+    stop.set()
+    threading.Event().wait(LIFELINE_GRACE)
+    os._exit(STOPPED)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
+
+
+def _is_disk_full(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return "No space left on device" in str(error)  # safetensors raises its own kind
+
+
+def _disk_full(folder: Path) -> tuple[str, str]:
+    return (f"The disk that holds {folder} is full.", "Make room and resume; everything written so far is kept.")
+
+
+def _say(error: StageError) -> int:
+    print(" ".join(part for part in (error.message, error.advice) if part), file=sys.stderr, flush=True)
+    return BAD_INPUT if isinstance(error, BadInput) else FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
