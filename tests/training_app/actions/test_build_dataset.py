@@ -1,0 +1,118 @@
+"""Dataset builds: exactly which items, with people's overrides applied by a rule that is written down."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+
+from constitutions_app.models import LedgerEntry
+from tests.training_app.factories import FinishedRun, finished_run, queued_run
+from tests.training_app.scenes import comparisons, engineer
+from training_app import verdicts
+from training_app.actions import build_dataset, record_audit
+from training_app.actions.record_audit import Verdict
+from training_app.core.digests import digest_file
+from training_app.models import AILabel, Audit, DatasetBuild, DatasetItem, TraceStep
+from training_app.refusals import BuildRefused
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def made() -> FinishedRun:
+    made = finished_run(engineer())
+    made.run.prompt_sets.add(comparisons())
+    return made
+
+
+def rows_of(*built: DatasetBuild) -> list[dict[str, Any]]:
+    """The rows of some builds as their files hold them."""
+    texts = ((Path(settings.ARTIFACT_ROOT) / build.path).read_text() for build in built)
+    return [json.loads(line) for text in texts for line in text.splitlines()]
+
+
+def give(item: AILabel | TraceStep, verdict: str, choice: str = "", user: User | None = None) -> Audit:
+    said = Verdict(verdict, choice=choice, comment="so" if verdict == "comment" else "")
+    return record_audit(user=user or engineer(), audit_id=uuid4(), item=item, said=said)
+
+
+def test_an_sft_build_names_the_origin_of_every_row(made: FinishedRun) -> None:
+    (build,) = build_dataset(user=engineer(), run=made.run, stage="sft")
+    rows = rows_of(build)
+    assert build.digest == digest_file(Path(settings.ARTIFACT_ROOT) / build.path)
+    assert len(rows) == build.rows == DatasetItem.objects.filter(build=build).count()
+    assert {row["source"] for row in rows} == {"revision", "helpful"}
+    first = DatasetItem.objects.filter(build=build).select_related("step").order_by("position")[0]
+    assert first.step is not None and rows[0]["messages"][-1]["content"] == first.step.revision
+    assert LedgerEntry.objects.filter(verb="dataset.build").count() == 1
+
+
+def test_an_overridden_step_is_dropped_and_counted(made: FinishedRun) -> None:
+    audit = give(made.steps[0], "override")
+    (build,) = build_dataset(user=engineer(), run=made.run, stage="sft")
+    assert not DatasetItem.objects.filter(build=build, step=made.steps[0]).exists()
+    assert build.rules["overridden"]["dropped"] == 1
+    assert build.rules["overridden"]["audits"] == [str(audit.pk)]
+    assert build.rules["overridden"]["rule"] == verdicts.RULE
+
+
+def test_an_overridden_label_takes_the_auditors_choice(made: FinishedRun) -> None:
+    label, neither = made.labels[0], made.labels[1]
+    choice = "b" if label.ai_choice == "a" else "a"
+    give(label, "override", choice)
+    give(neither, "override", "neither")
+    built = build_dataset(user=engineer(), run=made.run, stage="reward")
+    rows = {row["id"]: row for row in rows_of(*built)}
+    changed = rows[verdicts.key_of(label)]
+    assert (changed["p_a"], changed["source"]) == (1.0 if choice == "a" else 0.0, "audit")
+    assert rows[verdicts.key_of(neither)]["p_a"] == 0.5
+    untouched = rows[verdicts.key_of(made.labels[2])]
+    assert (untouched["p_a"], untouched["source"]) == (made.labels[2].p_a_clamped, "ai")
+    assert sum(row["source"] == "human" for row in rows.values()) == 4
+    assert DatasetItem.objects.filter(build__in=built, audit__isnull=False).count() == 2
+    assert sum(build.rules["overridden"]["changed"] for build in built) == 2
+    sides = [{row["prompt"] for row in rows_of(build)} for build in built]
+    assert len(built) == 2 and not sides[0] & sides[1]
+
+
+def test_the_newest_verdict_of_each_person_counts_and_most_people_win(made: FinishedRun) -> None:
+    ada, ben, cleo = (User.objects.create_user(name) for name in ("ada", "ben", "cleo"))
+    step = made.steps[0]
+    give(step, "override", user=ada)
+    give(step, "agree", user=ben)
+    assert verdicts.overridden_steps(made.run) == {}  # one against one: the newest
+    give(step, "override", user=cleo)
+    assert set(verdicts.overridden_steps(made.run)) == {step.pk}
+    give(step, "agree", user=ada)
+    assert verdicts.overridden_steps(made.run) == {}
+    give(step, "comment", user=cleo)
+    assert verdicts.overridden_steps(made.run) == {}
+
+
+def test_builds_by_hand_get_names_of_their_own(made: FinishedRun) -> None:
+    names = [build_dataset(user=engineer(), run=made.run, stage="sft")[0].name for _ in range(2)]
+    names.append(build_dataset(user=engineer(), run=made.run, stage="sft", name="after-audit")[0].name)
+    assert names == ["sl-cai-2", "sl-cai-3", "sl-cai-after-audit"]
+    with pytest.raises(BuildRefused, match="Choose another name"):
+        build_dataset(user=engineer(), run=made.run, stage="sft", name="after-audit")
+    with pytest.raises(BuildRefused, match="small letters"):
+        build_dataset(user=engineer(), run=made.run, stage="sft", name="../../etc")
+
+
+def test_equal_records_give_equal_digests(made: FinishedRun) -> None:
+    (first,), (second,) = (build_dataset(user=engineer(), run=made.run, stage="sft") for _ in range(2))
+    assert first.digest == second.digest
+
+
+def test_there_must_be_something_to_build(made: FinishedRun) -> None:
+    empty = queued_run(engineer())
+    for stage, words in (("sft", "nothing to train SL-CAI on"), ("reward", "no preferences"), ("rl", "sft and reward")):
+        with pytest.raises(BuildRefused, match=words):
+            build_dataset(user=engineer(), run=empty, stage=stage)
+    assert not DatasetBuild.objects.filter(run=empty).exists()

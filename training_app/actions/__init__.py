@@ -1,0 +1,25 @@
+"""The verbs of training. Pages, API and commands call these and nothing else writes on a person's behalf.
+
+Each verb takes keyword arguments, is one transaction with one ledger entry, and raises a `Refused` (refusals.py) with
+one clear sentence, nothing written, when it cannot be done. Who may call it is decided before, by `access.py`.
+"""
+
+from __future__ import annotations
+
+from training_app.actions.build_dataset import build_dataset
+from training_app.actions.cancel_run import cancel_run
+from training_app.actions.launch_run import launch_run
+from training_app.actions.load_prompt_set import load_prompt_set
+from training_app.actions.record_audit import record_audit
+from training_app.actions.register_judge import register_judge
+from training_app.actions.resume_run import resume_run
+
+__all__ = [
+    "build_dataset",
+    "cancel_run",
+    "launch_run",
+    "load_prompt_set",
+    "record_audit",
+    "register_judge",
+    "resume_run",
+]

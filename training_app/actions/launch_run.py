@@ -1,0 +1,156 @@
+"""Launch: one run of the whole pipeline from one published version. All is checked before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.db.models import Max
+
+from constitutions_app.ledger import record
+from constitutions_app.models import Version
+from training_app.base_models import BadBaseModel, BaseModel, find_base_model
+from training_app.configuration import BadConfiguration, effective_config
+from training_app.core.config import STAGE_SLUGS, RunConfig
+from training_app.core.datasets import same_prompt
+from training_app.models import Prompt, PromptSet, Run, RunStage
+from training_app.refusals import LaunchRefused
+from training_app.tasks import ring
+
+NUMBER_LOCK = 0x2214
+LARGEST_SEED = 2**31 - 1
+SERVES = {"revise": "critique and revision", "label": "AI labels"}
+
+
+def launch_run(
+    *,
+    user: User,
+    version: Version | None,
+    base_model: str,
+    prompt_sets: Sequence[PromptSet],
+    preset: str,
+    seed: int,
+    overrides: Mapping[str, Any] | None = None,
+    name: str = "",
+    say: Callable[[str], None] | None = None,
+) -> Run:
+    """Queue a run and wake a GPU worker. Returns the new run with its stages, all waiting.
+
+    `base_model` names a folder under MODELS_ROOT. `overrides` changes options of the preset (configuration.py).
+    `say` is told a sentence when the queue cannot be reached; the run is kept and starts when the sweeper finds it.
+    Raises LaunchRefused with one sentence, nothing written, when something is missing or contradicts itself.
+    """
+    published = _published(version)
+    config = _config(preset, overrides or {})
+    _check_seed(seed)
+    _check_prompt_sets(prompt_sets)
+    model = _model(base_model, config)
+    with transaction.atomic():
+        run = Run.objects.create(
+            number=_next_number(),
+            name=name.strip()[:200],
+            version=published,
+            base_model=model.as_data(),
+            preset=preset,
+            seed=seed,
+            config=asdict(config),
+            created_by=user,
+        )
+        run.prompt_sets.set(prompt_sets)
+        RunStage.objects.bulk_create(
+            RunStage(run=run, slug=slug, position=position) for position, slug in enumerate(STAGE_SLUGS, start=1)
+        )
+        record(
+            actor=user,
+            verb="run.launch",
+            obj=run,
+            data={
+                "constitution": {"version": published.pk, "number": published.number, "digest": published.digest},
+                "base_model": {"name": model.name, "digest": model.digest},
+                "prompt_sets": {prompt_set.slug: prompt_set.digest for prompt_set in prompt_sets},
+                "preset": preset,
+                "seed": seed,
+                "config": asdict(config),
+            },
+        )
+        ring(run.pk, say=say)
+    return run
+
+
+def _published(version: Version | None) -> Version:
+    if version is None or version.pk is None:
+        raise LaunchRefused(
+            "This constitution has no published version. Publish the draft, then launch the run.", field="version"
+        )
+    constitution = version.to_core()
+    if not constitution.principles:
+        raise LaunchRefused(
+            f"{version} holds no principle. Publish a version with at least one, then launch the run.", field="version"
+        )
+    for stage, meaning in SERVES.items():
+        if not constitution.serving(stage):
+            raise LaunchRefused(
+                f"No enabled principle of {version} serves {meaning} (stage {stage}). "
+                "Enable one with a weight above 0 for it, publish, then launch the run.",
+                field="version",
+            )
+    return version
+
+
+def _config(preset: str, overrides: Mapping[str, Any]) -> RunConfig:
+    try:
+        return effective_config(preset, overrides)
+    except BadConfiguration as error:
+        raise LaunchRefused(str(error), field="overrides") from error
+
+
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed <= LARGEST_SEED:
+        raise LaunchRefused(f"The seed should be a whole number from 0 to {LARGEST_SEED}, not {seed!r}.", field="seed")
+
+
+def _check_prompt_sets(prompt_sets: Sequence[PromptSet]) -> None:
+    """At least two different red-team prompts: one side of the split trains, the other evaluates. One query per set."""
+    if len({prompt_set.pk for prompt_set in prompt_sets}) != len(prompt_sets):
+        raise LaunchRefused("A prompt set is chosen twice. Choose each once.", field="prompt_sets")
+    red_team: set[str] = set()
+    for prompt_set in prompt_sets:
+        if prompt_set.rows == 0:
+            raise LaunchRefused(
+                f"The prompt set {prompt_set} is empty. Load one with prompts, then launch the run.",
+                field="prompt_sets",
+            )
+        if prompt_set.kind == PromptSet.Kind.RED_TEAM:
+            texts = Prompt.objects.filter(prompt_set=prompt_set).values_list("text", flat=True)
+            red_team.update(same_prompt(text) for text in texts)
+    if len(red_team) < 2:
+        raise LaunchRefused(
+            "A run needs at least two different red-team prompts, one to train on and one to evaluate on. "
+            "Choose a red-team prompt set.",
+            field="prompt_sets",
+        )
+
+
+def _model(named: str, config: RunConfig) -> BaseModel:
+    try:
+        model = find_base_model(named)
+    except BadBaseModel as error:
+        raise LaunchRefused(str(error), field="base_model") from error
+    if "chat" in (config.label.template, config.revise.format) and not model.chat_template:
+        raise LaunchRefused(
+            f'{model.name} has no chat template, but the template or format "chat" is chosen. '
+            'Choose "paper", or another model.',
+            field="overrides",
+        )
+    return model
+
+
+def _next_number() -> int:
+    """The next run number, without gaps; held until the transaction ends, so that two launches never share one."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [NUMBER_LOCK])
+    highest: int | None = Run.objects.aggregate(highest=Max("number"))["highest"]
+    return (highest or 0) + 1

@@ -1,0 +1,152 @@
+"""The admin site of training: everything can be looked at; what the pipeline made, nobody edits by hand.
+
+Runs and stages are steered by their verbs (cancel, resume), which keep leases, states and ledger together; so here they
+are for reading too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
+
+from training_app.models import (
+    AILabel,
+    Audit,
+    Checkpoint,
+    Comparison,
+    DatasetBuild,
+    DatasetItem,
+    Evaluation,
+    EvaluationAnswer,
+    Judge,
+    MetricPoint,
+    Prompt,
+    PromptSet,
+    Run,
+    RunEvent,
+    RunStage,
+    Trace,
+    TraceStep,
+)
+
+
+class ReadOnly(admin.ModelAdmin[Any]):
+    """Lists and shows; adds, changes and deletes nothing."""
+
+    show_full_result_count = False
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+
+@admin.register(Run)
+class RunAdmin(ReadOnly):
+    list_display = ("number", "name", "version", "preset", "state", "device", "created_by", "created_at")
+    list_filter = ("state", "preset")
+    list_select_related = ("version", "created_by")
+    search_fields = ("name", "reason")
+
+
+@admin.register(RunStage)
+class RunStageAdmin(ReadOnly):
+    list_display = ("run", "position", "slug", "state", "done", "total", "exit_code")
+    list_filter = ("slug", "state")
+    list_select_related = ("run",)
+
+
+@admin.register(RunEvent)
+class RunEventAdmin(ReadOnly):
+    list_display = ("id", "stage_id", "seq", "kind", "at")
+    list_filter = ("kind",)
+
+
+@admin.register(MetricPoint)
+class MetricPointAdmin(ReadOnly):
+    list_display = ("stage_id", "name", "step", "value")
+
+
+@admin.register(PromptSet)
+class PromptSetAdmin(ReadOnly):
+    list_display = ("slug", "name", "kind", "rows", "digest", "created_at")
+    list_filter = ("kind",)
+
+
+@admin.register(Prompt)
+class PromptAdmin(ReadOnly):
+    list_display = ("prompt_set", "position", "key", "text")
+    list_select_related = ("prompt_set",)
+
+
+@admin.register(Trace)
+class TraceAdmin(ReadOnly):
+    list_display = ("id", "run_id", "prompt", "tokens", "finish")
+    list_select_related = ("prompt",)
+
+
+@admin.register(TraceStep)
+class TraceStepAdmin(ReadOnly):
+    list_display = ("id", "trace_id", "round", "principle", "flags")
+    list_select_related = ("principle",)
+
+
+@admin.register(Comparison)
+class ComparisonAdmin(ReadOnly):
+    list_display = ("id", "source", "run_id", "key", "identical", "human_choice")
+    list_filter = ("source", "identical")
+
+
+@admin.register(AILabel)
+class AILabelAdmin(ReadOnly):
+    list_display = ("id", "run_id", "comparison_id", "principle", "judge", "p_a", "same_position")
+    list_filter = ("same_position",)
+    list_select_related = ("principle", "judge")
+
+
+@admin.register(Judge)
+class JudgeAdmin(ReadOnly):
+    list_display = ("name", "template", "dtype", "digest")
+
+
+@admin.register(Audit)
+class AuditAdmin(ReadOnly):
+    list_display = ("id", "auditor", "label_id", "step_id", "verdict", "choice", "blind", "created_at")
+    list_filter = ("verdict", "blind")
+    list_select_related = ("auditor",)
+
+
+@admin.register(DatasetBuild)
+class DatasetBuildAdmin(ReadOnly):
+    list_display = ("id", "run_id", "stage", "name", "rows", "digest")
+    list_filter = ("stage",)
+
+
+@admin.register(DatasetItem)
+class DatasetItemAdmin(ReadOnly):
+    list_display = ("id", "build_id", "position", "step_id", "trace_id", "label_id", "comparison_id", "audit_id")
+
+
+@admin.register(Checkpoint)
+class CheckpointAdmin(ReadOnly):
+    list_display = ("id", "run", "stage", "version", "digest", "size_bytes", "created_at")
+    list_filter = ("stage",)
+    list_select_related = ("run", "version")
+
+
+@admin.register(Evaluation)
+class EvaluationAdmin(ReadOnly):
+    list_display = ("id", "run_id", "model", "checkpoint_id", "created_at")
+
+
+@admin.register(EvaluationAnswer)
+class EvaluationAnswerAdmin(ReadOnly):
+    list_display = ("id", "run_id", "model", "prompt_id", "reward", "evasive", "boilerplate", "words")

@@ -1,0 +1,336 @@
+"""The API of training: reading is broad, writing goes through the verbs of `actions` and nothing else.
+
+Everybody with a role reads; engineers launch, cancel and resume runs; auditors give verdicts. A verb that refuses
+answers 400 (something about what was sent) or 409 (the run is not in a state for it) with the verb's own sentence.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from django.contrib.auth.models import User
+from django.db import models
+from django.http import HttpRequest
+from django.urls import URLPattern, URLResolver
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, status, viewsets
+from rest_framework.decorators import action
+from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.routers import BaseRouter, SimpleRouter
+from rest_framework.serializers import BaseSerializer
+from rest_framework.views import APIView
+
+from constitutions_app.access import has_role
+from constitutions_app.models import Version
+from training_app import access, filters, serializers
+from training_app.actions import cancel_run, launch_run, record_audit, resume_run
+from training_app.actions.record_audit import Verdict
+from training_app.models import (
+    AILabel,
+    Audit,
+    Checkpoint,
+    Comparison,
+    DatasetBuild,
+    DatasetItem,
+    Evaluation,
+    EvaluationAnswer,
+    Judge,
+    MetricPoint,
+    Prompt,
+    PromptSet,
+    Run,
+    RunEvent,
+    RunStage,
+    Trace,
+    TraceStep,
+)
+from training_app.refusals import AuditRefused, LaunchRefused, SteeringRefused
+
+Row = TypeVar("Row", bound=models.Model)
+
+
+class HasRole(BasePermission):
+    """Signed in, and with any role: everybody here reads everything."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return has_role(request.user)
+
+
+class Conflict(APIException):
+    """The object is not in a state in which this can be done."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_code = "conflict"
+
+
+class Reading(mixins.RetrieveModelMixin, mixins.ListModelMixin, viewsets.GenericViewSet[Row]):
+    """One object, and a list of them by cursor. Subclasses say which, with which fields and filters."""
+
+    permission_classes = [HasRole]
+
+
+class Runs(Reading[Run]):
+    """Runs, with their stages. POST launches one."""
+
+    queryset = Run.objects.select_related("version__constitution").prefetch_related("prompt_sets", "stages")
+    serializer_class = serializers.RunSerializer
+    filterset_class = filters.RunFilter
+    cursor_ordering = "-number"
+    throttle_scope: str | None = None
+
+    def get_throttles(self) -> list[Any]:
+        self.throttle_scope = "launch" if self.action == "create" else None
+        return super().get_throttles()
+
+    @extend_schema(
+        request=serializers.LaunchSerializer, responses={201: serializers.LaunchedRunSerializer}, summary="Launch a run"
+    )
+    def create(self, request: Request) -> Response:
+        access.require_engineer(request.user)
+        wanted = _checked(serializers.LaunchSerializer(data=request.data))
+        notices: list[str] = []
+        try:
+            run = launch_run(
+                user=_person(request),
+                version=_version(wanted["version"]),
+                base_model=wanted["base_model"],
+                prompt_sets=_prompt_sets(wanted["prompt_sets"]),
+                preset=wanted["preset"],
+                seed=wanted["seed"],
+                overrides=wanted["overrides"],
+                name=wanted["name"],
+                say=notices.append,
+            )
+        except LaunchRefused as error:
+            raise ValidationError({error.field or "detail": [str(error)]}) from error
+        context = {**self.get_serializer_context(), "notice": " ".join(notices)}
+        answer = serializers.LaunchedRunSerializer(self.get_queryset().get(pk=run.pk), context=context)
+        return Response(answer.data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(request=None, responses={200: serializers.RunSerializer}, summary="Cancel a run")
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        run = access.get_run_to_steer_for(request.user, self.get_object().pk)
+        try:
+            run = cancel_run(user=_person(request), run=run)
+        except SteeringRefused as error:
+            raise Conflict(str(error)) from error
+        return Response(self.get_serializer(self.get_queryset().get(pk=run.pk)).data)
+
+    @extend_schema(request=None, responses={200: serializers.RunSerializer}, summary="Resume a run")
+    @action(detail=True, methods=["post"])
+    def resume(self, request: Request, pk: str) -> Response:
+        run = access.get_run_to_steer_for(request.user, self.get_object().pk)
+        try:
+            run = resume_run(user=_person(request), run=run)
+        except SteeringRefused as error:
+            raise Conflict(str(error)) from error
+        return Response(self.get_serializer(self.get_queryset().get(pk=run.pk)).data)
+
+
+class Audits(Reading[Audit]):
+    """Verdicts of people on labels and steps. POST gives one."""
+
+    queryset = Audit.objects.all()
+    serializer_class = serializers.AuditSerializer
+    filterset_class = filters.AuditFilter
+    cursor_ordering = ("-created_at", "-id")
+
+    @extend_schema(
+        request=serializers.VerdictSerializer, responses={201: serializers.AuditSerializer}, summary="Give a verdict"
+    )
+    def create(self, request: Request) -> Response:
+        access.require_auditor(request.user)
+        said = _checked(serializers.VerdictSerializer(data=request.data))
+        audit_id, label, step = said.pop("id"), said.pop("label"), said.pop("step")
+        item: AILabel | TraceStep = (
+            access.get_label_to_audit_for(request.user, label)
+            if label is not None
+            else access.get_step_to_audit_for(request.user, step)
+        )
+        try:
+            audit = record_audit(user=_person(request), audit_id=audit_id, item=item, said=Verdict(**said))
+        except AuditRefused as error:
+            raise ValidationError({error.field or "detail": [str(error)]}) from error
+        return Response(self.get_serializer(audit).data, status=status.HTTP_201_CREATED)
+
+
+class Stages(Reading[RunStage]):
+    """Stages of runs, with progress, device, digests and outputs."""
+
+    queryset = RunStage.objects.all()
+    serializer_class = serializers.StageSerializer
+    filterset_class = filters.StageFilter
+
+
+class Events(Reading[RunEvent]):
+    """What stages said, oldest first, so that `after` follows a run."""
+
+    queryset = RunEvent.objects.all()
+    serializer_class = serializers.EventSerializer
+    filterset_class = filters.EventFilter
+    cursor_ordering = "id"
+
+
+class Metrics(Reading[MetricPoint]):
+    """The points of the curves."""
+
+    queryset = MetricPoint.objects.all()
+    serializer_class = serializers.MetricSerializer
+    filterset_class = filters.MetricFilter
+    cursor_ordering = "id"
+
+
+class PromptSets(Reading[PromptSet]):
+    """Frozen collections of prompts."""
+
+    queryset = PromptSet.objects.all()
+    serializer_class = serializers.PromptSetSerializer
+    filterset_class = filters.PromptSetFilter
+
+
+class Prompts(Reading[Prompt]):
+    """The prompts of all sets."""
+
+    queryset = Prompt.objects.all()
+    serializer_class = serializers.PromptSerializer
+    filterset_class = filters.PromptFilter
+
+
+class Traces(Reading[Trace]):
+    """Initial responses."""
+
+    queryset = Trace.objects.all()
+    serializer_class = serializers.TraceSerializer
+    filterset_class = filters.TraceFilter
+
+
+class Steps(Reading[TraceStep]):
+    """Critiques and revisions, each with the principle it cites at its exact version."""
+
+    queryset = TraceStep.objects.select_related("principle")
+    serializer_class = serializers.StepSerializer
+    filterset_class = filters.StepFilter
+
+
+class Comparisons(Reading[Comparison]):
+    """Prompts with two responses: sampled ones and human ones."""
+
+    queryset = Comparison.objects.all()
+    serializer_class = serializers.ComparisonSerializer
+    filterset_class = filters.ComparisonFilter
+
+
+class Labels(Reading[AILabel]):
+    """AI labels, raw log-probs in both orders included."""
+
+    queryset = AILabel.objects.select_related("principle")
+    serializer_class = serializers.LabelSerializer
+    filterset_class = filters.LabelFilter
+
+
+class Judges(Reading[Judge]):
+    """Models with template and rules, as labels cite them."""
+
+    queryset = Judge.objects.all()
+    serializer_class = serializers.JudgeSerializer
+
+
+class DatasetBuilds(Reading[DatasetBuild]):
+    """Exactly what training stages saw, with the rules and counts."""
+
+    queryset = DatasetBuild.objects.all()
+    serializer_class = serializers.BuildSerializer
+    filterset_class = filters.BuildFilter
+
+
+class DatasetItems(Reading[DatasetItem]):
+    """The origin of every row of the dataset builds."""
+
+    queryset = DatasetItem.objects.all()
+    serializer_class = serializers.BuildItemSerializer
+    filterset_class = filters.BuildItemFilter
+
+
+class Checkpoints(Reading[Checkpoint]):
+    """Weights with their manifests."""
+
+    queryset = Checkpoint.objects.all()
+    serializer_class = serializers.CheckpointSerializer
+    filterset_class = filters.CheckpointFilter
+
+
+class Evaluations(Reading[Evaluation]):
+    """What was measured on base, SL-CAI and RL-CAI."""
+
+    queryset = Evaluation.objects.all()
+    serializer_class = serializers.EvaluationSerializer
+    filterset_class = filters.EvaluationFilter
+
+
+class Answers(Reading[EvaluationAnswer]):
+    """The held-out prompts as each model answered them."""
+
+    queryset = EvaluationAnswer.objects.all()
+    serializer_class = serializers.AnswerSerializer
+    filterset_class = filters.AnswerFilter
+
+
+VIEWS: tuple[tuple[str, type[Reading[Any]]], ...] = (
+    ("runs", Runs),
+    ("stages", Stages),
+    ("events", Events),
+    ("metrics", Metrics),
+    ("prompt-sets", PromptSets),
+    ("prompts", Prompts),
+    ("traces", Traces),
+    ("steps", Steps),
+    ("comparisons", Comparisons),
+    ("labels", Labels),
+    ("judges", Judges),
+    ("audits", Audits),
+    ("dataset-builds", DatasetBuilds),
+    ("dataset-items", DatasetItems),
+    ("checkpoints", Checkpoints),
+    ("evaluations", Evaluations),
+    ("answers", Answers),
+)
+
+
+def register(router: BaseRouter) -> None:
+    """Put every view of this file on a router."""
+    for name, view in VIEWS:
+        router.register(name, view, basename=f"api-{name}")
+
+
+_router = SimpleRouter()
+register(_router)
+urlpatterns: list[URLPattern | URLResolver] = list(_router.urls)
+
+
+def _checked(serializer: BaseSerializer[Any]) -> dict[str, Any]:
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)
+
+
+def _person(request: Request | HttpRequest) -> User:
+    """The sender; the permission class has made sure that it is a person."""
+    assert isinstance(request.user, User)  # noqa: S101  # narrows the type
+    return request.user
+
+
+def _version(pk: int) -> Version:
+    version = Version.objects.filter(pk=pk).first()
+    if version is None:
+        raise ValidationError({"version": [f"There is no published version with the number {pk} in the database."]})
+    return version
+
+
+def _prompt_sets(slugs: list[str]) -> list[PromptSet]:
+    found = {one.slug: one for one in PromptSet.objects.filter(slug__in=slugs)}
+    if missing := [slug for slug in slugs if slug not in found]:
+        raise ValidationError({"prompt_sets": [f"There is no prompt set {missing[0]!r}."]})
+    return [found[slug] for slug in slugs]

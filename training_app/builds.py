@@ -1,0 +1,242 @@
+"""Dataset builds: the rows a stage trains on, frozen as one file, and for every row the item it came from.
+
+Built from the rows of the run, with people's overrides applied (verdicts.py): an override of a step drops it, an
+override of a label replaces p(A). Which rows follow from which records is `core.datasets`; this file reads the
+database, writes the JSONL file beside the run and keeps its digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from constitutions_app.ledger import record
+from training_app import verdicts
+from training_app.configuration import config_from
+from training_app.core.config import RunConfig
+from training_app.core.datasets import Build, preference_rows, refuse_leak, sft_rows, split_by_prompt
+from training_app.core.errors import BadInput
+from training_app.models import AILabel, Comparison, DatasetBuild, DatasetItem, Prompt, Run, Trace, TraceStep
+from training_app.prompts import prompt_id
+from training_app.refusals import BuildRefused
+
+STAGES = ("sft", "reward")
+SFT, TRAIN, HELDOUT = "sl-cai", "preferences", "preferences-heldout"
+BATCH = 1000
+
+Origins = Mapping[str, dict[str, Any]]
+"""Row id → the fields of the DatasetItem that names what the row came from."""
+
+
+@dataclass(frozen=True)
+class _Made:
+    """Rows not yet frozen, where each came from, and the rules to keep beside them."""
+
+    build: Build
+    origins: Origins
+    rules: dict[str, Any]
+
+
+def build(
+    *, run: Run, stage: str, suffix: str = "", actor: User | None, hold: Callable[[], None] = lambda: None
+) -> tuple[DatasetBuild, ...]:
+    """Freeze what `stage` would train on now: one build for "sft", training and held-out rows for "reward".
+
+    `suffix` keeps builds made by hand apart from those the run itself trains on. `hold` is called first inside the
+    transaction (a worker makes sure there that it still owns the run).
+    Raises BuildRefused when there is nothing to train on or the name is taken.
+    """
+    config = config_from(run.config)
+    with transaction.atomic():
+        hold()
+        made = _sft(run, config) if stage == "sft" else _reward(run, config)
+        frozen = tuple(_freeze(run, stage, suffix, one) for one in made if one.build.rows)
+        data = {
+            "run": str(run.pk),
+            "stage": stage,
+            "builds": [{"name": one.name, "digest": one.digest, "rows": one.rows} for one in frozen],
+            "rules": frozen[0].rules,
+        }
+        record(actor=actor, verb="dataset.build", obj=frozen[0], data=data)
+    return frozen
+
+
+def free_suffix(run: Run, stage: str) -> str:
+    """The first of "-2", "-3", … under which `stage` of this run has no build yet."""
+    taken = set(DatasetBuild.objects.filter(run=run, stage=stage).values_list("name", flat=True))
+    first = SFT if stage == "sft" else TRAIN
+    number = 2
+    while f"{first}-{number}" in taken:
+        number += 1
+    return f"-{number}"
+
+
+def existing(run: Run, stage: str) -> tuple[DatasetBuild, ...]:
+    """The builds the run itself made for `stage`, as its pipeline uses them; empty before it has."""
+    names = (SFT,) if stage == "sft" else (TRAIN, HELDOUT)
+    return tuple(DatasetBuild.objects.filter(run=run, stage=stage, name__in=names).order_by("pk"))
+
+
+def _sft(run: Run, config: RunConfig) -> tuple[_Made, ...]:
+    traces = list(Trace.objects.filter(run=run).select_related("prompt__prompt_set"))
+    steps = list(TraceStep.objects.filter(trace__run=run).select_related("trace__prompt__prompt_set"))
+    dropped = verdicts.overridden_steps(run)
+    kept = [step for step in steps if step.pk not in dropped]
+    made = sft_rows(
+        [_step_data(step) for step in kept],
+        [_response_data(trace) for trace in traces],
+        rounds=config.sft.rounds,
+        name=SFT,
+    )
+    if not made.rows:
+        raise BuildRefused(
+            f"{run} has nothing to train SL-CAI on: every revision was empty, flagged or overridden "
+            f"({_reasons(made)}). Use a more capable base model, or more prompts."
+        )
+    origins: dict[str, dict[str, Any]] = {
+        f"{_prompt_key(step.trace.prompt)}/{step.round}": {"step": step} for step in kept
+    }
+    origins |= {_prompt_key(trace.prompt): {"trace": trace} for trace in traces}
+    rules = made.rules() | {
+        "rounds": config.sft.rounds,
+        "overridden": {
+            "dropped": len(steps) - len(kept),
+            "rule": verdicts.RULE,
+            "audits": sorted(str(audit.pk) for audit in dropped.values()),
+        },
+    }
+    return (_Made(made, origins, rules),)
+
+
+def _reward(run: Run, config: RunConfig) -> tuple[_Made, ...]:
+    labels = list(AILabel.objects.filter(run=run).select_related("comparison", "principle"))
+    human = list(Comparison.objects.filter(prompt_set__runs=run, source=Comparison.Source.HUMAN).order_by("pk"))
+    changed = verdicts.overridden_labels(run)
+    try:
+        made = preference_rows(
+            [_label_data(label) for label in labels],
+            [_comparison_data(comparison) for comparison in Comparison.objects.filter(run=run)],
+            [_human_data(comparison) for comparison in human],
+            {verdicts.key_of(label): verdicts.p_a_of(changed[label.pk]) for label in labels if label.pk in changed},
+            human_weight=config.reward.human_weight,
+            name=TRAIN,
+        )
+    except BadInput as error:
+        raise BuildRefused(error.message) from error
+    if not made.rows:
+        raise BuildRefused(
+            f"{run} has no preferences to train a reward model on ({_reasons(made)}). "
+            "Sample longer or at a higher temperature, so that the two responses differ."
+        )
+    origins: dict[str, dict[str, Any]] = {
+        verdicts.key_of(label): {"label": label, "audit": changed.get(label.pk)} for label in labels
+    }
+    origins |= {comparison.key: {"comparison": comparison} for comparison in human}
+    train, heldout = split_by_prompt(made.rows, config.reward.heldout_fraction)
+    refuse_leak(train, heldout)
+    shared = {
+        "excluded": made.reasons,
+        "heldout_fraction": config.reward.heldout_fraction,
+        "human_weight": config.reward.human_weight,
+    }
+    return tuple(
+        _Made(side, origins, side.rules() | shared | {"overridden": _changed(side, origins)})
+        for side in (Build(TRAIN, train), Build(HELDOUT, heldout))
+    )
+
+
+def _freeze(run: Run, stage: str, suffix: str, made: _Made) -> DatasetBuild:
+    name = made.build.name + suffix
+    if DatasetBuild.objects.filter(run=run, stage=stage, name=name).exists():
+        raise BuildRefused(f"{run} already has a dataset build {name!r} for the stage {stage}. Choose another name.")
+    digest = made.build.digest
+    path = run.folder / "builds" / f"{name}-{digest[:12]}.jsonl"
+    made.build.write(path)  # before the row: a file without a row harms nobody
+    row = DatasetBuild.objects.create(
+        run=run,
+        stage=stage,
+        name=name,
+        digest=digest,
+        rows=len(made.build.rows),
+        path=path.relative_to(settings.ARTIFACT_ROOT).as_posix(),
+        rules=made.rules,
+    )
+    items = [
+        DatasetItem(build=row, position=position, **made.origins[str(item["id"])])
+        for position, item in enumerate(made.build.rows, start=1)
+    ]
+    DatasetItem.objects.bulk_create(items, batch_size=BATCH)
+    return row
+
+
+def _changed(side: Build, origins: Origins) -> dict[str, Any]:
+    """What people changed among the rows of one side."""
+    audits = [origins[str(row["id"])]["audit"] for row in side.rows if row["source"] == "audit"]
+    return {"changed": len(audits), "rule": verdicts.RULE, "audits": sorted(str(audit.pk) for audit in audits)}
+
+
+def _reasons(made: Build) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in made.reasons.items()) or "no records at all"
+
+
+def _prompt_key(prompt: Prompt) -> str:
+    return prompt_id(prompt.prompt_set.slug, prompt.key)
+
+
+def _step_data(step: TraceStep) -> dict[str, Any]:
+    prompt = step.trace.prompt
+    return {
+        "prompt_id": _prompt_key(prompt),
+        "prompt": prompt.text,
+        "messages": prompt.messages,
+        "round": step.round,
+        "revision": step.revision,
+        "flags": step.flags,
+    }
+
+
+def _response_data(trace: Trace) -> dict[str, Any]:
+    return {
+        "prompt_id": _prompt_key(trace.prompt),
+        "prompt": trace.prompt.text,
+        "messages": trace.prompt.messages,
+        "kind": trace.prompt.prompt_set.kind,
+        "text": trace.initial_response,
+    }
+
+
+def _label_data(label: AILabel) -> dict[str, Any]:
+    return {
+        "comparison_id": label.comparison.key,
+        "principle_id": label.principle.key,
+        "p_a": label.p_a,
+        "p_a_clamped": label.p_a_clamped,
+    }
+
+
+def _comparison_data(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "id": comparison.key,
+        "prompt": comparison.prompt_text,
+        "messages": comparison.messages,
+        "response_a": comparison.response_a,
+        "response_b": comparison.response_b,
+        "identical": comparison.identical,
+    }
+
+
+def _human_data(comparison: Comparison) -> dict[str, Any]:
+    responses = (comparison.response_a, comparison.response_b)
+    chosen, rejected = responses if comparison.human_choice == "a" else responses[::-1]
+    return {
+        "id": comparison.key,
+        "prompt": comparison.prompt_text,
+        "messages": comparison.messages,
+        "chosen": chosen,
+        "rejected": rejected,
+    }

@@ -1,0 +1,109 @@
+"""The filters the API offers, each declared by hand: no key of a request ever becomes a lookup by itself."""
+
+from __future__ import annotations
+
+import django_filters as filters
+
+from training_app.models import Audit, Comparison, PromptSet
+from training_app.models.run import RunState, StageState
+
+
+class RunFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
+    state = filters.ChoiceFilter(choices=RunState.choices)
+    version = filters.NumberFilter(field_name="version_id")
+    constitution = filters.CharFilter(field_name="version__constitution__slug")
+    preset = filters.CharFilter(field_name="preset")
+
+
+class StageFilter(filters.FilterSet):  # type: ignore[misc]
+    run = filters.UUIDFilter(field_name="run_id")
+    slug = filters.CharFilter(field_name="slug")
+    state = filters.ChoiceFilter(choices=StageState.choices)
+
+
+class OfStageFilter(filters.FilterSet):  # type: ignore[misc]
+    run = filters.UUIDFilter(field_name="stage__run_id")
+    stage = filters.NumberFilter(field_name="stage_id")
+
+
+class EventFilter(OfStageFilter):
+    kind = filters.CharFilter(field_name="kind")
+    after = filters.NumberFilter(field_name="id", lookup_expr="gt")
+
+
+class MetricFilter(OfStageFilter):
+    name = filters.CharFilter(field_name="name")
+
+
+class PromptSetFilter(filters.FilterSet):  # type: ignore[misc]
+    kind = filters.ChoiceFilter(choices=PromptSet.Kind.choices)
+    slug = filters.CharFilter(field_name="slug")
+
+
+class PromptFilter(filters.FilterSet):  # type: ignore[misc]
+    prompt_set = filters.NumberFilter(field_name="prompt_set_id")
+    key = filters.CharFilter(field_name="key")
+
+
+class OfRunFilter(filters.FilterSet):  # type: ignore[misc]
+    run = filters.UUIDFilter(field_name="run_id")
+
+
+class TraceFilter(OfRunFilter):
+    prompt = filters.NumberFilter(field_name="prompt_id")
+
+
+class StepFilter(filters.FilterSet):  # type: ignore[misc]
+    run = filters.UUIDFilter(field_name="trace__run_id")
+    trace = filters.NumberFilter(field_name="trace_id")
+    principle = filters.NumberFilter(field_name="principle_id")
+    principle_key = filters.CharFilter(field_name="principle__key")
+    version = filters.NumberFilter(field_name="principle__version_id")
+
+
+class ComparisonFilter(OfRunFilter):
+    source = filters.ChoiceFilter(choices=Comparison.Source.choices)
+    prompt_set = filters.NumberFilter(field_name="prompt_set_id")
+    identical = filters.BooleanFilter(field_name="identical")
+
+
+class LabelFilter(OfRunFilter):
+    comparison = filters.NumberFilter(field_name="comparison_id")
+    principle = filters.NumberFilter(field_name="principle_id")
+    principle_key = filters.CharFilter(field_name="principle__key")
+    version = filters.NumberFilter(field_name="principle__version_id")
+    judge = filters.NumberFilter(field_name="judge_id")
+    same_position = filters.BooleanFilter(field_name="same_position")
+
+
+class AuditFilter(filters.FilterSet):  # type: ignore[misc]
+    label = filters.NumberFilter(field_name="label_id")
+    step = filters.NumberFilter(field_name="step_id")
+    auditor = filters.NumberFilter(field_name="auditor_id")
+    verdict = filters.ChoiceFilter(choices=Audit.Verdict.choices)
+
+
+class BuildFilter(OfRunFilter):
+    stage = filters.CharFilter(field_name="stage")
+    digest = filters.CharFilter(field_name="digest")
+
+
+class BuildItemFilter(filters.FilterSet):  # type: ignore[misc]
+    build = filters.NumberFilter(field_name="build_id")
+    label = filters.NumberFilter(field_name="label_id")
+    step = filters.NumberFilter(field_name="step_id")
+
+
+class CheckpointFilter(OfRunFilter):
+    stage = filters.CharFilter(field_name="stage")
+    version = filters.NumberFilter(field_name="version_id")
+    digest = filters.CharFilter(field_name="digest")
+    constitution_digest = filters.CharFilter(field_name="constitution_digest")
+
+
+class EvaluationFilter(OfRunFilter):
+    model = filters.CharFilter(field_name="model")
+
+
+class AnswerFilter(EvaluationFilter):
+    prompt = filters.NumberFilter(field_name="prompt_id")

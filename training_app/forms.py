@@ -1,0 +1,237 @@
+"""What people type: the launch form, audits, filters. Each turns text into the values the verbs take.
+
+Messages say what is wrong and what to do. Nothing here reads or writes more than the choices it offers.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from django import forms
+from django.forms import BoundField
+
+from constitutions_app.models import Version
+from training_app.core.config import PRESETS, STAGE_SLUGS
+from training_app.models import Audit, PromptSet
+from training_app.options import CHOICE_WORDS, STAGE_DOES, STAGE_NAMES, Option, all_options
+
+OPTIONS = all_options()
+PRESET_WORDS: Mapping[str, str] = {
+    "demo": "Demo: the whole line in minutes on two CPU cores",
+    "small": "Small: an evening on one small GPU",
+    "full": "Full: the paper's values",
+}
+LARGEST_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class StageFields:
+    """The fields of one stage as the form's template lays them out."""
+
+    slug: str
+    name: str
+    does: str
+    essential: tuple[BoundField, ...]
+    advanced: tuple[BoundField, ...]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something in the advanced part needs to be seen."""
+        return any(field.errors for field in self.advanced)
+
+
+class LaunchForm(forms.Form):
+    """A run to be: version, model, prompt sets, preset, seed, and every option of every stage, named by its path."""
+
+    version = forms.ChoiceField(help_text="Only published versions can be trained on.")
+    base_model = forms.ChoiceField(help_text="A folder with safetensors weights.")
+    red_team = forms.MultipleChoiceField(
+        label="Red-team prompts", widget=forms.CheckboxSelectMultiple, help_text="Answered, criticised and revised."
+    )
+    helpful = forms.MultipleChoiceField(
+        label="Helpfulness prompts",
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Answered and trained on as they are.",
+    )
+    comparisons = forms.MultipleChoiceField(
+        label="Human comparisons", widget=forms.CheckboxSelectMultiple, required=False,
+        help_text="Mixed into the reward model's training.",
+    )  # fmt: skip
+    preset = forms.ChoiceField(choices=tuple(PRESET_WORDS.items()), widget=forms.RadioSelect)
+    seed = forms.IntegerField(min_value=0, max_value=LARGEST_SEED, help_text="The same seed makes the same run.")
+    name = forms.CharField(max_length=200, required=False, help_text="For the list of runs.")
+
+    def __init__(
+        self,
+        *args: Any,
+        versions: Iterable[Version],
+        base_models: Iterable[tuple[str, str]],
+        prompt_sets: Iterable[PromptSet],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.versions = {version_name(version): version for version in versions}
+        self.prompt_sets = {prompt_set.slug: prompt_set for prompt_set in prompt_sets}
+        self._offer(
+            "version", [(name, f"{version.constitution} v{version.number}") for name, version in self.versions.items()]
+        )
+        self._offer("base_model", list(base_models))
+        for kind in PromptSet.Kind.values:
+            self._offer(
+                kind,
+                [(one.slug, f"{one.name} ({one.rows} rows)") for one in self.prompt_sets.values() if one.kind == kind],
+            )
+        for option in OPTIONS:
+            self.fields[option.path] = _field_for(option)
+
+    def stages(self) -> Iterator[StageFields]:
+        """The option fields, stage by stage."""
+        for slug in STAGE_SLUGS:
+            own = [option for option in OPTIONS if option.stage == slug]
+            yield StageFields(
+                slug, STAGE_NAMES[slug], STAGE_DOES[slug],
+                tuple(self[option.path] for option in own if option.essential),
+                tuple(self[option.path] for option in own if not option.essential),
+            )  # fmt: skip
+
+    def whole_run(self) -> list[BoundField]:
+        """The option fields that belong to no stage."""
+        return [self[option.path] for option in OPTIONS if not option.stage]
+
+    def clean_version(self) -> Version:
+        return self.versions[self.cleaned_data["version"]]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        chosen = (slug for kind in PromptSet.Kind.values for slug in cleaned.get(kind, ()))
+        cleaned["prompt_sets"] = [self.prompt_sets[slug] for slug in chosen]
+        return cleaned
+
+    def config_shown(self) -> dict[str, Any]:
+        """The configuration as the fields show it, as plain data; what cannot be read is left empty."""
+        return _nested({option.path: self._shown(option.path) for option in OPTIONS})
+
+    def _shown(self, path: str) -> Any:
+        try:
+            return self.fields[path].clean(self[path].value())
+        except forms.ValidationError:
+            return None
+
+    def _offer(self, name: str, choices: list[tuple[str, str]]) -> None:
+        field = self.fields[name]
+        if isinstance(field, forms.ChoiceField):
+            field.choices = choices
+
+
+def overrides_in(cleaned: Mapping[str, Any]) -> dict[str, Any]:
+    """Every option as the form says it, as changes to a preset: what is shown is what is launched."""
+    return _nested(cleaned)
+
+
+def values_of_preset(preset: str) -> dict[str, Any]:
+    """The option fields' values under a preset; an unknown name counts as "demo"."""
+    return values_of_config(asdict(PRESETS.get(preset, PRESETS["demo"])))
+
+
+def values_of_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The option fields' values in a configuration as plain data, for a form to start from."""
+    return {option.path: option.value_in(config) for option in OPTIONS}
+
+
+def version_name(version: Version) -> str:
+    """How a version is named in URLs and forms: "harmless-assistant@4". Reads the constitution."""
+    return f"{version.constitution.slug}@{version.number}"
+
+
+def _field_for(option: Option) -> forms.Field:
+    common: dict[str, Any] = {"label": option.label, "help_text": option.help, "required": not option.optional}
+    if option.kind is bool:
+        return forms.BooleanField(**{**common, "required": False})
+    if option.choices:
+        return forms.ChoiceField(choices=[(name, CHOICE_WORDS[name]) for name in option.choices], **common)
+    kind = forms.IntegerField if option.kind is int else forms.FloatField
+    widget = forms.NumberInput(attrs={"step": "1" if option.kind is int else "any"})
+    limits: dict[str, Any] = {"min_value": _limit(option, option.at_least), "max_value": _limit(option, option.at_most)}
+    return kind(widget=widget, **limits, **common)
+
+
+def _limit(option: Option, value: float | None) -> float | None:
+    return int(value) if value is not None and option.kind is int else value
+
+
+def _nested(cleaned: Mapping[str, Any]) -> dict[str, Any]:
+    """The options by path ("rl.beta") as the nested data that `RunConfig` is read from."""
+    nested: dict[str, Any] = {}
+    for option in OPTIONS:
+        *places, name = option.path.split(".")
+        where = nested
+        for place in places:
+            where = where.setdefault(place, {})
+        where[name] = cleaned[option.path]
+    return nested
+
+
+class AuditForm(forms.Form):
+    """What every audit may carry. `idempotency_key` is the audit's id: sending a form twice saves it once."""
+
+    idempotency_key = forms.UUIDField(widget=forms.HiddenInput)
+    verdict = forms.ChoiceField(choices=Audit.Verdict.choices, required=False)
+    reason = forms.ChoiceField(choices=[("", "no reason given"), *Audit.Reason.choices], required=False)
+    confidence = forms.TypedChoiceField(
+        choices=[("", "not said"), ("1", "1, a guess"), ("2", "2"), ("3", "3"), ("4", "4, certain")],
+        coerce=int, empty_value=None, required=False,
+    )  # fmt: skip
+    comment = forms.CharField(max_length=10_000, required=False)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if cleaned.get("verdict") == Audit.Verdict.COMMENT and not cleaned.get("comment"):
+            self.add_error("comment", "Write the comment first, then save it.")
+        return cleaned
+
+
+class LabelAuditForm(AuditForm):
+    """A choice between two responses; whether it agrees with the AI or overrides it follows from the choice."""
+
+    choice = forms.ChoiceField(choices=Audit.Choice.choices, required=False)
+
+    def __init__(self, *args: Any, ai_choice: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.ai_choice = ai_choice or Audit.Choice.NEITHER.value
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        choice = cleaned.get("choice")
+        if choice:
+            cleaned["verdict"] = Audit.Verdict.AGREE if choice == self.ai_choice else Audit.Verdict.OVERRIDE
+        elif cleaned.get("verdict") != Audit.Verdict.COMMENT:
+            self.add_error(None, "Nothing was saved: choose a response, or neither.")
+        return cleaned
+
+
+def _yes_or_no(label: str) -> forms.TypedChoiceField:
+    return forms.TypedChoiceField(
+        choices=[("", "not said"), ("yes", "yes"), ("no", "no")],
+        coerce=lambda value: value == "yes", empty_value=None, required=False, label=label,
+    )  # fmt: skip
+
+
+class StepAuditForm(AuditForm):
+    """A verdict on one critique and revision."""
+
+    critique_fair = _yes_or_no("Critique fair?")
+    revision_better = _yes_or_no("Revision better?")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if not cleaned.get("verdict") and "verdict" not in self.errors:
+            self.add_error(None, "Nothing was saved: say whether you agree, override, or only comment.")
+        return cleaned
+
+
+def new_key() -> str:
+    """A fresh audit id for a form."""
+    return str(uuid.uuid4())

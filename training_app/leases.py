@@ -1,0 +1,113 @@
+"""Who owns a run: leases with a fencing token, by the database's clock and one conditional UPDATE each.
+
+A worker owns a run from its claim until its lease ends unrenewed. Every claim raises the run's `fencing_token`;
+whatever a worker writes, it writes after `hold` in the same transaction, which fails for a token that is no longer the
+newest. So a worker that was only slow, and whose run has been given to another, can do no harm: at most one token ever
+writes.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import connection
+from django.db.models import F, QuerySet
+from django.db.models.functions import Greatest, Now
+
+from training_app.models import Run
+from training_app.models.run import ACTIVE_STATES, RunState
+
+DURATION = timedelta(seconds=15)
+"""Renewed about once a second, so many renewals may fail before a lease ends."""
+
+_CLAIM = """
+UPDATE training_app_run
+   SET state = CASE WHEN state = 'queued' THEN 'running' ELSE state END,
+       reason = CASE WHEN state = 'queued' THEN '' ELSE reason END,
+       fencing_token = fencing_token + 1,
+       attempt = attempt + 1,
+       lease_owner = %(owner)s,
+       lease_expires_at = clock_timestamp() + make_interval(secs => %(seconds)s),
+       started_at = COALESCE(started_at, clock_timestamp())
+ WHERE id = %(run)s
+   AND (state = 'queued' OR (state IN ('running', 'stopping') AND lease_expires_at < clock_timestamp()))
+RETURNING fencing_token
+"""
+
+
+class LeaseLost(Exception):
+    """The run belongs to somebody else by now, or has ended: whoever gets this stops at once and writes nothing."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A claim on one run. Only the newest token of a run can write."""
+
+    run_id: uuid.UUID
+    owner: str
+    token: int
+
+
+def new_owner() -> str:
+    """A name for one claim: machine, process, and something that never repeats."""
+    return f"{socket.gethostname()[:100]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
+
+
+def claim(run_id: uuid.UUID, owner: str, *, duration: timedelta = DURATION) -> Lease | None:
+    """Take the run if it is queued, or if whoever had it let the lease end. None when it is not to be had."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, {"owner": owner[:200], "seconds": duration.total_seconds(), "run": run_id})
+        row = cursor.fetchone()
+    return Lease(run_id, owner, row[0]) if row else None
+
+
+def renew(lease: Lease, *, duration: timedelta = DURATION) -> RunState:
+    """Prolong the lease; returns the run's state: running, or stopping when people asked for that. Raises LeaseLost."""
+    renewed = _held(lease).update(lease_expires_at=Now() + duration)
+    if not renewed:
+        raise LeaseLost(f"The lease of run {lease.run_id} is held by somebody else.")
+    return RunState(Run.objects.values_list("state", flat=True).get(pk=lease.run_id))
+
+
+def hold(lease: Lease) -> None:
+    """Make sure, inside a transaction, that the lease is still ours, and that it stays so until the transaction ends.
+
+    Updating the row locks it, so no claim can come between this and the commit. Raises LeaseLost.
+    """
+    if not connection.in_atomic_block:
+        raise RuntimeError("hold() protects a transaction; call it inside transaction.atomic().")
+    renew(lease)
+
+
+def give_back(lease: Lease) -> None:
+    """Queue the run again, at once and without counting the attempt: a worker that is shut down leaves it so."""
+    _held(lease, RunState.RUNNING).update(
+        state=RunState.QUEUED,
+        attempt=Greatest(F("attempt") - 1, 0),
+        lease_owner="",
+        lease_expires_at=None,
+        reason="The worker was shut down; the run goes on as soon as a worker is free.",
+    )
+
+
+def finish(lease: Lease, state: RunState, *, reason: str = "", advice: str = "", exit_code: int | None = None) -> None:
+    """Bring the run into an ended state and let go of it. Raises LeaseLost."""
+    ended = _held(lease).update(
+        state=state,
+        reason=reason,
+        advice=advice,
+        exit_code=exit_code,
+        finished_at=Now(),
+        lease_owner="",
+        lease_expires_at=None,
+    )
+    if not ended:
+        raise LeaseLost(f"The lease of run {lease.run_id} is held by somebody else.")
+
+
+def _held(lease: Lease, *states: RunState) -> QuerySet[Run]:
+    return Run.objects.filter(pk=lease.run_id, fencing_token=lease.token, state__in=states or ACTIVE_STATES)

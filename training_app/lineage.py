@@ -1,0 +1,249 @@
+"""Which words made which weights, and back: the read side, in a fixed number of queries however large the run.
+
+Two records must agree: the rows asked here, and `manifest.json` beside the weights (`database_agrees`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.contrib.auth.models import User
+from django.db.models import Count, Q
+
+from constitutions_app.models import PrincipleVersion, Version
+from training_app.core.digests import digest_file
+from training_app.core.manifest import dataset_digests
+from training_app.models import (
+    AILabel,
+    Audit,
+    Checkpoint,
+    Comparison,
+    DatasetBuild,
+    DatasetItem,
+    Evaluation,
+    Judge,
+    Run,
+    TraceStep,
+)
+
+Follow = Callable[[Checkpoint], Iterable[int]]
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What a checkpoint learnt from, counted over the builds that it and its ancestors were trained on."""
+
+    traces: int
+    steps: int
+    labels: int
+    human_comparisons: int
+    audits: int
+    """Verdicts given on those steps and labels, whenever they were given."""
+    overrides: int
+    """Rows of the builds that a person's override changed, or dropped (as the builds' rules count them)."""
+    people: tuple[User, ...]
+    """Who gave those verdicts."""
+
+
+@dataclass(frozen=True)
+class CheckpointLineage:
+    """Everything that made one checkpoint. `ancestors` goes from the oldest to the checkpoint's own parent."""
+
+    checkpoint: Checkpoint
+    run: Run
+    version: Version
+    ancestors: tuple[Checkpoint, ...]
+    reward_model: Checkpoint | None
+    builds: tuple[DatasetBuild, ...]
+    judges: tuple[Judge, ...]
+    learnt: Learnt
+    evaluations: tuple[Evaluation, ...]
+    descendants: tuple[Checkpoint, ...]
+
+
+@dataclass(frozen=True)
+class VersionLineage:
+    """What a version did: its runs and their checkpoints, newest first."""
+
+    version: Version
+    runs: tuple[Run, ...]
+    checkpoints: tuple[Checkpoint, ...]
+    steps: int
+    labels: int
+
+
+@dataclass(frozen=True)
+class PrincipleLineage:
+    """What one principle at one version did, and every checkpoint that was taught by it."""
+
+    principle: PrincipleVersion
+    steps: int
+    labels: int
+    audits: int
+    overrides: int
+    checkpoints: tuple[Checkpoint, ...]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Whether the folder's manifest is the one the database knows; `sentence` says so for people."""
+
+    ok: bool
+    sentence: str
+
+
+def of_checkpoint(checkpoint: Checkpoint) -> CheckpointLineage:
+    """Run, parents, builds, judges, counts, people and version of a checkpoint, and what was made from it."""
+    run = Run.objects.select_related("version__constitution", "version__author", "created_by").get(pk=checkpoint.run_id)
+    family = {one.pk: one for one in Checkpoint.objects.filter(run=run).select_related("version__constitution")}
+    made_by = _closure(checkpoint.pk, _sources, family)
+    made_from_it = _closure(
+        checkpoint.pk, lambda one: [other.pk for other in family.values() if one.pk in _sources(other)], family
+    )
+    builds = _builds_of([family[pk] for pk in (*made_by, checkpoint.pk)])
+    ancestors: list[Checkpoint] = []
+    parent_id = checkpoint.parent_id
+    while parent_id is not None:
+        ancestors.insert(0, family[parent_id])
+        parent_id = family[parent_id].parent_id
+    return CheckpointLineage(
+        checkpoint=family[checkpoint.pk],
+        run=run,
+        version=run.version,
+        ancestors=tuple(ancestors),
+        reward_model=family.get(checkpoint.reward_model_id) if checkpoint.reward_model_id else None,
+        builds=builds,
+        judges=tuple(Judge.objects.filter(labels__used_in__build__in=builds).distinct()),
+        learnt=_learnt(builds),
+        evaluations=tuple(Evaluation.objects.filter(run=run)),
+        descendants=tuple(family[pk] for pk in made_from_it),
+    )
+
+
+def of_version(version: Version) -> VersionLineage:
+    """Runs and checkpoints of a version, with how often its principles were cited."""
+    return VersionLineage(
+        version=version,
+        runs=tuple(Run.objects.filter(version=version).select_related("created_by")),
+        checkpoints=tuple(Checkpoint.objects.filter(version=version).select_related("run")),
+        steps=TraceStep.objects.filter(principle__version=version).count(),
+        labels=AILabel.objects.filter(principle__version=version).count(),
+    )
+
+
+def of_principle(principle: PrincipleVersion) -> PrincipleLineage:
+    """Steps and labels that cite the principle, the verdicts on them, and every checkpoint they taught."""
+    audits = Audit.objects.filter(Q(step__principle=principle) | Q(label__principle=principle)).aggregate(
+        all=Count("pk"), overrides=Count("pk", filter=Q(verdict=Audit.Verdict.OVERRIDE))
+    )
+    used = DatasetItem.objects.filter(Q(step__principle=principle) | Q(label__principle=principle))
+    return PrincipleLineage(
+        principle=principle,
+        steps=TraceStep.objects.filter(principle=principle).count(),
+        labels=AILabel.objects.filter(principle=principle).count(),
+        audits=audits["all"],
+        overrides=audits["overrides"],
+        checkpoints=_taught_by(used.values_list("build_id", flat=True).distinct()),
+    )
+
+
+def of_label(label: AILabel) -> tuple[Checkpoint, ...]:
+    """The checkpoints a label taught, directly or through a reward model, oldest first."""
+    return _taught_by(DatasetItem.objects.filter(label=label).values_list("build_id", flat=True))
+
+
+def of_step(step: TraceStep) -> tuple[Checkpoint, ...]:
+    """The checkpoints a revision taught, directly or through what was made from them, oldest first."""
+    return _taught_by(DatasetItem.objects.filter(step=step).values_list("build_id", flat=True))
+
+
+def of_build(build: DatasetBuild) -> tuple[Checkpoint, ...]:
+    """The checkpoints a dataset build taught, directly or through what was made from them, oldest first."""
+    return _taught_by([build.pk])
+
+
+def database_agrees(checkpoint: Checkpoint) -> Agreement:
+    """Hold the folder's manifest against the database. Reads one small file; the weights are `manifest.verify`'s."""
+    manifest = checkpoint.folder / "manifest.json"
+    if not manifest.is_file():
+        return Agreement(False, f"manifest.json is missing from {checkpoint.folder}.")
+    if digest_file(manifest) != checkpoint.digest:
+        return Agreement(False, "manifest.json is not the one the database knows: its digest differs.")
+    if checkpoint.constitution_digest != checkpoint.version.digest:
+        return Agreement(False, "The checkpoint's row names another constitution digest than its version.")
+    return Agreement(True, "The manifest is the one the database knows.")
+
+
+def _sources(checkpoint: Checkpoint) -> list[int]:
+    return [pk for pk in (checkpoint.parent_id, checkpoint.reward_model_id) if pk is not None]
+
+
+def _closure(start: int, following: Follow, family: dict[int, Checkpoint]) -> list[int]:
+    """Primary keys reached from `start` (itself left out), oldest first."""
+    seen: set[int] = set()
+    waiting = [start]
+    while waiting:
+        for pk in following(family[waiting.pop()]):
+            if pk not in seen and pk in family:
+                seen.add(pk)
+                waiting.append(pk)
+    return sorted(seen - {start})
+
+
+def _builds_of(checkpoints: Sequence[Checkpoint]) -> tuple[DatasetBuild, ...]:
+    """The builds whose digests stand in the manifests of these checkpoints: what was trained on, not what might be."""
+    trained_on = {(one.run_id, digest) for one in checkpoints for digest in dataset_digests(one.manifest)}
+    builds = DatasetBuild.objects.filter(run_id__in={run for run, _ in trained_on}).order_by("pk")
+    return tuple(build for build in builds if (build.run_id, build.digest) in trained_on)
+
+
+def _taught_by(build_ids: Iterable[int]) -> tuple[Checkpoint, ...]:
+    """Checkpoints trained on any of these builds, and all that were made from those. Two queries."""
+    builds = {(run, digest) for run, digest in _runs_and_digests(build_ids)}
+    family = {
+        one.pk: one
+        for one in Checkpoint.objects.filter(run_id__in={run for run, _ in builds}).select_related(
+            "run", "version__constitution"
+        )
+    }
+    taught = {
+        pk
+        for pk, one in family.items()
+        if any((one.run_id, digest) in builds for digest in dataset_digests(one.manifest))
+    }
+    for pk in tuple(taught):
+        taught.update(
+            _closure(pk, lambda one: [other for other in family if one.pk in _sources(family[other])], family)
+        )
+    return tuple(family[pk] for pk in sorted(taught))
+
+
+def _runs_and_digests(build_ids: Iterable[int]) -> Iterable[tuple[UUID, str]]:
+    return DatasetBuild.objects.filter(pk__in=build_ids).values_list("run_id", "digest")
+
+
+def _learnt(builds: Sequence[DatasetBuild]) -> Learnt:
+    """Counts over the items of some builds. Four queries."""
+    items = DatasetItem.objects.filter(build__in=builds)
+    counts = items.aggregate(
+        traces=Count("trace", distinct=True) + Count("step__trace", distinct=True),
+        steps=Count("step", distinct=True),
+        labels=Count("label", distinct=True),
+        human=Count("comparison", distinct=True, filter=Q(comparison__source=Comparison.Source.HUMAN)),
+        changed=Count("audit", distinct=True),
+    )
+    dropped = sum(int(build.rules.get("overridden", {}).get("dropped", 0)) for build in builds)
+    audits = Audit.objects.filter(
+        Q(step__in=items.exclude(step=None).values("step")) | Q(label__in=items.exclude(label=None).values("label"))
+    )
+    return Learnt(
+        traces=counts["traces"],
+        steps=counts["steps"],
+        labels=counts["labels"],
+        human_comparisons=counts["human"],
+        audits=audits.count(),
+        overrides=counts["changed"] + dropped,
+        people=tuple(User.objects.filter(pk__in=audits.values("auditor")).order_by("username")),
+    )

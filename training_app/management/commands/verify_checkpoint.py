@@ -1,0 +1,71 @@
+"""`manage.py verify_checkpoint PATH`: recompute every digest of a checkpoint folder and say what was checked."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+
+from training_app.core.manifest import Verification, verify
+from training_app.models import Checkpoint
+
+
+class Command(BaseCommand):
+    help = "Recomputes every digest of a checkpoint folder. Exits non-zero, naming the file, when a byte differs."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("path", type=Path, help="the checkpoint folder, with its manifest.json")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = verify(options["path"])
+        for sentence in found.checked:
+            self.stdout.write(f"ok   {sentence}")
+        problems = [problem.sentence for problem in found.problems]
+        for file, sentence in found.problems:
+            self.stdout.write(f"BAD  {file}: {sentence}")
+        if found.manifest_digest is not None:
+            known, good = known_here(found)
+            self.stdout.write(f"{'ok ' if good else 'BAD'}  {known}")
+            problems += [] if good else [known]
+        if problems:
+            names = sorted({problem.file for problem in found.problems}) or ["manifest.json"]
+            raise CommandError(f"{options['path']} does not verify: {', '.join(names)}. {problems[0]}")
+        self.stdout.write(f"{options['path']} verifies: {len(found.checked)} checks, nothing differs.")
+
+
+def known_here(found: Verification) -> tuple[str, bool]:
+    """What this app's database says of the manifest, as a sentence, and whether that is well.
+
+    A checkpoint of another app is "not known here", which is no fault; one that names a run of ours with another digest
+    than we keep was forged or damaged.
+    """
+    manifest = found.manifest or {}
+    try:
+        if (row := Checkpoint.objects.filter(digest=found.manifest_digest).select_related("run").first()) is not None:
+            return _said_of(row, found)
+        run, stage = _run_id(manifest), str(manifest.get("stage"))
+        ours = Checkpoint.objects.filter(run__pk=run, stage=stage).first() if run else None
+    except DatabaseError as error:
+        reason = str(error).strip().splitlines()[0]
+        return f"The database was not asked, because it does not answer ({reason}).", True
+    if ours is not None:
+        return f"manifest.json is not the one the database knows for this run and stage ({ours.digest[:12]}…).", False
+    return "The manifest is not known here: no checkpoint in this database has its digest.", True
+
+
+def _said_of(row: Checkpoint, found: Verification) -> tuple[str, bool]:
+    if row.constitution_digest != found.constitution_digest:
+        return "The database names another constitution for this checkpoint.", False
+    return f"The manifest is the one the database knows: {row.stage} of {row.run}.", True
+
+
+def _run_id(manifest: Any) -> UUID | None:
+    try:
+        return UUID(str(manifest.get("run")))
+    except ValueError:
+        return None

@@ -1,0 +1,160 @@
+"""Every option of a run in people's words: its label, what it does, and whether it is one that people often change.
+
+The options themselves and their defaults are the dataclasses of `core/config.py`; a test holds that each of them is
+described here. Written for the launch form and for the configuration shown on a run's page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from types import UnionType
+from typing import Any, get_args, get_type_hints
+
+from training_app.core.config import STAGE_SLUGS, RunConfig, Sampling
+from training_app.core.params import AT_LEAST, AT_MOST, CHOICES
+
+STAGE_NAMES: Mapping[str, str] = {
+    "generate": "Generate",
+    "revise": "Revise",
+    "sft": "SL-CAI",
+    "sample": "Sample",
+    "label": "Label",
+    "reward": "Reward model",
+    "rl": "RL-CAI",
+    "evaluate": "Evaluate",
+}
+
+STAGE_DOES: Mapping[str, str] = {
+    "generate": "The base model answers every prompt.",
+    "revise": "The model criticises and rewrites its answers to red-team prompts, one principle a round.",
+    "sft": "Supervised fine-tuning on the revisions and on helpful answers.",
+    "sample": "The SL-CAI model answers every prompt twice.",
+    "label": "The judge is asked which answer fits a principle better, in both orders.",
+    "reward": "A model learns to predict the AI labels and the human comparisons.",
+    "rl": "Reinforcement learning against the reward model, held near SL-CAI.",
+    "evaluate": "Base, SL-CAI and RL-CAI answer prompts that no stage trained on.",
+}
+
+STAGE_DOING: Mapping[str, str] = {
+    "generate": "generating",
+    "revise": "revising",
+    "sft": "training SL-CAI",
+    "sample": "sampling",
+    "label": "labelling",
+    "reward": "training the reward model",
+    "rl": "training RL-CAI",
+    "evaluate": "evaluating",
+}
+
+ESSENTIAL = frozenset(
+    {
+        "heldout_fraction", "max_prompts", "generate.sampling.max_new_tokens", "revise.rounds", "revise.exemplars",
+        "sft.epochs", "sft.learning_rate", "sample.sampling.max_new_tokens", "label.template",
+        "label.principles_per_comparison", "reward.epochs", "reward.learning_rate", "reward.soft_targets",
+        "rl.steps", "rl.beta", "rl.generations", "evaluate.sampling.max_new_tokens", "evaluate.judge_principles",
+    }
+)  # fmt: skip
+"""What is shown at once; everything else stands behind "Advanced"."""
+
+WORDS: Mapping[str, tuple[str, str]] = {
+    "heldout_fraction": ("Held out", "Share of the prompts kept from training. Chosen by digest, not by chance."),
+    "max_prompts": ("Most prompts per set", "Leave empty to use every prompt."),
+    "temperature": ("Temperature", "1 draws as the model believes; lower is more repetitive. The paper uses 1."),
+    "top_p": ("Top p", "1 leaves every token possible."),
+    "max_new_tokens": ("Longest answer", "In tokens. Longer answers are cut and flagged."),
+    "batch_size": ("Batch size", "Items worked on together. Lower it when memory runs out."),
+    "rounds": ("Rounds", "Critiques and revisions per red-team prompt. The paper uses 4."),
+    "exemplars": ("Worked examples", "Shown to the model before its own critique and revision."),
+    "format": ("Format", "Paper: a plain transcript. Chat: the model's own template. Auto: chat where there is one."),
+    "epochs": ("Epochs", "Times every row is seen."),
+    "learning_rate": ("Learning rate", "The largest step of the optimiser."),
+    "gradient_accumulation": ("Gradient accumulation", "Batches gathered before one step of the optimiser."),
+    "max_length": ("Longest row", "In tokens. Longer rows are cut, or dropped and counted."),
+    "save_steps": ("Save every", "In steps. A killed stage goes on from the last save."),
+    "template": ("Prompt template", "Principle last is faster with many principles; the paper puts it first."),
+    "principles_per_comparison": ("Principles per comparison", "Each one sampled by its weight, and each one label."),
+    "clamp_low": ("Clamp from", "Lowest p(A) trained on. Empty: no clamp."),
+    "clamp_high": ("Clamp to", "Highest p(A) trained on. Empty: no clamp."),
+    "soft_targets": ("Train on probabilities", "Off: each label counts as a plain choice of A or B."),
+    "human_weight": ("Weight of human comparisons", "Against 1 for an AI label."),
+    "reward.heldout_fraction": ("Held out", "Share of the pairs that measures the reward model and does not train it."),
+    "steps": ("Steps", "Updates of the policy."),
+    "beta": ("KL weight", "How strongly the policy is held near SL-CAI. 0 lets it go."),
+    "generations": ("Answers per prompt", "Compared with one another at each step; at least 2."),
+    "prompts_per_step": ("Prompts per step", ""),
+    "max_completion_length": ("Longest answer", "In tokens."),
+    "judge_principles": ("Principles per judged pair", "Used for the win rate, in both orders."),
+    "bootstrap": ("Bootstrap resamples", "For the intervals of means."),
+    "sft.rounds": ("Revisions trained on", "All: those of every round, as in the paper. Last: the final ones only."),
+}  # fmt: skip
+
+CHOICE_WORDS: Mapping[str, str] = {
+    "auto": "auto", "paper": "paper", "chat": "chat", "principle_last": "principle last", "all": "all rounds",
+    "last": "last round only",
+}  # fmt: skip
+OWN_CHOICES: Mapping[str, tuple[str, ...]] = {"sft.rounds": ("all", "last")}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: its path in the configuration ("rl.beta", "generate.sampling.top_p"), its words and its type."""
+
+    path: str
+    label: str
+    help: str
+    essential: bool
+    kind: type
+    optional: bool
+    choices: tuple[str, ...]
+    at_least: float | None
+    at_most: float | None
+
+    @property
+    def stage(self) -> str:
+        """The stage it belongs to; "" for those of the whole run."""
+        return self.path.partition(".")[0] if "." in self.path else ""
+
+    def value_in(self, config: Mapping[str, Any]) -> Any:
+        """Its value in a configuration as plain data; None where an older configuration does not have it."""
+        value: Any = config
+        for part in self.path.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        return value
+
+
+def all_options() -> tuple[Option, ...]:
+    """Every option, those of the whole run first, then stage by stage in the order they are done."""
+    hints = get_type_hints(RunConfig)
+    whole = [_option(part.name, hints[part.name]) for part in fields(RunConfig) if part.name not in STAGE_SLUGS]
+    return (*whole, *(option for slug in STAGE_SLUGS for option in _options_of(hints[slug], slug)))
+
+
+def _options_of(kind: Any, where: str) -> Iterator[Option]:
+    hints = get_type_hints(kind)
+    for part in fields(kind):
+        path = f"{where}.{part.name}"
+        if hints[part.name] is Sampling:
+            yield from _options_of(Sampling, path)
+        else:
+            yield _option(path, hints[part.name])
+
+
+def _option(path: str, hint: Any) -> Option:
+    name = path.rpartition(".")[2]
+    stage_and_name = f"{path.partition('.')[0]}.{name}"
+    label, help_text = WORDS.get(stage_and_name) or WORDS[name]
+    allowed = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    kind = next(part for part in allowed if part is not type(None))
+    is_number = kind in (int, float)
+    return Option(
+        path=path,
+        label=label,
+        help=help_text,
+        essential=path in ESSENTIAL,
+        kind=kind,
+        optional=type(None) in allowed,
+        choices=(OWN_CHOICES.get(path) or CHOICES.get(name, ())) if kind is str else (),
+        at_least=AT_LEAST.get(name) if is_number else None,
+        at_most=AT_MOST.get(name) if is_number else None,
+    )

@@ -1,0 +1,176 @@
+"""Prompt files read line by line: either every line is good, or every bad one is named with its reason.
+
+Red-team and helpfulness prompts are JSONL, ``{"text": …, "id"?: …, "messages"?: […], "tags"?: […]}``; human comparisons
+are JSONL in the format of Anthropic's HH data, ``{"chosen": transcript, "rejected": transcript}``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+from constitutions_app.core.principles import digest_of_text, normalise
+from training_app.core.datasets import canonical_jsonl, parse_hh_line, same_prompt
+from training_app.core.errors import BadInput
+from training_app.core.rows import Message, messages_of, text_of
+from training_app.models import PromptSet
+from training_app.refusals import PromptFileRefused
+
+Item = TypeVar("Item")
+
+LARGEST_FILE = 64 * 2**20
+LONGEST_KEY = 100
+LONGEST_TAG = 60
+PROMPT_FIELDS = frozenset({"id", "text", "messages", "tags", "kind"})
+WORST = 20
+"""How many bad lines are named; a file that is wrong throughout need not be listed whole."""
+
+
+@dataclass(frozen=True)
+class ReadPrompt:
+    """One prompt of a file; `messages` is empty for a single turn."""
+
+    key: str
+    text: str
+    messages: tuple[dict[str, str], ...]
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ReadChoice:
+    """One human comparison. Which response stands as A is decided by digest, so that "a" is not always the better."""
+
+    key: str
+    prompt: str
+    messages: tuple[dict[str, str], ...]
+    response_a: str
+    response_b: str
+    human_choice: str
+
+
+@dataclass(frozen=True)
+class ReadPrompts:
+    """A whole file. `digest` is the sha256 of its items as canonical JSONL: white space and key order do not count."""
+
+    prompts: tuple[ReadPrompt, ...] = ()
+    choices: tuple[ReadChoice, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        return len(self.prompts) + len(self.choices)
+
+    @property
+    def digest(self) -> str:
+        return digest_of_text(canonical_jsonl([*map(asdict, self.prompts), *map(asdict, self.choices)]))
+
+
+def read_prompt_file(content: bytes, kind: str) -> ReadPrompts:
+    """Read a whole file of one kind. Raises PromptFileRefused with a sentence for each bad line."""
+    if kind not in PromptSet.Kind.values:
+        raise PromptFileRefused((f"There is no kind {kind!r}; choose {', '.join(PromptSet.Kind.values)}.",))
+    if len(content) > LARGEST_FILE:
+        raise PromptFileRefused((f"The file is larger than {LARGEST_FILE // 2**20} MiB; split it into several sets.",))
+    if kind == PromptSet.Kind.COMPARISONS:
+        return ReadPrompts(choices=_read(content, _choice, lambda choice: choice.key))
+    return ReadPrompts(
+        prompts=_read(content, lambda line, _: _prompt(line, kind), lambda one: same_prompt(_whole(one)))
+    )
+
+
+def _read(content: bytes, parse: Callable[[str, int], Item], identity: Callable[[Item], str]) -> tuple[Item, ...]:
+    """Every line through `parse`, which raises ValueError with the reason; equal identities are refused."""
+    items: list[Item] = []
+    problems: list[str] = []
+    first_line_of: dict[str, int] = {}
+    keys: dict[str, int] = {}
+    for number, line in _lines(content):
+        try:
+            item = parse(line.decode("utf-8"), number)
+            for seen, name, what in ((first_line_of, identity(item), "prompt"), (keys, getattr(item, "key", ""), "id")):
+                if (earlier := seen.setdefault(name, number)) != number:
+                    raise ValueError(f"the same {what} stands already on line {earlier}")
+        except UnicodeDecodeError as error:
+            problems.append(f"Line {number}: not UTF-8 text (byte {error.start + 1}).")
+        except ValueError as error:
+            problems.append(f"Line {number}: {error}.")
+        else:
+            items.append(item)
+        if len(problems) == WORST:
+            break
+    if problems:
+        raise PromptFileRefused(tuple(problems))
+    if not items:
+        raise PromptFileRefused(("The file holds no line. Put one JSON object on each line.",))
+    return tuple(items)
+
+
+def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:
+    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+        if line.strip():
+            yield number, line
+
+
+def _prompt(line: str, kind: str) -> ReadPrompt:
+    row = _object(line)
+    if unknown := sorted(set(row) - PROMPT_FIELDS):
+        raise ValueError(f"unknown field {unknown[0]!r}; known are {', '.join(sorted(PROMPT_FIELDS))}")
+    if row.get("kind", kind) != kind:
+        raise ValueError(f"this is a {row['kind']} prompt in a {kind} set")
+    messages = messages_of(row, row.get("text") or "")
+    text = normalise(text_of(row, "text") if "text" in row or not row.get("messages") else messages[-1].content)
+    if len(messages) > 1 and normalise(messages[-1].content) != text:
+        raise ValueError("text should be the last message of messages")
+    if not text:
+        raise ValueError("text is empty")
+    tags = row.get("tags") or []
+    if not isinstance(tags, list) or not all(isinstance(tag, str) and 0 < len(tag) <= LONGEST_TAG for tag in tags):
+        raise ValueError(f"tags should be a list of words of at most {LONGEST_TAG} characters")
+    turns = tuple(_plain(message) for message in messages) if len(messages) > 1 else ()
+    return ReadPrompt(_key(row, text, turns), text, turns, tuple(normalise(tag) for tag in tags))
+
+
+def _key(row: dict[str, Any], text: str, turns: tuple[dict[str, str], ...]) -> str:
+    if "id" not in row:
+        return (
+            f"prompt-{hashlib.sha256(canonical_jsonl([{'text': text, 'messages': turns}]).encode()).hexdigest()[:16]}"
+        )
+    key = normalise(text_of(row, "id"))
+    if len(key) > LONGEST_KEY or "\n" in key:
+        raise ValueError(f"id should be one line of at most {LONGEST_KEY} characters")
+    return key
+
+
+def _choice(line: str, number: int) -> ReadChoice:
+    try:
+        row = parse_hh_line(line, number)
+    except BadInput as error:
+        raise ValueError(error.message.removeprefix(f"Line {number}: ").rstrip(".")) from error
+    key = str(row["id"])
+    chosen_first = int(key[-1], 16) % 2 == 0
+    first, second = (row["chosen"], row["rejected"]) if chosen_first else (row["rejected"], row["chosen"])
+    turns = tuple(row["messages"]) if len(row["messages"]) > 1 else ()
+    return ReadChoice(key, str(row["prompt"]), turns, str(first), str(second), "a" if chosen_first else "b")
+
+
+def _object(line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON ({error.msg} at column {error.colno})") from error
+    except RecursionError as error:
+        raise ValueError("the JSON is nested too deeply") from error
+    if not isinstance(row, dict):
+        raise ValueError(f"an object is needed, found {type(row).__name__}")
+    return row
+
+
+def _plain(message: Message) -> dict[str, str]:
+    return {"role": message.role, "content": normalise(message.content)}
+
+
+def _whole(prompt: ReadPrompt) -> str:
+    """Everything a prompt says, so that two conversations with the same last turn count as two prompts."""
+    return "\n\n".join(turn["content"] for turn in prompt.messages) or prompt.text

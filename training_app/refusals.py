@@ -1,0 +1,44 @@
+"""What a verb says when it will not be done: one clear sentence, nothing written."""
+
+from __future__ import annotations
+
+
+class Refused(Exception):
+    """A verb was refused before anything was changed. `str(error)` is the sentence a person reads."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+
+class LaunchRefused(Refused):
+    """A run cannot be launched as asked; `field` names the form field it is about, or is empty."""
+
+    def __init__(self, sentence: str, *, field: str = "") -> None:
+        super().__init__(sentence)
+        self.field = field
+
+
+class SteeringRefused(Refused):
+    """A run cannot be cancelled or resumed in the state it is in."""
+
+
+class AuditRefused(Refused):
+    """A verdict is incomplete or contradicts itself; `field` names the form field it is about, or is empty."""
+
+    def __init__(self, sentence: str, *, field: str = "") -> None:
+        super().__init__(sentence)
+        self.field = field
+
+
+class BuildRefused(Refused):
+    """A dataset cannot be built from what the run holds."""
+
+
+class PromptFileRefused(Refused):
+    """A prompt file has bad lines. `problems` holds a sentence per line, each naming the line and the reason."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(f"{problems[0]}{more} Nothing was loaded.")
+        self.problems = problems

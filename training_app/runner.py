@@ -1,0 +1,232 @@
+"""THE bridge: rows → job.json → stage process → events → rows.
+
+`run_once` claims a run and brings it as far as it goes: every stage that is not done yet, in order, each a process of
+its own. What the stage says is put into the database in batches, under the lease and exactly once, so the run may be
+claimed again after any kill and goes on where the files say it was. However a stage ends, its end becomes a state with
+a reason and advice; a fault of this file itself does too, so that no run is left "running" that nobody runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db.models.functions import Now
+
+from constitutions_app.ledger import record
+from training_app import jobs, leases, logs
+from training_app.core.events import FILE as EVENTS
+from training_app.endings import Ending, Said, StageFailed, ending_of, explain
+from training_app.event_tail import EventTail
+from training_app.heartbeat import Heartbeat
+from training_app.models import Run, RunEvent, RunStage
+from training_app.models.run import RunState, StageState
+from training_app.records import Reader, ingest
+from training_app.stage_process import StageProcess, processes_for, stage_command, wait_until_free
+
+log = logging.getLogger(__name__)
+
+Command = Callable[[str, Path], Sequence[str]]
+"""(stage slug, job file) → the argument list to start."""
+
+
+class Stopped(Exception):
+    """The stage stopped because it was asked to."""
+
+
+def default_command(stage: str, job: Path) -> Sequence[str]:
+    """The real stage program, on as many GPUs as this worker was told to use."""
+    return stage_command(stage, job, processes=processes_for(stage, os.environ))
+
+
+@dataclass(frozen=True)
+class Conduct:
+    """How a runner behaves; the defaults are what workers use."""
+
+    command: Command = default_command
+    look_every_s: float = 0.2
+    beat_every_s: float = 1.0
+    """How often the lease is renewed and a wish to stop is noticed."""
+    stop_grace_s: float = 60.0
+    """How long a stage may take to stop when asked, before it is killed."""
+    kill_retries: int = 2
+    """How often a stage that something killed is started again."""
+    folder_patience_s: float = 20.0
+    """How long to wait for the stage program of an earlier claim to end."""
+
+
+def run_once(run_id: UUID, *, conduct: Conduct | None = None, owner: str | None = None) -> RunState | None:
+    """Claim the run and do what is left of it. Returns the state it was brought to, None when it was not ours to take.
+
+    "queued" is returned when the stage was stopped from outside (the worker is being shut down): it goes on later.
+    """
+    conduct = conduct or Conduct()
+    lease = leases.claim(run_id, owner or leases.new_owner())
+    if lease is None:
+        return None
+    try:
+        with Heartbeat(lease, every_s=conduct.beat_every_s) as heartbeat:
+            return _Runner(lease, heartbeat, conduct).run()
+    except leases.LeaseLost:
+        log.warning("Run %s is not ours any more; whoever has it now goes on.", run_id)
+        return None
+
+
+class _Runner:
+    """One claim of one run."""
+
+    def __init__(self, lease: leases.Lease, heartbeat: Heartbeat, conduct: Conduct) -> None:
+        self.lease = lease
+        self.heartbeat = heartbeat
+        self.conduct = conduct
+        self.run_row = Run.objects.select_related("version__constitution").get(pk=lease.run_id)
+
+    def run(self) -> RunState:
+        """All stages, then the end. Raises LeaseLost only."""
+        stage: RunStage | None = None
+        try:
+            for stage in RunStage.objects.filter(run=self.run_row).exclude(state=StageState.SUCCEEDED):
+                stage.run = self.run_row
+                self._do(stage)
+            return self._end(RunState.SUCCEEDED)
+        except leases.LeaseLost:
+            raise
+        except Stopped:
+            return self._stopped(stage)
+        except Exception as error:
+            return self._fail(stage, explain(error))
+
+    # -- one stage -------------------------------------------------------------------------------------------------
+
+    def _do(self, stage: RunStage) -> None:
+        """Bring one stage to its end. Raises StageFailed, Stopped, LeaseLost, or why its job cannot be written."""
+        self._refuse_if_stopping()
+        job = jobs.write_job(self.run_row, stage, hold=self._hold)
+        if not wait_until_free(stage.folder, self.conduct.folder_patience_s):
+            raise StageFailed(
+                f"The folder of the stage {stage.slug} is still in use by an earlier process.",
+                f"End the process that uses {stage.folder}, then resume.",
+            )
+        self._refuse_if_stopping()
+        self._mark(stage, state=StageState.RUNNING, job_digest=job.digest, exit_code=None, reason="", advice="",
+                   started_at=stage.started_at or Now(), finished_at=None)  # fmt: skip
+        reader = Reader(stage, self.run_row, judge_parts=self.run_row.base_model)
+        tail = EventTail(stage.folder / EVENTS, after=stage.last_seq)
+        for attempt in range(self.conduct.kill_retries + 1):
+            ending = self._run_program(stage, job, reader, tail)
+            if not ending.was_killed or attempt == self.conduct.kill_retries:
+                break
+            self._note(stage, f"{ending.sentence} Starting it again ({attempt + 1} of {self.conduct.kill_retries}).")
+        self._conclude(stage, ending)
+
+    def _run_program(self, stage: RunStage, job: jobs.WrittenJob, reader: Reader, tail: EventTail) -> Ending:
+        """Start the program, take in what it says until it ends, and say how it ended."""
+        first = tail.after
+        command = self.conduct.command(stage.slug, job.path)
+        process = StageProcess(command, folder=stage.folder, log=stage.folder / logs.FILE)
+        asked_at: float | None = None
+        forced = False
+        try:
+            while True:
+                code = process.poll()
+                caught_up = self._take_in(reader, tail)
+                if code is not None and caught_up:
+                    break
+                stopping = self.heartbeat.check()
+                if stopping and asked_at is None:
+                    process.ask_to_stop()
+                    asked_at = time.monotonic()
+                if asked_at is not None and not forced and time.monotonic() - asked_at > self.conduct.stop_grace_s:
+                    forced = True
+                    process.end()
+                if code is None:
+                    time.sleep(self.conduct.look_every_s)
+        finally:
+            process.end()
+        last = RunEvent.objects.filter(stage=stage).order_by("-seq").first()
+        said = Said(last.kind, last.data, fresh=last.seq > first) if last else None
+        return ending_of(stage.slug, code, said, logs.last_line(stage.folder / logs.FILE), asked=asked_at is not None)
+
+    def _take_in(self, reader: Reader, tail: EventTail) -> bool:
+        """Put what the stage has said since the last time into the database; whether that was all there is.
+
+        While the database does not answer nothing is lost: the events wait in their file.
+        """
+        batch = tail.take()
+        if not batch.events:
+            tail.done(batch)
+            return True
+        try:
+            ingest(self.lease, reader, batch.events)
+        except (OperationalError, InterfaceError) as error:
+            log.warning("The events of run %s wait, because the database does not answer: %s", self.lease.run_id, error)
+            connection.close()
+            time.sleep(self.conduct.look_every_s)
+            return False
+        tail.done(batch)
+        return False
+
+    def _conclude(self, stage: RunStage, ending: Ending) -> None:
+        if ending.stopped:
+            self._mark(stage, state=StageState.STOPPED, exit_code=ending.exit_code, reason=ending.sentence, eta_s=None)
+            raise Stopped
+        if ending.failure is not None:
+            raise ending.failure
+        self._mark(stage, state=StageState.SUCCEEDED, exit_code=0, finished_at=Now(), eta_s=None)
+
+    # -- ends ------------------------------------------------------------------------------------------------------
+
+    def _stopped(self, stage: RunStage | None) -> RunState:
+        """Asked by people: cancelled. Asked by a shutdown: back into the queue, for the next worker."""
+        if self.heartbeat.check() or leases.renew(self.lease) == RunState.STOPPING:
+            reason = Run.objects.values_list("reason", flat=True).get(pk=self.lease.run_id)
+            return self._end(RunState.CANCELLED, reason=reason)
+        if stage is not None:
+            self._mark(stage, state=StageState.WAITING)
+        leases.give_back(self.lease)
+        return RunState.QUEUED
+
+    def _fail(self, stage: RunStage | None, failure: StageFailed) -> RunState:
+        if failure.is_fault:
+            log.exception("Run %s failed by a fault of the runner.", self.lease.run_id)
+        else:
+            log.warning("Run %s failed: %s", self.lease.run_id, failure.reason)
+        if stage is not None:
+            self._mark(stage, state=StageState.FAILED, exit_code=failure.exit_code, reason=failure.reason,
+                       advice=failure.advice, finished_at=Now(), eta_s=None)  # fmt: skip
+        return self._end(RunState.FAILED, reason=failure.reason, advice=failure.advice, exit_code=failure.exit_code)
+
+    def _end(self, state: RunState, *, reason: str = "", advice: str = "", exit_code: int | None = None) -> RunState:
+        """The run's last state under this claim, with its ledger entry."""
+        with transaction.atomic():
+            leases.finish(self.lease, state, reason=reason, advice=advice, exit_code=exit_code)
+            record(actor=None, verb=f"run.{state}", obj=self.run_row, data={"reason": reason, "exit_code": exit_code})
+        return state
+
+    # -- small things ----------------------------------------------------------------------------------------------
+
+    def _hold(self) -> None:
+        leases.hold(self.lease)
+
+    def _refuse_if_stopping(self) -> None:
+        if self.heartbeat.check() or leases.renew(self.lease) == RunState.STOPPING:
+            raise Stopped
+
+    def _mark(self, stage: RunStage, **values: object) -> None:
+        """Change columns of the stage's row, under the lease."""
+        with transaction.atomic():
+            self._hold()
+            RunStage.objects.filter(pk=stage.pk).update(**values)
+        stage.refresh_from_db()
+        stage.run = self.run_row
+
+    def _note(self, stage: RunStage, sentence: str) -> None:
+        """A line of the runner's own in the stage's log."""
+        with (stage.folder / logs.FILE).open("a", encoding="utf-8") as file:
+            file.write(f"{sentence}\n")

@@ -1,0 +1,69 @@
+"""What travels through the queue: the wish that some worker look at a run. The row decides whether there is work.
+
+A message is acknowledged before its task begins (settings), so it is never redelivered while a run takes hours, and a
+second copy of it finds the run claimed and does nothing. A message that is lost costs one interval of the sweeper.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from uuid import UUID
+
+import psutil
+from celery import shared_task
+from celery.signals import worker_shutting_down
+from django.db import transaction
+
+from training_app import runner
+
+QUEUE = "gpu"
+STALE_AFTER_S = 120
+"""A wake-up nobody took in this time is dropped by the worker that finds it; the sweeper sends another one."""
+
+STAGE_PROGRAM = "--lifeline"
+"""The argument that only stage programs of a worker are started with."""
+
+log = logging.getLogger(__name__)
+
+
+@shared_task(name="training_app.advance_run", ignore_result=True)
+def advance_run(run_id: str) -> None:
+    """Claim the run and bring it as far as it goes; nothing happens when somebody else has it or it has ended."""
+    runner.run_once(UUID(run_id))
+
+
+@worker_shutting_down.connect(weak=False)
+def stop_stages(**_: object) -> None:
+    """A worker that is asked to end asks its stage to stop, so that the run goes back into the queue in seconds.
+
+    Without this it would wait for the run, which may take hours, or be killed with it. Called in the worker's parent
+    process; the pool's child sees the stage's exit and puts the run back.
+    """
+    for child in psutil.Process().children(recursive=True):
+        try:
+            if STAGE_PROGRAM in child.cmdline():
+                child.terminate()
+        except psutil.Error:
+            continue  # it has just ended by itself
+
+
+def wake(run_id: UUID) -> bool:
+    """Put one wake-up into the queue. False when the queue cannot be reached: that costs time, never the run."""
+    try:
+        advance_run.apply_async(args=(str(run_id),), queue=QUEUE, expires=STALE_AFTER_S)
+    except Exception:  # whatever the broker's client raises: a doorbell that does not ring must not undo a commit
+        log.warning("The queue cannot be reached; the sweeper will wake a worker for run %s.", run_id, exc_info=True)
+        return False
+    return True
+
+
+def ring(run_id: UUID, *, say: Callable[[str], None] | None = None) -> None:
+    """Wake a worker once the surrounding transaction is committed, and tell `say` when that did not work."""
+    transaction.on_commit(partial(_ring, run_id, say), robust=True)
+
+
+def _ring(run_id: UUID, say: Callable[[str], None] | None) -> None:
+    if not wake(run_id) and say is not None:
+        say("The queue cannot be reached just now. The run is kept and starts by itself when the queue is back.")

@@ -1,0 +1,45 @@
+"""The addresses of training's pages. Every item has one that does not change."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from training_app.views import audit, checkpoints, labels, launch, live, prompt_sets, runs, traces
+
+app_name = "training"
+
+run_urls = [
+    path("runs/", runs.runs, name="runs"),
+    path("runs/new/", launch.launch, name="launch"),
+    path("runs/<uuid:run_id>/", runs.run, name="run"),
+    path("runs/<uuid:run_id>/events/", live.run_events, name="run_events"),
+    path("runs/<uuid:run_id>/stop/", runs.stop_run, name="stop_run"),
+    path("runs/<uuid:run_id>/resume/", runs.resume_run_now, name="resume_run"),
+    path("runs/<uuid:run_id>/stages/<slug:slug>/", runs.stage, name="stage"),
+    path("runs/<uuid:run_id>/stages/<slug:slug>/log/", runs.stage_log, name="stage_log"),
+    path("status/", live.status, name="status"),
+]
+
+audit_urls = [
+    path("audit/", audit.audit, name="audit"),
+    path("audit/traces/", traces.traces, name="traces"),
+    path("audit/traces/<int:pk>/", traces.trace, name="trace"),
+    path("audit/steps/<int:pk>/", traces.audit_step, name="audit_step"),
+    path("audit/labels/", labels.labels, name="labels"),
+    path("audit/labels/<int:pk>/", labels.label, name="label"),
+]
+
+prompt_urls = [
+    path("prompts/", prompt_sets.prompt_sets, name="prompt_sets"),
+    path("prompt-preview/", prompt_sets.prompt_preview, name="prompt_preview"),
+    path("prompts/<slug:slug>/", prompt_sets.prompt_set, name="prompt_set"),
+]
+
+checkpoint_urls = [
+    path("checkpoints/", checkpoints.checkpoints, name="checkpoints"),
+    path("checkpoints/<int:pk>/", checkpoints.checkpoint, name="checkpoint"),
+    path("builds/<int:pk>/", checkpoints.build, name="build"),
+    path("versions/<slug:slug>/<int:number>/checkpoints/", checkpoints.version_checkpoints, name="version_checkpoints"),
+]
+
+urlpatterns = [*run_urls, *audit_urls, *prompt_urls, *checkpoint_urls]

@@ -1,0 +1,3 @@
+"""The pages of training: runs, judgements and audits, checkpoints and lineage, prompt sets."""
+
+from __future__ import annotations

@@ -1,0 +1,153 @@
+"""Checkpoints, what they learnt from, and whether their files still are what they were."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import Count
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.vary import vary_on_headers
+
+from constitutions_app.access import AuthenticatedHttpRequest, get_version_for, require_role
+from training_app import lineage
+from training_app.access import can_launch, get_build_for, get_checkpoint_for
+from training_app.core.manifest import Problem, verify
+from training_app.measured import measured_rows
+from training_app.models import Audit, Checkpoint, DatasetBuild, DatasetItem, Evaluation
+from training_app.templatetags.plainly import in_words
+from training_app.views.paging import page_of
+
+MOST_CHANGES = 50
+"""Audits that changed the data, listed on a checkpoint's page."""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What recomputing every digest found: the sentences of what holds, and what does not."""
+
+    checked: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+@dataclass(frozen=True)
+class ListedFile:
+    """One file of the manifest."""
+
+    name: str
+    bytes: int
+    digest: str
+
+
+@require_GET
+@require_role()
+@vary_on_headers("HX-Request")
+def checkpoints(request: AuthenticatedHttpRequest) -> HttpResponse:
+    """Every checkpoint, newest first."""
+    listed = Checkpoint.objects.select_related("run", "version__constitution").defer("manifest", "version__canonical")
+    page = page_of(listed, request, newest_first=True)
+    return render(request, f"training/checkpoints.html{'#results' if request.htmx else ''}", {"page": page})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@require_role()
+@vary_on_headers("HX-Request")
+def checkpoint(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
+    """One checkpoint with everything that made it. Posting recomputes every digest and changes nothing."""
+    read = get_checkpoint_for(request.user, pk)
+    verified = verification_of(read) if request.method == "POST" else None
+    if request.htmx and verified:
+        return render(request, "training/checkpoint.html#verification", {"checkpoint": read, "verified": verified})
+    line = lineage.of_checkpoint(read)
+    evaluations = Evaluation.objects.filter(run=read.run_id).select_related("checkpoint")
+    context = {
+        "checkpoint": read,
+        "line": line,
+        "learnt": line.learnt,
+        "builds": builds_with_counts(line.builds),
+        "files": files_of(read),
+        "verified": verified,
+        "evaluations": measured_rows(evaluations, this=read),
+        "changes": audits_that_changed(line.builds),
+    }
+    return render(request, "training/checkpoint.html", context)
+
+
+@require_GET
+@require_role()
+@vary_on_headers("HX-Request")
+def build(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
+    """One dataset build: its rules, and every row with the item it came from."""
+    read = get_build_for(request.user, pk)
+    items = DatasetItem.objects.filter(build=read).select_related(
+        "step__trace__prompt", "step__principle", "trace__prompt", "label__comparison", "label__principle",
+        "comparison", "audit__auditor",
+    )  # fmt: skip
+    items = items.defer("step__sent_critique", "step__sent_revision", "label__sent_ab", "label__sent_ba")
+    context = {
+        "build": read,
+        "page": page_of(items, request, by=("position",)),
+        "taught": lineage.of_build(read),
+        "rules": rules_in_words(read),
+    }
+    return render(request, f"training/build.html{'#results' if request.htmx else ''}", context)
+
+
+@require_GET
+@require_role()
+@vary_on_headers("HX-Request")
+def version_checkpoints(request: AuthenticatedHttpRequest, slug: str, number: int) -> HttpResponse:
+    """What one version made: a page of its own, or the fragment that the version's page asks for."""
+    version = get_version_for(request.user, slug, number)
+    context = {"version": version, "line": lineage.of_version(version), "can_launch": can_launch(request.user)}
+    part = "#made" if request.htmx else ""
+    return render(request, f"training/version_checkpoints.html{part}", context)
+
+
+def verification_of(read: Checkpoint) -> Verified:
+    """Recompute every digest of the folder, and hold its manifest against the database. Reads all of its files."""
+    found = verify(read.folder)
+    agreement = lineage.database_agrees(read)
+    if agreement.ok:
+        return Verified((*found.checked, agreement.sentence), found.problems)
+    known = any(problem.file == "manifest.json" for problem in found.problems)
+    extra = () if known else (Problem("manifest.json", agreement.sentence),)
+    return Verified(found.checked, (*found.problems, *extra))
+
+
+def files_of(read: Checkpoint) -> list[ListedFile]:
+    """The files that the manifest lists, largest first. No query, no file read."""
+    files = read.manifest.get("files") or {}
+    listed = [ListedFile(name, int(entry["bytes"]), str(entry["sha256"])) for name, entry in files.items()]
+    return sorted(listed, key=lambda file: (-file.bytes, file.name))
+
+
+def builds_with_counts(builds: tuple[DatasetBuild, ...]) -> list[tuple[DatasetBuild, int]]:
+    """Each build with how many of its rows a person changed. One query."""
+    changed = DatasetItem.objects.filter(build__in=builds, audit__isnull=False).values("build").annotate(n=Count("pk"))
+    counts = dict(changed.values_list("build", "n"))
+    return [(one, counts.get(one.pk, 0)) for one in builds]
+
+
+def audits_that_changed(builds: tuple[DatasetBuild, ...]) -> list[Audit]:
+    """The audits that changed a row of these builds, newest first. One query."""
+    audits = Audit.objects.filter(used_in__build__in=builds).select_related("auditor", "label", "step").distinct()
+    return list(audits.order_by("-created_at")[:MOST_CHANGES])
+
+
+def rules_in_words(read: DatasetBuild) -> list[tuple[str, str]]:
+    """The rules and counts of a build as pairs of words, nested ones joined."""
+    return [(name.replace("_", " "), _in_words(value)) for name, value in read.rules.items()]
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')}: {_in_words(part)}" for name, part in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(_in_words, value)) or "none"
+    return in_words(value)

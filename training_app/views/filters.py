@@ -1,0 +1,153 @@
+"""Filters of lists, as they stand in the URL: each is a short list of choices, so no key of a user reaches the ORM.
+
+An unknown value is told as an error and filters nothing. Of each person the newest verdict on an item counts, as
+everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from constitutions_app.models import PrincipleVersion
+from training_app.models import AILabel, Audit, Run, Trace, TraceStep
+from training_app.models.run import RunState
+from training_app.templatetags.plainly import FLAGS
+
+MOST_RUNS = 200
+"""Runs offered in a filter, newest first."""
+
+Choices = list[tuple[str, str]]
+
+AUDIT_STATES: Choices = [
+    ("", "audited or not"),
+    ("waiting", "not audited yet"),
+    ("mine_waiting", "not audited by me"),
+    ("mine", "audited by me"),
+    ("agree", "somebody agrees"),
+    ("override", "somebody overrides"),
+    ("comment", "with a comment"),
+]
+
+
+class Filter(forms.Form):
+    """Filters of one list. `chosen` holds what was understood; `is_active` says whether anything is filtered."""
+
+    use_required_attribute = False
+
+    def __init__(self, data: Mapping[str, Any], choices: Mapping[str, Choices] | None = None) -> None:
+        super().__init__(data, auto_id="filter_%s")
+        for name, offered in (choices or {}).items():
+            field = self.fields[name]
+            if isinstance(field, forms.ChoiceField):
+                field.choices = offered
+        self.is_valid()
+        self.chosen: dict[str, str] = {name: value for name, value in self.cleaned_data.items() if value}
+
+    @property
+    def is_active(self) -> bool:
+        return bool(self.chosen) or bool(self.errors)
+
+
+class RunFilter(Filter):
+    """Which runs."""
+
+    state = forms.ChoiceField(choices=[("", "any state"), *RunState.choices], required=False)
+
+    def apply(self, runs: QuerySet[Run]) -> QuerySet[Run]:
+        return runs.filter(state=self.chosen["state"]) if "state" in self.chosen else runs
+
+
+class ItemFilter(Filter):
+    """What the lists of traces and of labels share: run, cited principle, and how it was audited. Two queries."""
+
+    run = forms.ChoiceField(required=False)
+    principle = forms.ChoiceField(required=False)
+    audit = forms.ChoiceField(choices=AUDIT_STATES, required=False)
+
+    def __init__(self, data: Mapping[str, Any], *, user: User | AnonymousUser) -> None:
+        self.user = user
+        super().__init__(data, {"run": runs_to_choose(), "principle": principles_to_choose()})
+
+
+class TraceFilter(ItemFilter):
+    """Which traces: those with a step that fulfils everything chosen about steps."""
+
+    flag = forms.ChoiceField(
+        choices=[("", "any flag or none"), *((slug, name) for slug, (name, _) in FLAGS.items())], required=False
+    )
+
+    def apply(self, traces: QuerySet[Trace]) -> QuerySet[Trace]:
+        if run := self.chosen.get("run"):
+            traces = traces.filter(run_id=UUID(run))
+        steps = TraceStep.objects.filter(trace=OuterRef("pk"))
+        if principle := self.chosen.get("principle"):
+            steps = steps.filter(principle__key=principle)
+        if flag := self.chosen.get("flag"):
+            steps = steps.filter(flags__contains=[flag])
+        if state := self.chosen.get("audit"):
+            steps = steps.filter(audited(state, "step", self.user))
+        return traces.filter(Exists(steps)) if self.chosen.keys() & {"principle", "flag", "audit"} else traces
+
+
+class LabelFilter(ItemFilter):
+    """Which AI labels."""
+
+    orders = forms.ChoiceField(
+        choices=[("", "any"), ("same", "same position twice"), ("agree", "same response twice")], required=False
+    )
+    p_a = forms.ChoiceField(
+        choices=[("", "any"), ("unsure", "0.4 to 0.6"), ("a", "above 0.6"), ("b", "below 0.4")],
+        required=False, label="p(A)",
+    )  # fmt: skip
+
+    def apply(self, labels: QuerySet[AILabel]) -> QuerySet[AILabel]:
+        if run := self.chosen.get("run"):
+            labels = labels.filter(run_id=UUID(run))
+        if principle := self.chosen.get("principle"):
+            labels = labels.filter(principle__key=principle)
+        if orders := self.chosen.get("orders"):
+            labels = labels.filter(same_position=orders == "same")
+        if p_a := self.chosen.get("p_a"):
+            ranges = {"unsure": Q(p_a__gte=0.4, p_a__lte=0.6), "a": Q(p_a__gt=0.6), "b": Q(p_a__lt=0.4)}
+            labels = labels.filter(ranges[p_a])
+        if state := self.chosen.get("audit"):
+            labels = labels.filter(audited(state, "label", self.user))
+        return labels
+
+
+def audited(state: str, item: str, user: User | AnonymousUser) -> Q:
+    """The condition on a step or a label (`item`) that one of `AUDIT_STATES` means. Raises KeyError for another."""
+    audits = Audit.objects.filter(**{item: OuterRef("pk")})
+    verdicts = audits.exclude(verdict=Audit.Verdict.COMMENT)
+    later = Audit.objects.exclude(verdict=Audit.Verdict.COMMENT).filter(
+        auditor=OuterRef("auditor"), created_at__gt=OuterRef("created_at"), **{item: OuterRef(item)}
+    )
+    standing = verdicts.filter(~Exists(later))
+    own = verdicts.filter(auditor_id=user.pk)
+    return {
+        "waiting": ~Q(Exists(verdicts)),
+        "mine_waiting": ~Q(Exists(own)),
+        "mine": Q(Exists(own)),
+        "agree": Q(Exists(standing.filter(verdict=Audit.Verdict.AGREE))),
+        "override": Q(Exists(standing.filter(verdict=Audit.Verdict.OVERRIDE))),
+        "comment": Q(Exists(audits.exclude(comment=""))),
+    }[state]
+
+
+def runs_to_choose() -> Choices:
+    """The newest runs, for a filter."""
+    runs = Run.objects.order_by("-number").values_list("pk", "number", "version__constitution__name", "version__number")
+    return [("", "any run"), *((str(pk), f"Run {n}, {name} v{version}") for pk, n, name, version in runs[:MOST_RUNS])]
+
+
+def principles_to_choose() -> Choices:
+    """The principles of all versions that a run was launched from, by their stable ids; the newest title names each."""
+    principles = PrincipleVersion.objects.filter(version__in=Run.objects.values("version"))
+    titles = {key: title or key for key, title in principles.order_by("version_id").values_list("key", "title")}
+    return [("", "any principle"), *sorted(titles.items(), key=lambda item: item[1].casefold())]

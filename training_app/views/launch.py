@@ -1,0 +1,129 @@
+"""The launch form: every effective value shown, nothing typed lost, one sentence when a launch is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+from django.views.decorators.vary import vary_on_headers
+
+from constitutions_app.access import AuthenticatedHttpRequest, Role, require_role
+from constitutions_app.models import Version
+from training_app.actions import launch_run
+from training_app.base_models import available_names
+from training_app.estimates import Estimate, estimate_for, prompts_used
+from training_app.forms import LaunchForm, overrides_in, values_of_config, values_of_preset, version_name
+from training_app.models import PromptSet, Run
+from training_app.refusals import LaunchRefused
+
+DEFAULT_PRESET = "demo"
+DEFAULT_SEED = 7
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@require_role(Role.ENGINEER)
+@vary_on_headers("HX-Request")
+def launch(request: AuthenticatedHttpRequest) -> HttpResponse:
+    """Fill in, look at every value, launch. `fill` lays a preset's values into the form and launches nothing."""
+    if request.method == "POST" and "fill" not in request.POST:
+        form = launch_form(request.POST)
+        if form.is_valid() and (run := _launched(request, form)):
+            messages.success(request, f"Run {run.number} is queued. A worker takes it as soon as one is free.")
+            return redirect("training:run", run.pk)
+        return _page(request, form, status=422)
+    form = launch_form(initial=_initial(request.POST if request.method == "POST" else request.GET))
+    return _page(request, form)
+
+
+def _launched(request: AuthenticatedHttpRequest, form: LaunchForm) -> Run | None:
+    """The run, or None when the launch was refused; the form then says why."""
+    said = form.cleaned_data
+    try:
+        return launch_run(
+            user=request.user,
+            version=said["version"],
+            base_model=said["base_model"],
+            prompt_sets=said["prompt_sets"],
+            preset=said["preset"],
+            seed=said["seed"],
+            overrides=overrides_in(said),
+            name=said["name"],
+            say=partial(messages.warning, request),
+        )
+    except LaunchRefused as refusal:
+        form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
+        return None
+
+
+def launch_form(data: QueryDict | None = None, initial: Mapping[str, Any] | None = None) -> LaunchForm:
+    """The form with everything that can be chosen. Two queries and one look into MODELS_ROOT."""
+    versions = (
+        Version.objects.select_related("constitution").defer("canonical").order_by("constitution__name", "-number")
+    )
+    models = [(name, name) for name in available_names()]
+    return LaunchForm(data, initial=initial, versions=versions, base_models=models, prompt_sets=PromptSet.objects.all())
+
+
+def _initial(query: QueryDict) -> dict[str, Any]:
+    """What the form starts from: the preset's values, then what the URL (or a filled-in form) says of the rest."""
+    like = _uuid(query.get("like", ""))
+    earlier = Run.objects.filter(pk=like).first() if like else None
+    values = _like(earlier) if earlier else _first_choice()
+    for name in ("preset", "version", "base_model", "seed", "name"):
+        values[name] = query.get(name, values.get(name))
+    for kind in PromptSet.Kind.values:
+        values[kind] = query.getlist(kind) if "fill" in query else query.getlist(kind) or values.get(kind, [])
+    options = values_of_config(earlier.config) if earlier else values_of_preset(str(values["preset"]))
+    return options | values
+
+
+def _like(run: Run) -> dict[str, Any]:
+    """The choices an earlier run was launched with. Two queries."""
+    version = Version.objects.select_related("constitution").defer("canonical").get(pk=run.version_id)
+    values: dict[str, Any] = {"preset": run.preset, "seed": run.seed, "name": run.name}
+    values |= {"version": version_name(version), "base_model": run.base_model.get("name")}
+    for prompt_set in run.prompt_sets.all():
+        values.setdefault(prompt_set.kind, []).append(prompt_set.slug)
+    return values
+
+
+def _first_choice() -> dict[str, Any]:
+    """The newest version of the oldest constitution, and the first set of each kind: the starter material."""
+    values: dict[str, Any] = {"preset": DEFAULT_PRESET, "seed": DEFAULT_SEED, "name": ""}
+    newest = (
+        Version.objects.select_related("constitution").defer("canonical").order_by("constitution", "-number").first()
+    )
+    values["version"] = version_name(newest) if newest else ""
+    for prompt_set in PromptSet.objects.order_by("pk"):
+        values.setdefault(prompt_set.kind, [prompt_set.slug])
+    return values
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _page(request: AuthenticatedHttpRequest, form: LaunchForm, *, status: int = 200) -> HttpResponse:
+    part = "#form" if request.htmx else ""
+    context = {"form": form, "estimate": _estimate(form), "can_anything": bool(form.versions)}
+    return render(request, f"training/launch.html{part}", context, status=status)
+
+
+def _estimate(form: LaunchForm) -> Estimate | None:
+    """From what the form shows, valid or not: what cannot be read counts as the preset's own value."""
+    shown = {name: form[name].value() for name in ("preset", "base_model", *PromptSet.Kind.values)}
+    chosen = [slug for kind in PromptSet.Kind.values for slug in shown[kind] or () if slug in form.prompt_sets]
+    sets = [(form.prompt_sets[slug].kind, form.prompt_sets[slug].rows) for slug in chosen]
+    config = form.config_shown()
+    base_model = shown["base_model"] or next(iter(available_names()), "")
+    prompts = prompts_used(sets, config["max_prompts"])
+    return estimate_for(preset=str(shown["preset"]), base_model=str(base_model), prompts=prompts, config=config)

@@ -1,0 +1,310 @@
+"""What the page of a run shows, each part asked for only when a template reads it.
+
+A live page asks for one part at a time, so a part that is not shown costs nothing. Every part is a fixed number of
+queries, however long the run is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from django.db.models import Max
+
+from training_app import logs
+from training_app.core.config import PRESETS
+from training_app.measured import MeasuredRow, measured_rows
+from training_app.models import (
+    AILabel,
+    Checkpoint,
+    Comparison,
+    DatasetBuild,
+    Evaluation,
+    EvaluationAnswer,
+    MetricPoint,
+    Run,
+    RunEvent,
+    RunStage,
+    Trace,
+    TraceStep,
+)
+from training_app.models.run import StageState
+from training_app.options import STAGE_NAMES, Option, all_options
+from training_app.plots import Curve, Drawing, Point, draw
+
+LOG_LINES = 60
+NEWEST = 4
+TRAINING = ("sft", "reward", "rl")
+
+CURVES: dict[str, str] = {
+    "loss": "Loss",
+    "reward": "Reward",
+    "kl": "KL to SL-CAI",
+    "accuracy": "Pairs ranked right",
+    "margin": "Margin of the preferred",
+    "token_accuracy": "Tokens predicted right",
+    "entropy": "Entropy",
+    "completion_length": "Length, tokens",
+    "cut_off": "Share cut off",
+    "learning_rate": "Learning rate",
+    "grad_norm": "Gradient norm",
+}
+"""What the curves are called, in the order they are shown; others follow by name."""
+
+_LOG_LINE = re.compile(r"^\d{4}-\d\d-\d\d[ T](\d\d:\d\d:\d\d)\S* (DEBUG|INFO|WARNING|ERROR|CRITICAL) (.*)$", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line of a log: time of day, level ("info", "warning", "error") and text."""
+
+    time: str
+    level: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One effective value of a run, and whether it differs from its preset."""
+
+    option: Option
+    value: Any
+    differs: bool
+
+
+@dataclass(frozen=True)
+class StageSettings:
+    """The effective values of one stage; `name` is "Whole run" for those of none."""
+
+    name: str
+    settings: tuple[Setting, ...]
+
+
+@dataclass(frozen=True)
+class StageCurves:
+    """The small multiples of one training stage."""
+
+    stage: RunStage
+    drawings: tuple[Drawing, ...]
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """An answer sampled during RL, with the reward it got."""
+
+    step: int
+    prompt: str
+    text: str
+    reward: float | None
+
+
+class RunPage:
+    """One run and everything its page shows."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    @cached_property
+    def stages(self) -> list[RunStage]:
+        stages = list(RunStage.objects.filter(run=self.run))
+        for stage in stages:
+            stage.run = self.run
+        return stages
+
+    @cached_property
+    def current(self) -> RunStage | None:
+        """The stage to look at: the one under way, else the one that failed or stopped, else the last that ended."""
+        for states in ((StageState.RUNNING,), (StageState.FAILED, StageState.STOPPED), (StageState.SUCCEEDED,)):
+            if found := [stage for stage in self.stages if stage.state in states]:
+                return found[-1]
+        return None
+
+    @cached_property
+    def last_event(self) -> int:
+        """The number of the newest event; a live page listens from behind it."""
+        return RunEvent.objects.filter(stage__run=self.run).aggregate(newest=Max("pk"))["newest"] or 0
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """What the stages want people to know, each sentence once."""
+        return list(dict.fromkeys(str(note) for stage in self.stages for note in stage.notes))
+
+    @cached_property
+    def curves(self) -> list[StageCurves]:
+        """The curves of the training stages so far, the one under way first."""
+        started = [stage for stage in self.stages if stage.slug in TRAINING and stage.started_at]
+        found = curves_of(started)
+        return sorted(found, key=lambda curves: (curves.stage.state != StageState.RUNNING, curves.stage.position))
+
+    @cached_property
+    def log(self) -> list[LogLine]:
+        return log_lines(self.current) if self.current else []
+
+    @cached_property
+    def newest_traces(self) -> Sequence[Trace]:
+        return list(Trace.objects.filter(run=self.run).select_related("prompt").order_by("-pk")[:NEWEST])
+
+    @cached_property
+    def newest_steps(self) -> Sequence[TraceStep]:
+        steps = TraceStep.objects.filter(trace__run=self.run).select_related("trace__prompt", "principle")
+        return list(steps.order_by("-pk")[:NEWEST])
+
+    @cached_property
+    def newest_comparisons(self) -> Sequence[Comparison]:
+        return list(Comparison.objects.filter(run=self.run).order_by("-pk")[:NEWEST])
+
+    @cached_property
+    def newest_labels(self) -> Sequence[AILabel]:
+        return list(
+            AILabel.objects.filter(run=self.run).select_related("comparison", "principle").order_by("-pk")[:NEWEST]
+        )
+
+    @cached_property
+    def newest_answers(self) -> Sequence[EvaluationAnswer]:
+        return list(EvaluationAnswer.objects.filter(run=self.run).select_related("prompt").order_by("-pk")[:NEWEST])
+
+    @cached_property
+    def newest_rollouts(self) -> list[Rollout]:
+        return rollouts_of(self.run)
+
+    @property
+    def newest_kind(self) -> str:
+        """Which samples to show: those of the stage under way, else of the last stage before it that made any."""
+        makes = {"generate": "traces", "revise": "steps", "sft": "steps", "sample": "comparisons", "label": "labels",
+                 "reward": "labels", "rl": "rollouts", "evaluate": "answers"}  # fmt: skip
+        return makes.get(self.current.slug, "") if self.current else ""
+
+    @cached_property
+    def checkpoints(self) -> list[Checkpoint]:
+        return list(Checkpoint.objects.filter(run=self.run).order_by("pk"))
+
+    @cached_property
+    def builds(self) -> list[DatasetBuild]:
+        return list(DatasetBuild.objects.filter(run=self.run))
+
+    @cached_property
+    def evaluations(self) -> list[MeasuredRow]:
+        return measured_rows(Evaluation.objects.filter(run=self.run).select_related("checkpoint"))
+
+    @cached_property
+    def prompt_sets(self) -> list[Any]:
+        return list(self.run.prompt_sets.all())
+
+    @property
+    def settings(self) -> list[StageSettings]:
+        return settings_of(self.run)
+
+
+class StagePage:
+    """One stage of a run and everything its page shows."""
+
+    def __init__(self, stage: RunStage) -> None:
+        self.stage = stage
+
+    @property
+    def log_file(self) -> Path:
+        return self.stage.folder / logs.FILE
+
+    @cached_property
+    def log(self) -> list[LogLine]:
+        return log_lines(self.stage, 200)
+
+    @cached_property
+    def curves(self) -> list[StageCurves]:
+        return curves_of([self.stage])
+
+    @cached_property
+    def rollouts(self) -> list[Rollout]:
+        return rollouts_of(self.stage.run, 20) if self.stage.slug == "rl" else []
+
+    @cached_property
+    def events(self) -> Sequence[RunEvent]:
+        """The newest of what the stage said, without the ticks of progress and curves."""
+        told = RunEvent.objects.filter(stage=self.stage).exclude(kind__in=("progress", "metric", "record"))
+        return list(told.order_by("-pk")[:50])
+
+    @cached_property
+    def last_event(self) -> int:
+        return RunEvent.objects.filter(stage__run=self.stage.run).aggregate(newest=Max("pk"))["newest"] or 0
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint | None:
+        return Checkpoint.objects.filter(run=self.stage.run, stage=self.stage.slug).first()
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        name = STAGE_NAMES.get(self.stage.slug, self.stage.slug)
+        return next((part.settings for part in settings_of(self.stage.run) if part.name == name), ())
+
+
+def curves_of(stages: Sequence[RunStage]) -> list[StageCurves]:
+    """Every stage's curves. One query."""
+    points: dict[int, dict[str, list[Point]]] = {stage.pk: {} for stage in stages}
+    rows = MetricPoint.objects.filter(stage__in=stages).order_by("step")
+    for stage_id, name, step, value in rows.values_list("stage_id", "name", "step", "value"):
+        points[stage_id].setdefault(name, []).append(Point(step, value))
+    return [StageCurves(stage, drawings) for stage in stages if (drawings := tuple(_drawings(stage, points[stage.pk])))]
+
+
+def _drawings(stage: RunStage, curves: dict[str, list[Point]]) -> Iterable[Drawing]:
+    """A plot per metric; "eval_loss" shares the plot of "loss", and "reward_std" becomes the band of "reward"."""
+    known = list(CURVES)
+    plain = [name for name in curves if not name.startswith("eval_") and not _is_spread(name, curves)]
+    for name in sorted(plain, key=lambda name: (known.index(name) if name in CURVES else len(known), name)):
+        lines = [Curve("training", _with_band(curves[name], curves.get(f"{name}_std", ())))]
+        if held_out := curves.get(f"eval_{name}"):
+            lines.append(Curve("held out", tuple(held_out)))
+        drawing = draw(f"{stage.slug}-{name}", CURVES.get(name, name.replace("_", " ").capitalize()), lines)
+        if drawing:
+            yield drawing
+
+
+def _is_spread(name: str, curves: dict[str, list[Point]]) -> bool:
+    return name.endswith("_std") and name.removesuffix("_std") in curves
+
+
+def _with_band(points: Sequence[Point], spread: Sequence[Point]) -> tuple[Point, ...]:
+    width = {point.x: point.y for point in spread}
+    return tuple(
+        Point(point.x, point.y, point.y - width[point.x], point.y + width[point.x]) if point.x in width else point
+        for point in points
+    )
+
+
+def log_lines(stage: RunStage, lines: int = LOG_LINES) -> list[LogLine]:
+    """The newest lines of a stage's log, oldest of them first."""
+    return [log_line(line) for line in logs.tail(stage.folder / logs.FILE, lines) if line.strip()]
+
+
+def log_line(line: str) -> LogLine:
+    """A line with its time and level, where it has them."""
+    found = _LOG_LINE.match(line)
+    if not found:
+        return LogLine("", "info", line)
+    time, level, text = found.groups()
+    return LogLine(time, {"WARNING": "warning", "ERROR": "error", "CRITICAL": "error"}.get(level, "info"), text)
+
+
+def rollouts_of(run: Run, most: int = NEWEST) -> list[Rollout]:
+    """The newest answers sampled during RL."""
+    events = RunEvent.objects.filter(stage__run=run, stage__slug="rl", kind="record").order_by("-pk")
+    said = (event.data.get("data") or {} for event in events[:most] if event.data.get("record") == "rollout")
+    return [
+        Rollout(int(data.get("step") or 0), str(data.get("prompt", "")), str(data.get("text", "")), data.get("reward"))
+        for data in said
+    ]
+
+
+def settings_of(run: Run) -> list[StageSettings]:
+    """Every effective value of a run, stage by stage, as its row keeps them. No query."""
+    preset = asdict(PRESETS[run.preset]) if run.preset in PRESETS else {}
+    parts: dict[str, list[Setting]] = {}
+    for option in all_options():
+        value = option.value_in(run.config)
+        setting = Setting(option, value, bool(preset) and value != option.value_in(preset))
+        parts.setdefault(STAGE_NAMES.get(option.stage, "Whole run"), []).append(setting)
+    return [StageSettings(name, tuple(settings)) for name, settings in parts.items()]

@@ -1,0 +1,110 @@
+"""Pages of runs: the list, the launch form, one run and its stages, stopping and resuming."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db.models import Prefetch, QuerySet
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.vary import vary_on_headers
+
+from constitutions_app.access import AuthenticatedHttpRequest, require_role
+from training_app.access import can_launch, get_run_for, get_run_to_steer_for, get_stage_for
+from training_app.actions import cancel_run, resume_run
+from training_app.models import Run, RunStage
+from training_app.refusals import SteeringRefused
+from training_app.views.filters import RunFilter
+from training_app.views.paging import page_of
+from training_app.views.run_page import RunPage, StagePage
+
+PARTS = frozenset({"head", "stages", "curves", "newest", "log", "results"})
+"""Fragments of a run's page that are asked for one by one while it is under way."""
+
+
+@require_GET
+@require_role()
+@vary_on_headers("HX-Request")
+def runs(request: AuthenticatedHttpRequest) -> HttpResponse:
+    """Every run, newest first."""
+    chosen = RunFilter(request.GET)
+    page = page_of(chosen.apply(listed_runs()), request, by=("number",), newest_first=True)
+    context = {"page": page, "filter": chosen, "can_launch": can_launch(request.user)}
+    part = "#results" if request.htmx and not request.htmx.boosted else ""
+    return render(request, f"training/runs.html{part}", context)
+
+
+@require_GET
+@require_role()
+@vary_on_headers("HX-Request")
+def run(request: AuthenticatedHttpRequest, run_id: UUID) -> HttpResponse:
+    """One run, live; `?part=` asks for one fragment of it."""
+    page = RunPage(get_run_for(request.user, run_id))
+    part = request.GET.get("part", "")
+    if part and part not in PARTS:
+        raise Http404("There is no such part of a run's page.")
+    context = {"run": page.run, "page": page, "can_steer": can_launch(request.user)}
+    return render(request, f"training/run.html#{part}" if part and request.htmx else "training/run.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@require_role()
+def stop_run(request: AuthenticatedHttpRequest, run_id: UUID) -> HttpResponse:
+    """Asks first, saying what is kept; then stops."""
+    steered = get_run_to_steer_for(request.user, run_id)
+    if request.method != "POST":
+        return render(request, "training/stop_run.html", {"run": steered})
+    try:
+        after = cancel_run(user=request.user, run=steered)
+    except SteeringRefused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        ended = "It had not begun and is cancelled." if after.has_ended else "It stops at the next safe place."
+        messages.success(request, f"{ended} Everything made so far is kept.")
+    return redirect("training:run", run_id)
+
+
+@require_POST
+@require_role()
+def resume_run_now(request: AuthenticatedHttpRequest, run_id: UUID) -> HttpResponse:
+    """Queues the run again."""
+    steered = get_run_to_steer_for(request.user, run_id)
+    try:
+        resume_run(user=request.user, run=steered, say=lambda sentence: messages.warning(request, sentence))
+    except SteeringRefused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, "The run is queued again. Finished stages are not done twice.")
+    return redirect("training:run", run_id)
+
+
+@require_GET
+@require_role()
+@vary_on_headers("HX-Request")
+def stage(request: AuthenticatedHttpRequest, run_id: UUID, slug: str) -> HttpResponse:
+    """One stage of a run: what it was told, what it said, what it left behind."""
+    page = StagePage(get_stage_for(request.user, run_id, slug))
+    part = "#live" if request.htmx and request.GET.get("part") == "live" else ""
+    return render(request, f"training/stage.html{part}", {"run": page.stage.run, "stage": page.stage, "page": page})
+
+
+@require_GET
+@login_required
+def stage_log(request: HttpRequest, run_id: UUID, slug: str) -> FileResponse:
+    """The whole log of a stage, as a file."""
+    page = StagePage(get_stage_for(request.user, run_id, slug))
+    if not page.log_file.is_file():
+        raise Http404("This stage has no log yet.")
+    name = f"run-{page.stage.run.number}-{slug}.log.txt"
+    return FileResponse(
+        page.log_file.open("rb"), as_attachment=True, filename=name, content_type="text/plain; charset=utf-8"
+    )
+
+
+def listed_runs() -> QuerySet[Run]:
+    """Runs with what their line in the list says, in two queries however many there are."""
+    stages = Prefetch("stages", queryset=RunStage.objects.order_by("position"), to_attr="stage_list")
+    return Run.objects.select_related("version__constitution", "created_by").prefetch_related(stages)
