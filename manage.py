@@ -18,9 +18,16 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cai_web.settings")
     signal.signal(signal.SIGTERM, leave)
     from django.core.management import execute_from_command_line
+    from django.db import OperationalError
+
+    from cai_web.services import ServiceError
 
     try:
         execute_from_command_line(sys.argv)
+    except OperationalError as error:
+        if not isinstance(error.__cause__, ServiceError):
+            raise
+        sys.exit(str(error))  # a service that cannot be had: its sentence says what to do, a traceback would hide it
     except KeyboardInterrupt:
         sys.exit(130)  # Ctrl-C asks for an end, not for a traceback
 

@@ -123,6 +123,23 @@ def chained_hash(previous_hash: str, body: str) -> str:
     return hashlib.sha256((previous_hash + body).encode("utf-8")).hexdigest()
 
 
+def verbs() -> list[str]:
+    """Every verb that has an entry, in order: one step of the index per verb, however many entries there are."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            WITH RECURSIVE step AS (
+                (SELECT verb FROM constitutions_app_ledgerentry ORDER BY verb LIMIT 1)
+                UNION ALL
+                SELECT (SELECT verb FROM constitutions_app_ledgerentry WHERE verb > step.verb ORDER BY verb LIMIT 1)
+                FROM step WHERE step.verb IS NOT NULL
+            )
+            SELECT verb FROM step WHERE verb IS NOT NULL
+            """
+        )
+        return [str(row[0]) for row in cursor.fetchall()]
+
+
 def verify(expected_head: str = "") -> LedgerCheck:
     """Walk the whole chain, a batch at a time, and name every entry that was altered, is missing or is out of order.
 

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
 import hypothesis
+import psutil
 import pytest
 from django.conf import settings
 

@@ -23,7 +23,9 @@ def build_tiny_model(folder: Path, *, seed: int = 0, chat_template: bool = True,
     """Save a random two-layer model (float32, seeded) with its tokenizer into `folder`; returns `folder`."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers' helper has no types
     tokenizer = build_tiny_tokenizer(chat_template=chat_template)
     config = LlamaConfig(
         vocab_size=len(tokenizer),

@@ -189,6 +189,8 @@ def _responses(reader: Reader, said: Sequence[Data]) -> None:
 def _steps(reader: Reader, said: Sequence[Data]) -> None:
     prompts = {reader.prompt(data["prompt_id"]) for data in said}
     traces = dict(Trace.objects.filter(run=reader.run, prompt__in=prompts).values_list("prompt_id", "pk"))
+    if len(traces) < len(prompts):
+        raise UnknownReference("the stage revise names a prompt that has no initial response in this run")
     _insert(
         TraceStep,
         [

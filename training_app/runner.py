@@ -36,6 +36,10 @@ Command = Callable[[str, Path], Sequence[str]]
 """(stage slug, job file) → the argument list to start."""
 
 
+OUTAGES = (OperationalError, InterfaceError)
+"""What the database raises when it is not there: no fault of the run, which goes on later."""
+
+
 class Stopped(Exception):
     """The stage stopped because it was asked to."""
 
@@ -75,7 +79,10 @@ def run_once(run_id: UUID, *, conduct: Conduct | None = None, owner: str | None 
             return _Runner(lease, heartbeat, conduct).run()
     except leases.LeaseLost:
         log.warning("Run %s is not ours any more; whoever has it now goes on.", run_id)
-        return None
+    except OUTAGES:
+        log.exception("The database went away under run %s; it goes on when its lease has ended.", run_id)
+        connection.close()
+    return None
 
 
 class _Runner:
@@ -88,14 +95,14 @@ class _Runner:
         self.run_row = Run.objects.select_related("version__constitution").get(pk=lease.run_id)
 
     def run(self) -> RunState:
-        """All stages, then the end. Raises LeaseLost only."""
+        """All stages, then the end. Raises LeaseLost, and OUTAGES when the database cannot be told how it ended."""
         stage: RunStage | None = None
         try:
             for stage in RunStage.objects.filter(run=self.run_row).exclude(state=StageState.SUCCEEDED):
                 stage.run = self.run_row
                 self._do(stage)
             return self._end(RunState.SUCCEEDED)
-        except leases.LeaseLost:
+        except (leases.LeaseLost, *OUTAGES):
             raise
         except Stopped:
             return self._stopped(stage)
@@ -164,7 +171,7 @@ class _Runner:
             return True
         try:
             ingest(self.lease, reader, batch.events)
-        except (OperationalError, InterfaceError) as error:
+        except OUTAGES as error:
             log.warning("The events of run %s wait, because the database does not answer: %s", self.lease.run_id, error)
             connection.close()
             time.sleep(self.conduct.look_every_s)

@@ -92,7 +92,7 @@ class Constitution:
 
 
 def normalise(text: str) -> str:
-    """Text as it is digested: Unicode NFC, ``\\n`` line ends, no NUL (PostgreSQL cannot hold one), no white space around."""
+    """Text as it is digested: Unicode NFC, ``\\n`` line ends, no NUL (PostgreSQL holds none), no space around."""
     plain = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
     return unicodedata.normalize("NFC", plain).strip()
 

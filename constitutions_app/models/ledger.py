@@ -32,7 +32,10 @@ class LedgerEntry(FrozenModel):
     class Meta:
         ordering = ("-seq",)
         verbose_name_plural = "ledger entries"
-        indexes = (models.Index(fields=("object_type", "object_id", "-seq"), name="ledger_by_object"),)
+        indexes = (
+            models.Index(fields=("object_type", "object_id", "-seq"), name="ledger_by_object"),
+            models.Index(fields=("verb", "-seq"), name="ledger_by_verb"),
+        )
 
     def __str__(self) -> str:
         return f"{self.seq} {self.verb} {self.object_label}"

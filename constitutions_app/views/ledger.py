@@ -14,7 +14,7 @@ from django.views.decorators.vary import vary_on_headers
 from constitutions_app.access import AuthenticatedHttpRequest, get_ledger_entry_for, require_role
 from constitutions_app.comparing import about
 from constitutions_app.forms import LedgerFilterForm
-from constitutions_app.ledger import chained_hash
+from constitutions_app.ledger import chained_hash, verbs
 from constitutions_app.models import LedgerEntry
 
 PAGE = 50
@@ -34,7 +34,7 @@ def index(request: AuthenticatedHttpRequest) -> HttpResponse:
         "form": form,
         "filters": kept,
         "object_label": entries[0].object_label if entries and asked.get("object") else "",
-        "verbs": _verbs(),
+        "verbs": verbs(),
         "previous": f"?{urlencode({**kept, 'after': entries[0].seq})}" if newer else "",
         "next": f"?{urlencode({**kept, 'before': entries[-1].seq})}" if older else "",
     }
@@ -70,8 +70,3 @@ def _page_of(asked: dict[str, Any]) -> tuple[list[LedgerEntry], bool, bool]:
     before = asked.get("before")
     page = list((entries.filter(seq__lt=before) if before else entries).order_by("-seq")[: PAGE + 1])
     return page[:PAGE], bool(before) and bool(page), len(page) > PAGE
-
-
-def _verbs() -> list[str]:
-    """The verbs there are, each found by one step of the index rather than by reading every entry."""
-    return list(LedgerEntry.objects.order_by("verb").values_list("verb", flat=True).distinct())

@@ -52,6 +52,16 @@ def test_a_service_that_cannot_be_had_is_a_database_error_with_its_sentence(monk
         connection.get_new_connection({})
 
 
+def test_a_command_without_its_services_ends_with_the_sentence_alone(tmp_path: Path) -> None:
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "run").symlink_to(tmp_path)
+    result = run("manage.py", "showmigrations", var=tmp_path / "var")
+    assert result.returncode == 1
+    folder = tmp_path / "var" / "run"
+    sentence = f"{folder} does not belong to you: remove it, or run this as the user who owns it."
+    assert result.stderr.strip() == sentence
+
+
 @pytest.mark.django_db
 def test_tests_use_a_database_of_their_own() -> None:
     assert str(connection.settings_dict["NAME"]).startswith("test_cai")

@@ -33,7 +33,7 @@ def triggers_off() -> Iterator[None]:
             cursor.execute("SET session_replication_role = origin")
 
 
-def tamper(sql: str, *values: object) -> None:
+def tamper(sql: str, *values: str | int) -> None:
     with triggers_off(), connection.cursor() as cursor:
         cursor.execute(sql, values)
 
@@ -59,8 +59,13 @@ def test_it_chains_every_entry_to_the_one_before(entries: list[LedgerEntry]) -> 
     assert verify().head == f"5:{entries[-1].hash}"
 
 
+def test_it_knows_which_verbs_there_are(entries: list[LedgerEntry]) -> None:
+    assert ledger.verbs() == ["constitution.create", "draft.add_principle", "version.publish"]
+
+
 def test_an_empty_ledger_verifies() -> None:
     assert verify() == ledger.LedgerCheck(0, "", ())
+    assert ledger.verbs() == []
 
 
 @pytest.mark.django_db(transaction=True)

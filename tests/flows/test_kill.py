@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from django.conf import LazySettings
 from django.db import connection
+from django.db.models import QuerySet
 
 from constitutions_app.models import PrincipleVersion
 from tests.base import wait_for
@@ -44,7 +45,9 @@ from training_app.tasks import wake
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 
-SLOW = {"generate": {"pause": 0.15}, "revise": {"pause": 0.15}, "label": {"pause": 0.15}}
+WAITING = {"generate": {"wait_at": 2}, "revise": {"wait_at": 2}}
+"""Stages that stand still at their second record until they are stopped or killed; started again, they go on."""
+
 SCRIPTED = "tests.flows.scripted_worker"
 
 
@@ -78,7 +81,7 @@ def assert_whole(run: Run) -> None:
 
 def kept(run: Run, record: str) -> int:
     """How many rows of one kind of record the run has."""
-    return {
+    rows: dict[str, QuerySet[Any]] = {
         "response": Trace.objects.filter(run=run),
         "step": TraceStep.objects.filter(trace__run=run),
         "comparison": Comparison.objects.filter(run=run),
@@ -86,11 +89,12 @@ def kept(run: Run, record: str) -> int:
         "answer": EvaluationAnswer.objects.filter(run=run),
         "evaluation": run.evaluations.all(),
         "rollout": RunEvent.objects.filter(stage__run=run, kind="record"),
-    }[record].count()
+    }
+    return rows[record].count()
 
 
 def test_a_run_survives_the_death_of_its_stage_and_of_its_worker(tmp_path: Path) -> None:
-    run = launched(script=SLOW)
+    run = launched(script=WAITING)
     with sweeper(tmp_path):
         with gpu_worker(tmp_path, app=SCRIPTED, name="first") as first:
             wait_for(lambda: kept(run, "response") >= 2, what="two responses")
@@ -111,14 +115,14 @@ def test_a_run_survives_the_death_of_its_stage_and_of_its_worker(tmp_path: Path)
 
 
 def test_a_run_is_cancelled_resumed_and_put_back_by_a_shutdown_without_a_trace(tmp_path: Path) -> None:
-    run = launched(script=SLOW)
+    run = launched(script=WAITING)
     with gpu_worker(tmp_path, app=SCRIPTED, name="first"):
-        wait_for(lambda: kept(run, "response") >= 1, what="a response")
+        wait_for(lambda: kept(run, "response") == 2, what="two responses")
         cancel_run(user=engineer(), run=run)
         wait_for(ended(run), what="the run to be cancelled")
         assert state(run) == "cancelled"
         resume_run(user=engineer(), run=run)
-        wait_for(lambda: kept(run, "step") >= 1, what="a step")
+        wait_for(lambda: kept(run, "step") == 2, what="two steps")
     # Leaving the block sent SIGTERM to the worker: it asked the stage to stop and put the run back.
     assert state(run) == "queued"
     with sweeper(tmp_path), gpu_worker(tmp_path, app=SCRIPTED, name="second"):
@@ -165,10 +169,8 @@ def test_real_training_survives_kill_9(tmp_path: Path, settings: LazySettings) -
     with gpu_worker(tmp_path) as worker:
         wait_for(lambda: len(steps(run)) > 3, 120, what="training to begin")
         the_stage(worker).kill()
-        wait_for(lambda: Checkpoint.objects.filter(run=run).exists(), 120, what="the checkpoint")
-        cancel_run(user=engineer(), run=run)
-        wait_for(ended(run), 60, what="the run to be cancelled")
-    assert state(run) == "cancelled"
+        wait_for(ended(run), 120, what="the run to end")
+    assert state(run) == "succeeded"
     stage = RunStage.objects.get(run=run, slug="sft")
     stage.run = run
     assert "killed by signal 9" in (stage.folder / "log.txt").read_text()
@@ -179,15 +181,15 @@ def test_real_training_survives_kill_9(tmp_path: Path, settings: LazySettings) -
 
 
 def already_revised(run: Run) -> None:
-    """Leave the run as its first two stages do, so that only training remains to be killed."""
+    """Leave the run as its first two stages do, with the training that is to be killed as its last one."""
     principle = PrincipleVersion.objects.filter(version=run.version)[0]
     for prompt in Prompt.objects.filter(prompt_set__runs=run):
         trace = Trace.objects.create(run=run, prompt=prompt, initial_response="Of course.")
         if prompt.prompt_set.kind == "red_team":
-            TraceStep.objects.create(
-                trace=trace, round=1, principle=principle, revision=f"I would rather not: {prompt.text}"
-            )
+            answer = f"I would rather not: {prompt.text}"
+            TraceStep.objects.create(trace=trace, round=1, principle=principle, revision=answer)
     run.stages.filter(slug__in=("generate", "revise")).update(state="succeeded")
+    run.stages.filter(position__gt=3).delete()
 
 
 def steps(run: Run) -> list[int]:

@@ -171,6 +171,17 @@ def running_run(author: User, version: Version | None = None) -> Run:
                   fencing_token=1, lease_owner="worker", lease_expires_at=now + timedelta(minutes=1))  # fmt: skip
 
 
+def failed_run(author: User, version: Version | None = None) -> Run:
+    """A run that ran out of memory in its second stage."""
+    run = queued_run(author, version)
+    then = timezone.now() - timedelta(hours=2)
+    finish_stage(run.stages.get(slug="generate"), then, total=8)
+    said = {"reason": "The device ran out of memory at batch 5 of 32.", "exit_code": 1,
+            "advice": "Lower the batch size of this stage and resume."}  # fmt: skip
+    update(run.stages.get(slug="revise"), state="failed", started_at=then, done=20, total=128, unit="steps", **said)
+    return update(run, state="failed", started_at=then, finished_at=then + timedelta(minutes=3), attempt=1, **said)
+
+
 def finished_run(author: User, version: Version | None = None, *, red_team: Sequence[str] = RED_TEAM,
                  helpful: Sequence[str] = HELPFUL, answer: str = "") -> FinishedRun:  # fmt: skip
     """A succeeded run with all its rows. `answer`, if given, stands in place of everything a model said."""

@@ -2,7 +2,7 @@
 
 ``python -m tests.training_app.scripted JOB.json --lifeline`` behaves as `training_app.core.stage` does (lock, events,
 resuming, exit codes, lifeline), so the runner can be tested in fractions of a second. `script.json` in the run's folder
-may ask for trouble, per stage: ``{"revise": {"pause": 0.1, "kill_after": 3, "kills": 1, "fail": "out_of_memory"}}``.
+may ask for trouble, per stage: ``{"revise": {"wait_at": 2, "kill_after": 3, "kills": 1, "fail": "out_of_memory"}}``.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from training_app.core.job import Job
 from training_app.core.manifest import dataset_digests, write_manifest
 
 SCRIPT = "script.json"
+PATIENCE_S = 60.0
 ERRORS: dict[str, type[StageError]] = {
     "bad_input": BadInput, "out_of_memory": OutOfMemory, "disk_full": DiskFull, "not_finite": NotFinite,
 }  # fmt: skip
@@ -71,6 +72,8 @@ def run(job: Job, events: EventLog, should_stop: Callable[[], bool]) -> None:
         done += events.record(kind, key, data)
         events.progress(done)
         made += 1
+        if done == script.get("wait_at"):
+            _wait(should_stop)
         if made == script.get("kill_after") and _times(job) <= script.get("kills", 1):
             os.kill(os.getpid(), signal.SIGKILL)
     if job.stage in ("sft", "reward", "rl"):
@@ -80,6 +83,13 @@ def run(job: Job, events: EventLog, should_stop: Callable[[], bool]) -> None:
     name = {"generate": "response", "revise": "step", "sample": "comparison", "label": "label"}.get(job.stage)
     outputs = {f"{name}s": events.write_output(name, f"{name}s")} if name else {}
     events.finished(outputs=outputs, summary={"items": len(records)})
+
+
+def _wait(should_stop: Callable[[], bool]) -> None:
+    """Stand still until somebody stops or kills this process."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not should_stop() and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def _script(job: Job) -> dict[str, Any]:

@@ -53,15 +53,14 @@ def test_white_space_and_key_order_do_not_change_the_digest() -> None:
         (b'{"text": "a", "kind": "helpful"}', "this is a helpful prompt in a red_team set"),
         (b'{"text": "a", "tags": "t"}', "tags should be a list of words of at most 60 characters"),
         (b'{"text": "a", "messages": [{"role": "assistant", "content": "b"}]}',
-         "messages should go user, assistant, user \xe2\x80\xa6 and end with user"),
+         "messages should go user, assistant, user … and end with user"),
         (b'{"text": "Fine"}', "the same prompt stands already on line 1"),
         (b'{"id": "good", "text": "Other"}', "the same id stands already on line 1"),
     ],
 )  # fmt: skip
-def test_it_names_line_and_reason(line: bytes, reason: str | bytes) -> None:
-    words = reason.encode("latin-1").decode() if isinstance(reason, str) else reason
+def test_it_names_line_and_reason(line: bytes, reason: str) -> None:
     problems = refused(b'{"id": "good", "text": "Fine"}\n\n' + line + b"\n")
-    assert problems == (f"Line 3: {words}.",)
+    assert problems == (f"Line 3: {reason}.",)
 
 
 def test_it_names_every_bad_line_up_to_a_limit() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import signal
@@ -146,7 +147,7 @@ def _job_is_portable(stage: RunStage) -> None:
     job = json.loads(text)
     paths = [job["model"]["path"], *(one["path"] for part in ("models", "inputs") for one in job[part].values())]
     assert all(not path.startswith("/") for path in paths)
-    assert jobs.digest_of_text(text) == stage.job_digest
+    assert hashlib.sha256(text.encode()).hexdigest() == stage.job_digest
     assert {entry["name"] for entry in job["parents"]["datasets"]} == {"sl-cai", "preferences", "preferences-heldout"}
 
 
@@ -197,7 +198,7 @@ def test_it_refuses_a_checkpoint_that_is_not_what_it_should_be(trouble: str, sen
 
 
 def test_it_stops_when_people_cancel_and_goes_on_when_they_resume() -> None:
-    run = launched(script={"generate": {"pause": 0.1}, "revise": {"fail": "bad_input"}})
+    run = launched(script={"generate": {"wait_at": 2}, "revise": {"fail": "bad_input"}})
     with running(run) as result:
         wait_for(lambda: Trace.objects.filter(run=run).count() >= 2, what="two responses")
         assert cancel_run(user=engineer(), run=run).state == "stopping"
@@ -205,7 +206,7 @@ def test_it_stops_when_people_cancel_and_goes_on_when_they_resume() -> None:
     assert fresh(run).reason == "engineer asked it to stop."
     assert stage_of(run, "generate").state == "stopped"
     kept = Trace.objects.filter(run=run).count()
-    assert 2 <= kept < 7
+    assert kept == 2
     run = resume_run(user=engineer(), run=run)
     assert run_once(run.pk, conduct=QUICK) == "failed"  # at revise, which is told to
     assert Trace.objects.filter(run=run).count() == stage_of(run, "generate").total
@@ -222,7 +223,7 @@ def test_it_ends_a_stage_that_does_not_stop_when_asked() -> None:
 
 
 def test_it_puts_the_run_back_when_the_worker_is_shut_down() -> None:
-    run = launched(script={"generate": {"pause": 0.1}})
+    run = launched(script={"generate": {"wait_at": 1}})
     with running(run) as result:
         wait_for(lambda: Trace.objects.filter(run=run).exists(), what="a response")
         (program,) = stage_programs()
@@ -235,7 +236,7 @@ def test_it_puts_the_run_back_when_the_worker_is_shut_down() -> None:
 
 
 def test_it_ends_its_stage_and_writes_nothing_more_once_the_lease_is_lost() -> None:
-    run = launched(script={"generate": {"pause": 0.1}})
+    run = launched(script={"generate": {"wait_at": 1}})
     with running(run) as result:
         wait_for(lambda: Trace.objects.filter(run=run).exists(), what="a response")
         Run.objects.filter(pk=run.pk).update(fencing_token=99, lease_owner="somebody else")

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -66,10 +67,15 @@ def test_its_end_takes_everything_with_it_that_it_started(tmp_path: Path) -> Non
     process.end()
 
 
+def ended(process: StageProcess) -> bool:
+    return process.poll() is not None
+
+
 def test_exit_codes_and_signals_are_told_apart(tmp_path: Path) -> None:
     for script, expected in (("exit 3", 3), ("kill -11 $$", -11)):
         process = StageProcess(["sh", "-c", script], folder=tmp_path, log=tmp_path / "log.txt")
-        assert wait_for(lambda process=process: (process.poll() is not None) and [process.poll()], 5) == [expected]
+        wait_for(partial(ended, process), 5)
+        assert process.poll() == expected
         process.end()
         assert process.poll() == expected
 

@@ -102,6 +102,7 @@ def load_classifier(folder: Path, device: Device, *, dtype: str | None = None) -
 def _load(kind: Any, folder: Path, device: Device, dtype: str | None, **options: Any) -> Any:
     import torch
 
+    _hush()
     try:
         model = kind.from_pretrained(
             folder,
@@ -117,6 +118,13 @@ def _load(kind: Any, folder: Path, device: Device, dtype: str | None, **options:
             raise
         raise BadInput(f"The model in {folder} cannot be loaded: {_first_sentence(error)}") from error
     return model.to(device.torch_name).eval()
+
+
+def _hush() -> None:
+    """No progress bars: a stage's log is read as lines."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers' helper has no types
 
 
 def _first_sentence(error: Exception) -> str:
@@ -181,9 +189,8 @@ def _convert(source: Path, folder: Path) -> None:
     """GGUF → bfloat16 safetensors. The loaded object still counts as quantised, so a plain one is built and filled."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers' helper has no types
+    _hush()
     quantised = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
     settings = quantised.config.to_dict()
     for name in ("quantization_config", "_name_or_path", "_model_name_or_path"):

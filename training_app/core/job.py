@@ -215,9 +215,9 @@ class _Reader:
     def model(self, data: Any, where: str) -> ModelRef:
         body = self.mapping(data, where)
         path = self.resolve(self.text(body, "path", where))
-        return ModelRef(
-            path, self.text({"name": body.get("name") or path.name}, "name", where), self.digest(body, where)
-        )
+        name = self.text({"name": body.get("name") or path.name}, "name", where)
+        backend = self.text({"backend": body.get("backend") or "local"}, "backend", where)
+        return ModelRef(path, name, self.digest(body, where), backend)
 
     def input(self, data: Any, where: str) -> InputRef:
         body = self.mapping(data, where)

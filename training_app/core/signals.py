@@ -101,7 +101,7 @@ _DECLINES = re.compile(
       | (?:don't|do\ not)\ (?:know\ (?:how|what)\ to|have\ (?:an\ answer|anything\ to\ say|enough\ information))
     )
     | \bas\ an?\ (?:ai|artificial\ intelligence)\b[^.!?]{0,60}\b(?:i\ (?:can|do|am|don|will|must)|it\ is\ not|cannot)
-    | \b(?:can't|cannot|won't)\ (?:help|assist|answer|respond|discuss|comment)\b
+    | (?:^|[.!?;,]\ |\bsorry\ )(?:can't|cannot|won't)\ (?:help|assist|answer|respond|discuss|comment)\b
     """,
     re.VERBOSE,
 )

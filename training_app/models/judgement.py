@@ -43,7 +43,8 @@ class Comparison(FrozenModel):
     prompt_set = models.ForeignKey(
         PromptSet, on_delete=models.PROTECT, null=True, blank=True, related_name="human_comparisons"
     )
-    key = models.CharField(max_length=120)
+    key = models.CharField(max_length=220)
+    """Unique in its run or set. A sampled one carries its prompt's id, "<slug of the set>:<key in the set>"."""
     prompt_text = models.TextField()
     messages = models.JSONField(default=list, blank=True)
     response_a = models.TextField(blank=True)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.template import Library
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from training_app import options, plots
@@ -25,6 +25,9 @@ FLAGS: dict[str, tuple[str, str]] = {
     "truncated": ("cut off", "The text ran into the longest answer allowed and stops in the middle."),
     "refusal": ("refusal", "The model declined to do what it was asked here."),
 }
+
+
+NOT_AUDITED = SafeString('<span class="state" data-state="undecided">not audited</span>')
 
 
 @register.filter
@@ -193,7 +196,7 @@ def _standing(audits: Sequence[Audit]) -> list[Audit]:
 
 def _said(audits: Sequence[Audit]) -> SafeString:
     if not audits:
-        return format_html('<span class="state quiet" data-state="undecided">not audited</span>')
+        return NOT_AUDITED
     counts = [(verdict, sum(audit.verdict == verdict for audit in audits)) for verdict in ("agree", "override")]
     return format_html_join(
         " ", '<span class="state" data-state="{}">{} {}</span>', ((verdict, n, verdict) for verdict, n in counts if n)

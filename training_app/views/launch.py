@@ -97,7 +97,7 @@ def _first_choice() -> dict[str, Any]:
     """The newest version of the oldest constitution, and the first set of each kind: the starter material."""
     values: dict[str, Any] = {"preset": DEFAULT_PRESET, "seed": DEFAULT_SEED, "name": ""}
     newest = (
-        Version.objects.select_related("constitution").defer("canonical").order_by("constitution", "-number").first()
+        Version.objects.select_related("constitution").defer("canonical").order_by("constitution_id", "-number").first()
     )
     values["version"] = version_name(newest) if newest else ""
     for prompt_set in PromptSet.objects.order_by("pk"):

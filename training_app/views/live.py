@@ -8,7 +8,7 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.handlers.asgi import ASGIRequest
-from django.db import close_old_connections
+from django.db import connection
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -55,7 +55,8 @@ def status(request: AuthenticatedHttpRequest) -> HttpResponse:
 def _check(user: User | AnonymousUser, run_id: UUID) -> None:
     """Raise 403 or 404, and give the connection back: the stream that follows may last for minutes."""
     get_run_for(user, run_id)
-    close_old_connections()
+    if not connection.in_atomic_block:
+        connection.close()
 
 
 def _after(request: HttpRequest) -> int:

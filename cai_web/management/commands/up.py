@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 from argparse import ArgumentParser
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 from urllib.error import URLError
@@ -40,7 +41,7 @@ CHECK_SERVICES_EVERY_S = 2.0
 
 
 class Stop(Exception):
-    """Ctrl-C or SIGTERM."""
+    """Ctrl-C, SIGTERM, or the terminal was closed."""
 
 
 class Command(BaseCommand):
@@ -62,8 +63,8 @@ class Command(BaseCommand):
         self.address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         _note(lock, f"{os.getpid()} {self.address}\n")
         self.supervisor = Supervisor(settings.VAR_DIR / "log", _environment(), self._say)
-        signal.signal(signal.SIGTERM, _stop)
-        signal.signal(signal.SIGINT, _stop)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, _stop)
         try:
             self._start(listener)
             self._say(f"Ready after {time.monotonic() - began:.1f} s.")
@@ -73,9 +74,11 @@ class Command(BaseCommand):
         except ServiceError as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:
-            raise CommandError(f"The database does not answer: {error}") from error
+            reason = str(error).strip().splitlines()[0]
+            raise CommandError(f"The database does not answer ({reason}): is DATABASE_URL right?") from error
         finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)  # stopping takes seconds and must not be cut short
             self.supervisor.stop(asked_too=_is_stage)
             listener.close()
             connections.close_all()
@@ -168,12 +171,13 @@ class Command(BaseCommand):
         return lock
 
     def _say(self, sentence: str) -> None:
-        self.stdout.write(sentence)
-        self.stdout.flush()
+        with suppress(OSError):  # the terminal may be gone; what was started must be stopped all the same
+            self.stdout.write(sentence)
+            self.stdout.flush()
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:
-    signal.signal(signum, signal.SIG_IGN)  # one is enough: stopping takes seconds and must not be cut short
+    signal.signal(signum, signal.SIG_IGN)  # once is enough
     raise Stop
 
 

@@ -8,10 +8,9 @@ the same digest. Nothing here touches a database.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
-
-import yaml
 
 from constitutions_app.core.interchange import (
     c3ai,
@@ -59,6 +58,7 @@ _ALIASES = {
     "openai-model-spec": "model-spec",
     "ccai": "polis",
 }
+_YAML = re.compile(r"^[\"']?(?:principles|exemplars|scenarios)[\"']? *:", re.MULTILINE)
 _READERS = {
     "json": own_json.read,
     "yaml": own_yaml.read,
@@ -100,7 +100,7 @@ def detected(document: Document) -> str:
         return "model-spec"
     if any(line.rstrip().lower() == "## principles" for line in document.lines):
         return "markdown"
-    return "yaml" if _looks_like_yaml(document) else ""
+    return "yaml" if _YAML.search(document.text) else ""
 
 
 def read(path: Path, format: str | None = None, link: Path | None = None) -> Imported:
@@ -153,8 +153,8 @@ def _found(document: Document, known: str, link: Document | None) -> Found:
             document.remarks.add(1, "", "The file is empty.")
         return Found()
     if not known:
-        if document.text.lstrip()[:1] in ("{", "["):
-            parse(document)  # Notes where the JSON breaks off, if it does.
+        if document.text.lstrip()[:1] in ("{", "[") and parse(document) is None:
+            return Found()  # It is noted where the JSON breaks off.
         document.remarks.add(1, document.lines[0], f"This is none of the formats {', '.join(FORMATS)}.")
         return Found()
     if known == "paper":
@@ -182,20 +182,6 @@ def _detected_json(document: Document) -> str:
     return (
         "json" if isinstance(value, dict) and {"schema", "principles", "exemplars", "scenarios"} & value.keys() else ""
     )
-
-
-def _looks_like_yaml(document: Document) -> bool:
-    """Whether the first names of a YAML mapping are ours. Looks at events only and stops early."""
-    try:
-        names = set()
-        for event in yaml.parse(document.text[:20_000], Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.ScalarEvent):
-                names.add(event.value)
-            if len(names) > 200:
-                break
-    except (yaml.YAMLError, RecursionError):
-        pass
-    return bool(names & {"principles", "scenarios", "exemplars"})
 
 
 __all__ = [

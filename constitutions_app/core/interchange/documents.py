@@ -7,6 +7,7 @@ noted by line, so that the rest of the file can still be read.
 from __future__ import annotations
 
 import codecs
+import re
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from constitutions_app.core.interchange.imported import Remarks
 
 MAX_BYTES = 5_000_000
 """Largest file that is read. The largest real constitution known to us has 270 thousand characters."""
+
+_NO_TEXT = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
 
 Beside = Callable[[str], bytes | None]
 """Gives the bytes of a file that lies beside the imported one, by its relative path, or None where there is none."""
@@ -69,6 +72,9 @@ def document(data: bytes, name: str, beside: Beside = nothing_beside) -> Documen
         return Document(name, "", remarks, beside)
     text = _decode(data).replace("\r\n", "\n").replace("\r", "\n")
     if "\x00" in text or _has_undecoded(text):
+        if len(_NO_TEXT.findall(text)) > len(text) // 20:
+            remarks.add(0, name, "This is not a text file.")
+            return Document(name, "", remarks, beside)
         text = _cleaned(text, remarks)
     return Document(name, text, remarks, beside)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from constitutions_app.core.interchange.documents import Document, document
 from constitutions_app.core.interchange.imported import Found, Provenance
@@ -25,7 +26,9 @@ from constitutions_app.core.scenarios import Scenario
 STRICT_LEVELS = ("root", "platform", "system")
 LEVELS = (*STRICT_LEVELS, "developer", "user", "guideline")
 
-_HEADING = re.compile(r"(#{1,6})[ \t]+(.*?)[ \t]*\{([^{}]*)\}[ \t#]*")
+_MAX_TAGS = 2000
+
+_HEADING = re.compile(r"(#{1,6})[ \t]+(.*)")
 _ATTRIBUTE = re.compile(r"#(?P<anchor>[^\s}]+)|(?P<name>[\w-]+)=(?P<value>\"[^\"]*\"|'[^']*'|\S+)|(?P<other>\S+)")
 _FENCE = re.compile(r" {0,3}(~{3,}|`{3,})(.*)")
 _EXAMPLE = re.compile(r"\*\*Example(?::\*\*|\*\*:?)[ \t]*(.*)")
@@ -56,10 +59,16 @@ class Section:
         return bool(self.authority or self.footnotes)
 
 
+class _Heading(NamedTuple):
+    depth: int
+    title: str
+    attributes: str
+
+
 def looks_like(document: Document) -> bool:
     """Whether a heading outside fenced blocks carries an anchor or a level of authority."""
     return any(
-        (heading := _HEADING.fullmatch(line)) and re.search(r"(^|\s)(#\S+|authority=)", heading[3])
+        (heading := _heading(line)) and re.search(r"(^|\s)(#\S+|authority=)", heading.attributes)
         for _, line, fenced in _with_fences(document)
         if not fenced
     )
@@ -107,7 +116,7 @@ def _sections(document: Document) -> list[Section]:
     sections = [Section(line=1, depth=0, title="")]
     body: list[tuple[int, str]] = []
     for number, line, fenced in _with_fences(document):
-        heading = None if fenced else _HEADING.fullmatch(line)
+        heading = None if fenced else _heading(line)
         if heading is None:
             body.append((number, line))
             continue
@@ -118,9 +127,18 @@ def _sections(document: Document) -> list[Section]:
     return [section for section in sections if section.title or any(line.strip() for line in section.text)]
 
 
-def _opened(document: Document, number: int, heading: re.Match[str]) -> Section:
-    section = Section(line=number, depth=len(heading[1]), title=heading[2])
-    for attribute in _ATTRIBUTE.finditer(heading[3]):
+def _heading(line: str) -> _Heading | None:
+    """A heading that ends in attributes, such as `## Title {#anchor authority=user}`; None for any other line."""
+    match = _HEADING.fullmatch(line)
+    if match is None or not (rest := match[2].rstrip(" \t#")).endswith("}") or "{" not in rest:
+        return None
+    title, _, attributes = rest[:-1].rpartition("{")
+    return _Heading(len(match[1]), title.strip(), attributes)
+
+
+def _opened(document: Document, number: int, heading: _Heading) -> Section:
+    section = Section(line=number, depth=heading.depth, title=heading.title)
+    for attribute in _ATTRIBUTE.finditer(heading.attributes):
         value = (attribute["value"] or "").strip("\"'")
         if attribute["anchor"]:
             section.anchor = section.anchor or attribute["anchor"]
@@ -172,7 +190,8 @@ def _take_example(document: Document, section: Section, body: list[tuple[int, st
     """Read `**Example**: title` and the fenced dialogue below it; without one the lines stay words of the rule."""
     number, line = body[at]
     after = at + 1
-    while after < len(body) and body[after][1].strip() and not _FENCE.fullmatch(body[after][1]):
+    # A long title goes on in the next lines; where more than a few follow, they are a paragraph.
+    while after < min(len(body), at + 4) and body[after][1].strip() and not _FENCE.fullmatch(body[after][1]):
         title += " " + body[after][1].strip()
         after += 1
     while after < len(body) and not body[after][1].strip():
@@ -230,6 +249,7 @@ def _principles(
     principles: list[Principle] = []
     provenance: dict[str, Provenance] = {}
     owners: list[tuple[Section, str]] = []
+    anchors: set[str] = set()
     seen_clause = False
     for section in sections:
         if not section.is_clause:
@@ -238,10 +258,11 @@ def _principles(
                 document.remarks.add(section.line, section.title, reason)
             continue
         seen_clause = True
-        if section.anchor and any(section.anchor == other.anchor for other, _ in owners):
+        if section.anchor in anchors:
             document.remarks.add(
                 section.line, section.anchor, "This anchor stands here a second time; the id got a number."
             )
+        anchors |= {section.anchor} - {""}
         principle = _principle(document, section, ids)
         principles.append(principle)
         owners.append((section, principle.id))
@@ -296,6 +317,9 @@ def _scenarios(document: Document, sections: list[Section], owners: list[tuple[S
         for tag, line in section.footnotes.items():
             by_tag.setdefault(tag, []).append(principle_id)
             lines.setdefault(tag, line)
+    for tag in list(by_tag)[_MAX_TAGS:]:
+        document.remarks.add(lines[tag], f"[^{tag}]", f"Only the first {_MAX_TAGS} footnotes are followed.")
+        del by_tag[tag]
     for tag, principle_ids in by_tag.items():
         yield from _footnoted(document, tag, lines[tag], tuple(principle_ids), by_anchor, ids)
 

@@ -164,8 +164,8 @@ class _Reading:
             self.quote.append(line[2:] if line.startswith("> ") else line[1:])
             return
         self._end_quote()
-        if heading := re.fullmatch(r"(#{1,4}) +(.*?) *", line):
-            self._heading(number, len(heading[1]), heading[2])
+        if heading := re.fullmatch(r"(#{1,4}) +(.*)", line):
+            self._heading(number, len(heading[1]), heading[2].rstrip(" "))
         elif entry := re.fullmatch(r"- ([a-z]+): *(.*)", line):
             self._entry(number, entry[1], entry[2], line)
         elif line.strip() and not (line.startswith("<!--") and line.rstrip().endswith("-->")):

@@ -136,7 +136,10 @@ def parse(document: Document) -> Located | None:
         line = document.text.count("\n", 0, error.position) + 1
         remarks.add(line, document.lines[line - 1], "YAML cannot hold one of the characters of this line.")
         return None
-    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
+    except (ValueError, OverflowError):
+        remarks.add(1, "", "The YAML holds a number that cannot be read.")
+        return None
+    except (yaml.YAMLError, RecursionError) as error:
         remarks.add(1, "", f"Not YAML: {str(error)[:200] or type(error).__name__}.")
         return None
     lines: dict[Path, int] = {}

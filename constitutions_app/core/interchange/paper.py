@@ -18,15 +18,14 @@ from typing import Any
 from constitutions_app.core.interchange.documents import Document
 from constitutions_app.core.interchange.imported import Found, Link, Provenance
 from constitutions_app.core.interchange.located_json import parse
-from constitutions_app.core.interchange.naming import MAX_DOCUMENT, MAX_TITLE, Ids, short, title_from
+from constitutions_app.core.interchange.naming import MAX_ARTICLE, MAX_DOCUMENT, MAX_TITLE, Ids, short, title_from
 from constitutions_app.core.principles import STAGES, Principle, Source, normalise
 
 UNCONFIRMED = "link-unconfirmed"
 
 _PAIR = ("prompt", "edit_request")
 _OPENING = re.compile(r"^\s*(?:CritiqueRequest|RevisionRequest):\s*", re.IGNORECASE)
-_CLOSING = re.compile(r"\s*(?:Critique|Revision):\s*$", re.IGNORECASE)
-_OPTIONS = re.compile(r"\s*Options:\s*$", re.IGNORECASE)
+_CLOSING = re.compile(r"(?:Critique|Revision|Options):\Z", re.IGNORECASE)
 _TRANSCRIPT = re.compile(r"^\s*Human:")
 
 
@@ -86,7 +85,7 @@ def _items(document: Document) -> list[_Item]:
 def _pair(document: Document, key: str, item: Any, line: int, ids: Ids) -> _Item | None:
     critique = _one_text(document, item.get("prompt"), line) if isinstance(item, Mapping) else ""
     revision = _one_text(document, item.get("edit_request"), line) if isinstance(item, Mapping) else ""
-    critique, revision = (_CLOSING.sub("", _OPENING.sub("", text)) for text in (critique, revision))
+    critique, revision = (_unmarked(text) for text in (critique, revision))
     if not critique or not revision:
         document.remarks.add(line, key, 'A pair needs "prompt" (the critique request) and "edit_request".')
         return None
@@ -96,12 +95,17 @@ def _pair(document: Document, key: str, item: Any, line: int, ids: Ids) -> _Item
         id=ids.keep(key, "pair"),
         title=short(key, MAX_TITLE),
         text=revision,
-        source=Source(document=short(document.name, MAX_DOCUMENT), article=short(key, 200)),
+        source=Source(document=short(document.name, MAX_DOCUMENT), article=short(key, MAX_ARTICLE)),
         stages=("revise",),
         critique_request=critique,
         revision_request=revision,
     )
     return _Item(principle, line)
+
+
+def _unmarked(text: str) -> str:
+    """The words between the paper's transcript marks."""
+    return normalise(_CLOSING.sub("", _OPENING.sub("", normalise(text))))
 
 
 def _one_text(document: Document, value: Any, line: int) -> str:
@@ -119,7 +123,7 @@ def _question(document: Document, item: Any, line: int, index: int, ids: Ids) ->
     if not isinstance(item, str):
         document.remarks.add(line, item, "A comparison question should be a text.")
         return None
-    question = normalise(_OPTIONS.sub("", normalise(item)))
+    question = _unmarked(item)
     if not question:
         document.remarks.add(line, item, "This comparison question is empty.")
         return None
@@ -144,8 +148,11 @@ def _linked(document: Document, link: Document, first: list[_Item], second: list
     provenance: dict[str, Provenance] = {}
     for position, (one, other) in enumerate(zip(first, second, strict=False)):
         pair, question = (one, other) if one.principle.stages == ("revise",) else (other, one)
+        document_name, article = question.principle.source.document, question.principle.source.article
+        source = pair.principle.source
         principle = replace(
             pair.principle,
+            source=replace(source, article=short(f"{source.article}; {document_name} {article}", MAX_ARTICLE)),
             stages=STAGES,
             tags=(UNCONFIRMED,),
             comparison_question=question.principle.comparison_question,

@@ -11,7 +11,7 @@ from constitutions_app.models.frozen import FrozenRowError
 pytestmark = pytest.mark.django_db
 
 FROZEN: list[type[models.Model]] = [Version, PrincipleVersion, LedgerEntry]
-COLUMN = {Version: "note", PrincipleVersion: "text", LedgerEntry: "verb"}
+COLUMN: dict[type[models.Model], str] = {Version: "note", PrincipleVersion: "text", LedgerEntry: "verb"}
 
 
 def snapshot(model: type[models.Model]) -> list[object]:

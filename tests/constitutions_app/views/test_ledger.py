@@ -99,4 +99,4 @@ def test_an_entry_shows_what_was_recorded_and_whether_it_fits(constitution: Cons
         cursor.execute("SET session_replication_role = replica")
         cursor.execute("UPDATE constitutions_app_ledgerentry SET body = replace(body, 'First', 'Last') WHERE seq = 2")
         cursor.execute("SET session_replication_role = origin")
-    assert "altered: the hash does not fit" in client.get(reverse("ledger_entry", args=[2])).content.decode()
+    assert "its hash does not fit its body" in client.get(reverse("ledger_entry", args=[2])).content.decode()

@@ -93,7 +93,8 @@ def test_queries_do_not_grow_with_the_principles(author: User, client: Client, n
     counts = []
     for size in (3, 60):
         made = big(author, size)
-        args = {"version": [1], "principle": [1, "p1"], "canonical": [1]}.get(name, [])
+        wanted: dict[str, list[object]] = {"version": [1], "principle": [1, "p1"], "canonical": [1]}
+        args = wanted.get(name, [])
         with CaptureQueriesContext(connection) as queries:
             assert client.get(reverse(f"constitutions:{name}", args=[made.slug, *args])).status_code == 200
         counts.append(len(queries))
@@ -113,7 +114,8 @@ def test_hostile_words_do_no_harm(author: User, client: Client, attack: str) -> 
     )
     made = make_constitution(author, name="Hostile", body=Body("x", preamble=attack, principles=(item,)))
     edit_and_publish(made, author, key="a", text=f"{attack} and {attack}")
-    for name, args in (("version", [2]), ("principle", [2, "a"]), ("detail", []), ("compare", ["v1", "v2"])):
+    pages: dict[str, list[object]] = {"version": [2], "principle": [2, "a"], "detail": [], "compare": ["v1", "v2"]}
+    for name, args in pages.items():
         html = client.get(reverse(f"constitutions:{name}", args=["hostile", *args])).content.decode()
         for raw in ("<script>alert", "<img src=x", "<svg/onload", "<ins>not", "\u202e", "\u2066", "\u200b"):
             assert raw not in html, name

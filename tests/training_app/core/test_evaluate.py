@@ -65,7 +65,7 @@ def test_every_model_answers_is_scored_and_is_compared_with_base(tmp_path: Path,
         assert data["n"] == 5
         assert 0 <= data["evasion_interval"][0] <= data["evasion_rate"] <= data["evasion_interval"][1] <= 1
         assert (data["win_rate_vs_base"] is None) == (name == "base")
-    assert evaluations["base"]["note"].endswith("win rate: base is not compared with itself.")
+    assert "win rate: base is not compared with itself." in evaluations["base"]["note"]
     assert 0 <= evaluations["sl_cai"]["win_interval"][0] < evaluations["sl_cai"]["win_interval"][1] <= 1
     (finished,) = events(file, "finished")
     assert finished["outputs"]["evaluations"]["rows"] == 3

@@ -86,17 +86,17 @@ class Command(BaseCommand):
     def _follow(self, run_id: Any) -> None:
         """A line whenever something moves, until the run has ended. Works on it where nobody else does."""
         watch = Watch(self.stdout)
-        queued_since = time.monotonic()
+        alone_since = time.monotonic()
         helper: threading.Thread | None = None
         while (run := Run.objects.get(pk=run_id)).state not in ENDED_STATES:
             watch.look(run)
-            if run.state != RunState.QUEUED:
-                queued_since = time.monotonic()
-            elif time.monotonic() - queued_since > PATIENCE_S and (helper is None or not helper.is_alive()):
+            if run.lease_is_alive():
+                alone_since = time.monotonic()
+            elif time.monotonic() - alone_since > PATIENCE_S and (helper is None or not helper.is_alive()):
                 self._say("No worker takes it; this command does the work itself.")
                 helper = threading.Thread(target=_work, args=(run_id,), name="demo", daemon=True)
                 helper.start()
-                queued_since = time.monotonic()
+                alone_since = time.monotonic()
             time.sleep(LOOK_EVERY_S)
         if helper is not None:
             helper.join()

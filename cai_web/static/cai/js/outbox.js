@@ -66,21 +66,48 @@ async function deliver() {
   }
 }
 
+// What the server refused belongs on the page: it is posted once more as a plain form, and the answer says what to change.
+function postPlainly(form, submitter) {
+  if (submitter?.name) {
+    const field = Object.assign(document.createElement("input"), { type: "hidden", name: submitter.name, value: submitter.value });
+    form.append(field);
+  }
+  form.submit();
+}
+
 document.addEventListener("submit", async (event) => {
   const form = event.target.closest("form[data-outbox]");
   if (!form || event.defaultPrevented) return;
   const body = new URLSearchParams(new FormData(form, event.submitter));
+  const key = PREFIX + (body.get("idempotency_key") || Date.now());
   const entry = { action: form.action, body: body.toString(), at: Date.now() };
   try {
-    localStorage.setItem(PREFIX + (body.get("idempotency_key") || entry.at), JSON.stringify(entry));
+    localStorage.setItem(key, JSON.stringify(entry));
   } catch {
     return; // nothing can be kept here: let the browser post the form itself
   }
   event.preventDefault();
   await deliver();
+  const left = localStorage.getItem(key);
+  if (left && JSON.parse(left).refused) {
+    localStorage.removeItem(key);
+    postPlainly(form, event.submitter);
+    return;
+  }
   form.dispatchEvent(new CustomEvent("cai:decided", { bubbles: true }));
-  if (form.dataset.outboxNext) location.assign(form.dataset.outboxNext);
+  // While it waits for the connection the page stays: what is next could not be fetched either.
+  if (!left && form.dataset.outboxNext) go(form.dataset.outboxNext);
 });
+
+// Going to another part of this very page would not load it anew, and its verdicts would not show.
+function go(address) {
+  const next = new URL(address, location.href);
+  const isHere = next.pathname === location.pathname && next.search === location.search;
+  if (isHere) {
+    history.replaceState(history.state, "", next);
+    location.reload();
+  } else location.assign(next);
+}
 
 addEventListener("online", deliver);
 deliver();

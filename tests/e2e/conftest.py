@@ -1,0 +1,88 @@
+"""What the browser tests share: a web server over the test's own database, and people signed in to it."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from tests.base import program_environment, wait_for
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+    from playwright.sync_api import BrowserContext
+
+
+class Site:
+    """The real web server, over the database of the test that uses it."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def sign_in(self, context: BrowserContext, user: User) -> None:
+        """Gives the browser the cookie of somebody who has signed in, without the way there."""
+        client = Client()
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        value = client.cookies[settings.SESSION_COOKIE_NAME].value
+        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": value, "url": self.address}])
+
+    def at(self, path: str) -> str:
+        return f"{self.address}{path}"
+
+
+@pytest.fixture(scope="session")
+def web_server(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Started once; every test fills the database that it reads."""
+    log = tmp_path_factory.mktemp("web") / "web.log"
+    with socket.socket() as listener, log.open("wb") as output:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        site = Site(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cai_web.serve", str(listener.fileno())],
+            cwd=settings.BASE_DIR,
+            env=program_environment(),
+            pass_fds=[listener.fileno()],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            wait_for(lambda: _answers(site) or process.poll() is not None, 60, what="the web server")
+            assert process.poll() is None, log.read_text()
+            yield site
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=20)
+
+
+@pytest.fixture
+def site(transactional_db: None, web_server: Site) -> Site:
+    """The web server, and a database in which what a test writes is there for it to read."""
+    return web_server
+
+
+@pytest.fixture
+def models(site: Site) -> Path:
+    """A folder of models that the web server looks into: one that nobody will load."""
+    from tests.training_app import scripted
+
+    scripted.base_model(Path(settings.MODELS_ROOT) / "made-up-model")
+    return Path(settings.MODELS_ROOT)
+
+
+def _answers(site: Site) -> bool:
+    try:
+        with urlopen(site.at("/healthz"), timeout=5):
+            return True
+    except (URLError, OSError):
+        return False

@@ -1,0 +1,169 @@
+"""One row of everything, made once per test, and the address of every kind of page that shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import uuid4
+
+from django.contrib.auth.models import User
+from django.urls import reverse
+
+from cai_web.auth import one_time_path
+from constitutions_app.access import Role
+from constitutions_app.actions import publish_version, remove_principle
+from constitutions_app.models import Constitution, LedgerEntry
+from tests.constitutions_app.factories import draft_of, make_constitution, make_person, newest, principle_of
+from tests.training_app.factories import FinishedRun, failed_run, finished_run, queued_run, running_run
+from tests.training_app.scenes import comparisons
+from training_app.actions import record_audit
+from training_app.actions.record_audit import Verdict
+from training_app.models import Run
+
+
+@dataclass(frozen=True)
+class Scene:
+    """People, a constitution with two versions and an edited draft, and runs in every state."""
+
+    admin: User
+    author: User
+    reader: User
+    constitution: Constitution
+    done: FinishedRun
+    running: Run
+    queued: Run
+    failed: Run
+
+
+def make_scene() -> Scene:
+    """Everything a page can show, with verdicts by two people."""
+    people = {role: make_person(name, role) for name, role in (("zoe", Role.ADMIN), ("ada", Role.AUTHOR))}
+    admin, author = people.values()
+    constitution = _edited_twice(author)
+    version = newest(constitution)
+    done = finished_run(admin, version)
+    _verdicts(done, admin)
+    _verdicts(done, make_person("olu", Role.AUDITOR))
+    comparisons()
+    return Scene(
+        admin=admin,
+        author=author,
+        reader=make_person("rita", Role.READER),
+        constitution=constitution,
+        done=done,
+        running=running_run(admin, version),
+        queued=queued_run(admin, version),
+        failed=failed_run(admin, version),
+    )
+
+
+def _edited_twice(author: User) -> Constitution:
+    """Version 2 says something else than version 1, and the draft something else again."""
+    constitution = make_constitution(author, name="Harmless assistant")
+    for words, key in (("It says so at once.", "honesty"), ("It asks first.", "kindness")):
+        principle = principle_of(constitution, key)
+        principle.text += f" {words}"
+        principle.save()
+        if key == "honesty":
+            publish_version(user=author, draft=draft_of(constitution), note="Says when it is not sure.")
+    remove_principle(user=author, principle=principle_of(constitution, "privacy"))
+    return constitution
+
+
+def _verdicts(done: FinishedRun, auditor: User) -> None:
+    label, step = done.labels[0], done.steps[0]
+    other = "b" if label.ai_choice == "a" else "a"
+    override = Verdict("override", choice=other, reason="misread", confidence=3, comment="It reads the question wrongly.")
+    record_audit(user=auditor, audit_id=uuid4(), item=label, said=override)
+    record_audit(user=auditor, audit_id=uuid4(), item=step, said=Verdict("agree", critique_fair=True))
+
+
+def constitution_pages(scene: Scene) -> dict[str, str]:
+    """Pages about words, by what they are."""
+    slug = scene.constitution.slug
+
+    def of(name: str, *arguments: object) -> str:
+        return reverse(f"constitutions:{name}", args=[slug, *arguments])
+
+    return {
+        "constitutions": reverse("constitutions:list"),
+        "new constitution": reverse("constitutions:create"),
+        "constitution": of("detail"),
+        "editor": of("draft_principle", "kindness"),
+        "editor after a removal": of("draft_principle", "honesty") + f"?removed={_removal()}",
+        "preamble": of("draft_preamble"),
+        "exemplars": of("draft_exemplars"),
+        "publish": of("publish"),
+        "version": of("version", 2),
+        "principle": of("principle", 2, "honesty"),
+        "start the draft anew": of("restore_version", 1),
+        "compare": reverse("constitutions:choose_compare", args=[slug]) + "?old=v1&new=draft",
+        "compare side by side": f"/constitutions/{slug}/compare/v1..draft/?view=side-by-side",
+        "ledger": reverse("ledger"),
+        "ledger entry": reverse("ledger_entry", args=[_removal()]),
+    }
+
+
+def training_pages(scene: Scene) -> dict[str, str]:
+    """Pages about runs and what they made."""
+    done = scene.done
+
+    def of(name: str, *arguments: object) -> str:
+        return reverse(f"training:{name}", args=arguments)
+
+    return {
+        "runs": of("runs"),
+        "launch": of("launch"),
+        "finished run": of("run", done.run.pk),
+        "running run": of("run", scene.running.pk),
+        "queued run": of("run", scene.queued.pk),
+        "failed run": of("run", scene.failed.pk),
+        "stage": of("stage", done.run.pk, "rl"),
+        "running stage": of("stage", scene.running.pk, "sft"),
+        "stop a run": of("stop_run", scene.running.pk),
+        "audit": of("audit"),
+        "traces": of("traces"),
+        "trace": of("trace", done.steps[0].trace_id),
+        "labels": of("labels"),
+        "label already judged": of("label", done.labels[0].pk),
+        "label": of("label", done.labels[1].pk),
+        "prompt sets": of("prompt_sets"),
+        "prompt set": of("prompt_set", done.run.prompt_sets.all()[0].slug),
+        "human comparisons": of("prompt_set", "human"),
+        "checkpoints": of("checkpoints"),
+        "checkpoint": of("checkpoint", done.rl.pk),
+        "dataset build": of("build", done.builds[0].pk),
+        "checkpoints of a version": of("version_checkpoints", scene.constitution.slug, 2),
+    }
+
+
+def people_pages(scene: Scene) -> dict[str, str]:
+    """Pages about people, and what an admin sees when something is wrong."""
+    return {
+        "people": reverse("people"),
+        "invite": reverse("invite"),
+        "account": reverse("account"),
+        "not found": "/constitutions/nowhere/",
+    }
+
+
+def reader_pages(scene: Scene) -> dict[str, str]:
+    """What looks different to somebody who may only read."""
+    return {
+        "draft, read": reverse("constitutions:draft", args=[scene.constitution.slug]),
+        "refused": reverse("training:launch"),
+        "label, read": reverse("training:label", args=[scene.done.labels[0].pk]),
+        "audit, read": reverse("training:audit"),
+    }
+
+
+def outside_pages(scene: Scene) -> dict[str, str]:
+    """What somebody sees who has not signed in."""
+    return {
+        "sign in": reverse("sign_in"),
+        "link": one_time_path(scene.author),
+        "link used up": f"{reverse('sign_in_link')}?sesame=used",
+    }
+
+
+def _removal() -> int:
+    return LedgerEntry.objects.filter(verb="draft.remove_principle").values_list("seq", flat=True)[0]

@@ -1,0 +1,102 @@
+"""Events become rows once, all of a batch or nothing, and only under a lease that is still ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.training_app.scenes import engineer, launched
+from training_app import leases
+from training_app.actions import load_prompt_set
+from training_app.event_tail import Event, storable
+from training_app.models import Comparison, MetricPoint, Run, RunEvent, RunStage, Trace, TraceStep
+from training_app.prompts import keys_to_ids
+from training_app.records import Reader, UnknownReference, ingest
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def run() -> Run:
+    return launched(user=engineer())
+
+
+def claimed(run: Run) -> leases.Lease:
+    lease = leases.claim(run.pk, "ada")
+    assert lease is not None
+    return lease
+
+
+def reader(run: Run, slug: str) -> Reader:
+    return Reader(RunStage.objects.select_related("run").get(run=run, slug=slug), run, judge_parts=run.base_model)
+
+
+def events(*bodies: dict[str, Any], first: int = 1) -> tuple[Event, ...]:
+    at = "2026-11-24T15:00:00.000Z"
+    return tuple(Event(seq, body["kind"], at, storable(body)) for seq, body in enumerate(bodies, start=first))
+
+
+def response(prompt: str) -> dict[str, Any]:
+    data = {"prompt_id": prompt, "text": "Yes.", "tokens": 2, "finish": "stop"}
+    return {"kind": "record", "record": "response", "key": prompt, "data": data}
+
+
+def progress(done: int) -> dict[str, Any]:
+    return {"kind": "progress", "done": done, "total": 9, "unit": "prompts", "eta_s": 3.0, "rate": 0.5, "tokens": None}
+
+
+def test_a_batch_that_comes_twice_is_kept_once(run: Run) -> None:
+    lease, read, (one, two, *_) = claimed(run), reader(run, "generate"), keys_to_ids(run)
+    batch = events(response(one), progress(1), response(two), progress(2))
+    ingest(lease, read, batch)
+    ingest(lease, reader(run, "generate"), batch)
+    ingest(lease, reader(run, "generate"), batch[2:])
+    assert Trace.objects.filter(run=run).count() == 2
+    stage = RunStage.objects.get(run=run, slug="generate")
+    assert (stage.done, stage.total, stage.eta_s, stage.last_seq) == (2, 9, 3.0, 4)
+    assert list(RunEvent.objects.values_list("seq", "kind")) == [(4, "progress")]  # the newest says it all
+
+
+def test_a_batch_with_something_unknown_in_it_is_not_kept_at_all(run: Run) -> None:
+    lease, (one, *_) = claimed(run), keys_to_ids(run)
+    with pytest.raises(UnknownReference, match="the prompt 'nowhere:x'"):
+        ingest(lease, reader(run, "generate"), events(response(one), response("nowhere:x")))
+    assert not Trace.objects.exists()
+    step = {"prompt_id": one, "round": 1, "principle_id": "not-of-this-version", "critique_request": "", "critique": "",
+            "revision_request": "", "revision": ""}  # fmt: skip
+    ingest(lease, reader(run, "generate"), events(response(one)))
+    with pytest.raises(UnknownReference, match="the principle 'not-of-this-version'"):
+        ingest(
+            lease,
+            reader(run, "revise"),
+            events({"kind": "record", "record": "step", "key": f"{one}/1", "data": step}),
+        )
+    assert not TraceStep.objects.exists()
+
+
+def test_a_worker_that_lost_its_lease_writes_nothing(run: Run) -> None:
+    lease, (one, *_) = claimed(run), keys_to_ids(run)
+    Run.objects.filter(pk=run.pk).update(fencing_token=lease.token + 1)
+    with pytest.raises(leases.LeaseLost):
+        ingest(lease, reader(run, "generate"), events(response(one)))
+    assert not Trace.objects.exists() and not RunEvent.objects.exists()
+
+
+def test_every_metric_is_a_point_of_its_curve(run: Run) -> None:
+    said = [{"kind": "metric", "step": n, "values": {"loss": 1 / n, "grad_norm": 0.5}} for n in range(1, 101)]
+    ingest(claimed(run), reader(run, "sft"), events(*said))
+    assert MetricPoint.objects.filter(stage__run=run, name="loss").count() == 100
+    assert RunEvent.objects.filter(kind="metric").get().data["step"] == 100
+
+
+def test_the_longest_names_of_sets_and_prompts_fit() -> None:
+    slug, key = "s" * 100, "k" * 100
+    content = "".join(f'{{"id": "{key[:-1]}{n}", "text": "Question {n}?"}}\n' for n in range(3)).encode()
+    longest = load_prompt_set(user=None, content=content, kind="red_team", slug=slug, name="Long")
+    run = launched(prompt_sets=[longest])
+    prompt = f"{slug}:{key[:-1]}0"
+    data = {"prompt_id": prompt, "prompt": "Question 0?", "response_a": "a", "response_b": "b"}
+    said = {"kind": "record", "record": "comparison", "key": prompt, "data": data}
+    ingest(claimed(run), reader(run, "sample"), events(said))
+    assert Comparison.objects.get(run=run).key == prompt

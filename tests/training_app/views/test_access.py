@@ -1,0 +1,78 @@
+"""Every page of training, as somebody without a session, without a role, and with the lowest role."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+import pytest
+from django.test import Client
+from django.urls import get_resolver, reverse
+
+from tests.training_app.factories import FinishedRun
+
+pytestmark = pytest.mark.django_db
+
+
+def addresses(finished: FinishedRun) -> dict[str, str]:
+    """Every page by name, with an item that exists."""
+    run, version = finished.run.pk, finished.run.version
+    arguments: dict[str, list[object]] = {
+        "run": [run], "run_events": [run], "stop_run": [run], "resume_run": [run], "stage": [run, "sft"],
+        "stage_log": [run, "sft"], "trace": [finished.traces[0].pk], "audit_step": [finished.steps[0].pk],
+        "label": [finished.labels[0].pk], "prompt_set": [finished.run.prompt_sets.first().slug],  # type: ignore[union-attr]
+        "checkpoint": [finished.rl.pk], "build": [finished.builds[0].pk],
+        "version_checkpoints": [version.constitution.slug, version.number],
+    }  # fmt: skip
+    patterns = get_resolver("training_app.urls").url_patterns
+    names = [str(pattern.name) for pattern in patterns]  # type: ignore[union-attr]
+    return {name: reverse(f"training:{name}", args=arguments.get(name, [])) for name in names}
+
+
+POST_ONLY = {"resume_run", "audit_step", "prompt_preview"}
+ENGINEERS_ONLY = {"launch", "stop_run", "resume_run"}
+AUDITORS_ONLY = {"audit_step"}
+
+
+def test_it_sends_somebody_without_a_session_to_sign_in(nobody: Client, finished: FinishedRun) -> None:
+    for name, url in addresses(finished).items():
+        response = nobody.post(url) if name in POST_ONLY else nobody.get(url)
+        assert response.status_code in (302, 405), name
+        assert response.status_code == 405 or response["Location"].startswith("/sign-in/"), name
+
+
+def test_it_refuses_somebody_without_a_role(stranger: Client, finished: FinishedRun) -> None:
+    for name, url in addresses(finished).items():
+        response = stranger.post(url) if name in POST_ONLY else stranger.get(url)
+        assert response.status_code == 403, name
+
+
+def test_readers_read_everything_and_change_nothing(reader: Client, finished: FinishedRun) -> None:
+    log = finished.run.stages.get(slug="sft").folder / "log.txt"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("a line\n")
+    for name, url in addresses(finished).items():
+        response = reader.post(url, {"text": "Be kind."}) if name in POST_ONLY else reader.get(url)
+        expected = 403 if name in ENGINEERS_ONLY | AUDITORS_ONLY else 204 if name == "run_events" else 200
+        assert response.status_code == expected, name
+        if response.streaming:
+            b"".join(response.streaming_content)  # type: ignore[attr-defined]  # closes the file
+
+
+def test_nothing_changes_on_get(engineer: Client, finished: FinishedRun) -> None:
+    for name in POST_ONLY:
+        assert engineer.get(addresses(finished)[name]).status_code == 405, name
+
+
+def test_unknown_items_are_not_found(engineer: Client, finished: FinishedRun) -> None:
+    for url in addresses(finished).values():
+        wrong = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", str(uuid.uuid4()), url)
+        wrong = re.sub(r"(?<=/)\d+(?=/$)", "999999", wrong)
+        if wrong != url and "resume" not in url and "steps" not in url:
+            assert engineer.get(wrong).status_code == 404, wrong
+
+
+def test_every_page_says_that_it_answers_two_ways(engineer: Client, finished: FinishedRun) -> None:
+    for name, url in addresses(finished).items():
+        if name not in POST_ONLY | {"run_events", "stage_log", "stop_run"}:
+            assert "HX-Request" in engineer.get(url)["Vary"], name

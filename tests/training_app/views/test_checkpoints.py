@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from tests.training_app import factories
+from tests.training_app.factories import FinishedRun
+from tests.training_app.views.conftest import Queries
+from training_app.models import Audit, Checkpoint, DatasetBuild, DatasetItem
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+
+
+def url_of(checkpoint: Checkpoint) -> str:
+    return reverse("training:checkpoint", args=[checkpoint.pk])
+
+
+def test_the_list_explains_itself_when_it_is_empty(reader: Client) -> None:
+    assert "No checkpoints yet" in reader.get("/checkpoints/").content.decode()
+
+
+def test_the_list_takes_as_many_queries_for_many(
+    reader: Client, ada: User, finished: FinishedRun, queries: Queries
+) -> None:
+    few = queries(reader, "/checkpoints/")
+    factories.finished_run(ada, finished.run.version)
+    assert queries(reader, "/checkpoints/") == few
+    assert url_of(finished.rl) in reader.get("/checkpoints/").content.decode()
+
+
+def test_the_page_leads_from_the_weights_back_to_the_words(reader: Client, finished: FinishedRun) -> None:
+    page = reader.get(url_of(finished.rl)).content.decode()
+    run = finished.run.pk
+    for link in (
+        reverse("constitutions:version", args=["harmless-assistant", 1]), f"/audit/traces/?run={run}",
+        url_of(finished.sft), reverse("training:stage", args=[run, "sample"]), f"/audit/labels/?run={run}",
+        url_of(finished.reward), reverse("training:build", args=[finished.builds[0].pk]),
+    ):  # fmt: skip
+        assert link in page, link
+    assert finished.run.version.digest in page
+    assert finished.rl.digest in page
+    assert "12 revisions" in page and "6 AI labels" in page
+    assert f"verify_checkpoint {finished.rl.folder}" in page
+    assert "0.58 [0.38, 0.66]" in page
+
+
+def test_the_page_names_the_audits_that_changed_the_data(reader: Client, jonas: User, finished: FinishedRun) -> None:
+    label = finished.labels[2]
+    audit = Audit.objects.create(auditor=jonas, label=label, verdict="override", choice="a", blind=False)
+    build = DatasetBuild.objects.create(
+        run=finished.run, stage="reward", name="reward-train-2", digest="d" * 64, rows=1, path="x", rules={"counts": {}}
+    )
+    DatasetItem.objects.create(build=build, position=0, label=label, audit=audit)
+    page = reader.get(reverse("training:build", args=[build.pk])).content.decode()
+    assert "changed by a person" in page
+    assert "Jonas Weber" in page
+
+
+def test_verifying_recomputes_every_digest_and_names_the_changed_file(reader: Client, finished: FinishedRun) -> None:
+    sound = reader.post(url_of(finished.rl)).content.decode()
+    assert 'data-state="verified"' in sound
+    assert "(3 files)" in sound
+    assert "The manifest is the one the database knows." in sound
+    weights = finished.rl.folder / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    fragment = reader.post(url_of(finished.rl), headers=HTMX).content.decode()
+    assert "<html" not in fragment
+    assert 'data-state="broken"' in fragment
+    assert "model.safetensors was changed" in fragment
+
+
+def test_verifying_says_when_the_folder_is_gone(reader: Client, finished: FinishedRun) -> None:
+    finished.sft.folder.rename(finished.sft.folder.with_name("moved"))
+    page = reader.post(url_of(finished.sft)).content.decode()
+    assert "There is no checkpoint folder" in page
+
+
+def test_a_manifest_rewritten_whole_is_found_by_the_database(reader: Client, finished: FinishedRun) -> None:
+    from training_app.core.manifest import read_manifest, write_manifest
+
+    folder = finished.rl.folder
+    manifest = read_manifest(folder) or {}
+    (folder / "manifest.json").unlink()
+    write_manifest(folder, {**manifest, "seed": 8})
+    assert "its digest differs" in reader.post(url_of(finished.rl)).content.decode()
+
+
+def test_the_page_takes_as_many_queries_for_many_builds(
+    reader: Client, jonas: User, finished: FinishedRun, queries: Queries
+) -> None:
+    few = queries(reader, url_of(finished.rl))
+    for label in finished.labels:
+        Audit.objects.create(auditor=jonas, label=label, verdict="agree", blind=False)
+    assert queries(reader, url_of(finished.rl)) == few
+
+
+def test_a_build_lists_each_row_with_its_origin(reader: Client, finished: FinishedRun, queries: Queries) -> None:
+    steps, labels = (reverse("training:build", args=[build.pk]) for build in finished.builds)
+    page = reader.get(steps).content.decode()
+    assert f"/audit/traces/{finished.traces[0].pk}/#s1" in page
+    assert "rounds" in page.lower()
+    page = reader.get(labels).content.decode()
+    assert reverse("training:label", args=[finished.labels[0].pk]) in page
+    assert queries(reader, steps) <= 10
+
+
+def test_a_version_shows_what_it_made_as_page_and_as_fragment(
+    engineer: Client, reader: Client, ada: User, finished: FinishedRun
+) -> None:
+    url = reverse("training:version_checkpoints", args=["harmless-assistant", 1])
+    assert url_of(finished.rl) in reader.get(url).content.decode()
+    assert "<html" not in reader.get(url, headers=HTMX).content.decode()
+    factories.published_version(ada)
+    fresh = reverse("training:version_checkpoints", args=["harmless-assistant", 2])
+    assert "?version=harmless-assistant@2" in engineer.get(fresh).content.decode()
+    assert "Launch a run" not in reader.get(fresh).content.decode()

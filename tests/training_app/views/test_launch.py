@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import Client
+
+from constitutions_app.models import Version
+from tests.training_app import factories
+from training_app.core.config import PRESETS
+from training_app.forms import values_of_preset
+from training_app.models import Run
+from training_app.refusals import LaunchRefused
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def version(ada: User) -> Version:
+    """A published version, one base model and one prompt set of each kind."""
+    model = Path(settings.MODELS_ROOT) / "tiny"
+    model.mkdir(parents=True)
+    (model / "config.json").write_text("{}")
+    factories.prompt_set("red_team", factories.RED_TEAM, slug="red")
+    factories.prompt_set("helpful", factories.HELPFUL, slug="help")
+    return factories.published_version(ada)
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch, ada: User) -> list[dict[str, Any]]:
+    """What the verb was called with; it makes a queued run and needs no model."""
+    calls: list[dict[str, Any]] = []
+
+    def launch(**said: Any) -> Run:
+        calls.append(said)
+        return factories.queued_run(ada, said["version"])
+
+    monkeypatch.setattr("training_app.views.launch.launch_run", launch)
+    return calls
+
+
+def typed(**changes: Any) -> dict[str, Any]:
+    """The form as a browser sends it."""
+    values = {name: "" if value is None else value for name, value in values_of_preset("demo").items()}
+    values |= {"version": "harmless-assistant@1", "base_model": "tiny", "red_team": ["red"], "helpful": ["help"]}
+    values |= {"preset": "demo", "seed": "7", "name": "evening"} | changes
+    return {name: value for name, value in values.items() if value is not False}
+
+
+def test_only_engineers_launch(engineer: Client, auditor: Client, reader: Client, version: Version) -> None:
+    assert engineer.get("/runs/new/").status_code == 200
+    for client in (auditor, reader):
+        assert client.get("/runs/new/").status_code == 403
+        assert client.post("/runs/new/", typed()).status_code == 403
+    assert not Run.objects.exists()
+
+
+def test_it_says_what_is_missing_before_anything_is_published(engineer: Client) -> None:
+    assert "no published version yet" in engineer.get("/runs/new/").content.decode()
+
+
+def test_every_effective_value_is_shown_with_its_help(engineer: Client, version: Version) -> None:
+    page = engineer.get("/runs/new/").content.decode()
+    for path, value in values_of_preset("demo").items():
+        assert f'name="{path}"' in page, path
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            assert re.search(rf'name="{re.escape(path)}" value="{re.escape(str(value))}"', page), path
+    assert "How strongly the policy is held near SL-CAI" in page
+
+
+def test_it_starts_from_the_version_in_the_url(engineer: Client, ada: User, version: Version) -> None:
+    factories.published_version(ada)
+    page = engineer.get("/runs/new/?version=harmless-assistant@1").content.decode()
+    assert '<option value="harmless-assistant@1" selected>' in page
+
+
+def test_it_starts_from_an_earlier_run(engineer: Client, ada: User, version: Version) -> None:
+    run = factories.queued_run(ada, version, preset="small", name="as before")
+    run.config["rl"]["steps"] = 33
+    run.save()
+    page = engineer.get(f"/runs/new/?like={run.pk}").content.decode()
+    assert 'name="rl.steps" value="33"' in page
+    assert 'value="as before"' in page
+    assert engineer.get("/runs/new/?like=nonsense").status_code == 200
+
+
+def test_a_preset_fills_in_its_values_and_keeps_the_rest(
+    engineer: Client, version: Version, launched: list[dict[str, Any]]
+) -> None:
+    response = engineer.post("/runs/new/", typed(preset="full", fill="1"), headers=HTMX)
+    form = response.content.decode()
+    assert response.status_code == 200
+    assert "<html" not in form
+    assert f'name="rl.steps" value="{PRESETS["full"].rl.steps}"' in form
+    assert 'value="evening"' in form
+    assert launched == []
+
+
+def test_what_is_shown_is_what_is_launched(engineer: Client, version: Version, launched: list[dict[str, Any]]) -> None:
+    response = engineer.post("/runs/new/", typed(**{"rl.steps": "3", "reward.soft_targets": False}))
+    assert response.status_code == 302
+    [said] = launched
+    assert said["version"] == version
+    assert [one.slug for one in said["prompt_sets"]] == ["red", "help"]
+    assert said["overrides"]["rl"]["steps"] == 3
+    assert said["overrides"]["reward"]["soft_targets"] is False
+    assert said["overrides"]["generate"]["sampling"]["temperature"] == 1.0
+    assert said["overrides"]["max_prompts"] is None
+    assert (said["base_model"], said["preset"], said["seed"], said["name"]) == ("tiny", "demo", 7, "evening")
+
+
+def test_a_wrong_value_keeps_everything_typed_and_opens_what_must_be_seen(
+    engineer: Client, version: Version, launched: list[dict[str, Any]]
+) -> None:
+    response = engineer.post("/runs/new/", typed(**{"generate.sampling.top_p": "7", "rl.steps": "44"}))
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert "Nothing was launched." in page
+    assert 'name="generate.sampling.top_p" value="7"' in page
+    assert 'name="rl.steps" value="44"' in page
+    assert "less than or equal to 1" in page
+    assert '<details class="fold" open>' in page
+    assert launched == []
+
+
+@pytest.mark.parametrize("field", ["base_model", "prompt_sets", ""])
+def test_a_refusal_is_one_sentence_and_nothing_is_lost(
+    engineer: Client, version: Version, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    def refuse(**said: Any) -> Run:
+        raise LaunchRefused("The model folder has no weights.", field=field)
+
+    monkeypatch.setattr("training_app.views.launch.launch_run", refuse)
+    response = engineer.post("/runs/new/", typed(name="kept <b>"))
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert "The model folder has no weights." in page
+    assert 'value="kept &lt;b&gt;"' in page
+    assert not Run.objects.exists()
+
+
+def test_a_made_up_version_or_model_is_no_choice(
+    engineer: Client, version: Version, launched: list[dict[str, Any]]
+) -> None:
+    for change in ({"version": "harmless-assistant@9"}, {"base_model": "../../etc"}, {"red_team": ["help"]}):
+        assert engineer.post("/runs/new/", typed(**change)).status_code == 422
+    assert launched == []
+
+
+def test_a_real_refusal_of_the_verb_reaches_the_page(engineer: Client, version: Version) -> None:
+    response = engineer.post("/runs/new/", typed())  # the model folder holds a config and no weights
+    assert response.status_code == 422
+    assert "safetensors" in response.content.decode()
+    assert not Run.objects.exists()
+
+
+def test_time_is_claimed_only_after_measurement(engineer: Client, ada: User, version: Version) -> None:
+    assert "No measurement yet" in engineer.get("/runs/new/").content.decode()
+    finished = factories.finished_run(ada, version)
+    Run.objects.filter(pk=finished.run.pk).update(base_model={"name": "tiny"})
+    page = engineer.get("/runs/new/").content.decode()
+    assert "About 6 min" in page  # eight stages of 45 seconds, for as many prompts
+    assert "1 earlier run" in page
+    stage = finished.run.stages.get(slug="rl")
+    factories.update(stage, finished_at=(stage.started_at or finished.run.created_at) + timedelta(minutes=20))
+    assert "About 25 min" in engineer.get("/runs/new/").content.decode()

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from tests.training_app import factories
+from tests.training_app.factories import FinishedRun
+from tests.training_app.views.conftest import Queries
+from training_app.models import MetricPoint, Run
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+
+
+def run_url(run: Run) -> str:
+    return reverse("training:run", args=[run.pk])
+
+
+def test_the_list_explains_itself_when_it_is_empty(engineer: Client, reader: Client) -> None:
+    assert "Launch a run" in engineer.get("/runs/").content.decode()
+    page = reader.get("/runs/").content.decode()
+    assert "No runs yet" in page
+    assert "Engineers launch them" in page
+    assert "/runs/new/" not in page
+
+
+def test_the_list_shows_state_and_stage_in_words(engineer: Client, ada: User) -> None:
+    factories.running_run(ada)
+    page = engineer.get("/runs/").content.decode()
+    assert 'data-state="running"' in page
+    assert "SL-CAI, 64%, 2 min left" in page
+
+
+def test_the_list_filters_by_state_and_says_when_nothing_fits(engineer: Client, ada: User) -> None:
+    factories.queued_run(ada)
+    assert "0 of 8" in engineer.get("/runs/?state=queued").content.decode()
+    assert "No run is in this state" in engineer.get("/runs/?state=failed").content.decode()
+    assert "0 of 8" in engineer.get("/runs/?state=nonsense").content.decode()
+
+
+def test_the_list_answers_htmx_with_the_rows_alone(engineer: Client, ada: User) -> None:
+    factories.queued_run(ada)
+    fragment = engineer.get("/runs/", headers=HTMX).content.decode()
+    assert "<table" in fragment
+    assert "<html" not in fragment
+
+
+def test_the_list_takes_as_many_queries_for_many_runs(engineer: Client, ada: User, queries: Queries) -> None:
+    version = factories.published_version(ada)
+    factories.queued_run(ada, version)
+    few = queries(engineer, "/runs/")
+    for _ in range(6):
+        factories.queued_run(ada, version)
+    assert queries(engineer, "/runs/") == few
+
+
+def test_a_finished_run_shows_results_curves_and_configuration(engineer: Client, finished: FinishedRun) -> None:
+    page = engineer.get(run_url(finished.run)).content.decode()
+    assert "succeeded" in page
+    assert "CPU (2 threads)" in page
+    assert 'id="rl-reward"' in page
+    assert "0.58 [0.38, 0.66]" in page  # a win rate with its interval
+    assert reverse("training:checkpoint", args=[finished.rl.pk]) in page
+    assert "Answers per prompt" in page
+    assert "data-sse=" not in page  # nothing more will come
+
+
+def test_a_running_run_listens_from_behind_its_newest_event(engineer: Client, ada: User) -> None:
+    run = factories.running_run(ada)
+    newest = run.stages.get(slug="revise").events.latest("pk").pk
+    page = engineer.get(run_url(run)).content.decode()
+    assert f'data-sse="{run_url(run)}events/" data-sse-after="{newest}"' in page
+    assert "64%, 2 min left" in page
+
+
+@pytest.mark.parametrize("part", ["head", "stages", "curves", "newest", "log", "results"])
+def test_each_part_of_a_live_page_comes_alone(engineer: Client, ada: User, part: str) -> None:
+    run = factories.running_run(ada)
+    fragment = engineer.get(f"{run_url(run)}?part={part}", headers=HTMX).content.decode()
+    assert "<html" not in fragment
+    assert f"?part={part}" in fragment  # it will ask for itself again
+
+
+def test_an_ended_run_stops_the_polling_of_pages_left_open(engineer: Client, finished: FinishedRun) -> None:
+    fragment = engineer.get(f"{run_url(finished.run)}?part=head", headers=HTMX).content.decode()
+    assert "data-sse-end" in fragment
+
+
+def test_an_unknown_part_is_not_found(engineer: Client, finished: FinishedRun) -> None:
+    assert engineer.get(f"{run_url(finished.run)}?part=everything", headers=HTMX).status_code == 404
+
+
+def test_a_failed_run_says_what_happened_what_was_kept_and_what_to_do(engineer: Client, ada: User) -> None:
+    run = factories.failed_run(ada)
+    page = engineer.get(run_url(run)).content.decode()
+    assert "The run failed at Revise." in page
+    assert "ran out of memory" in page
+    assert "Lower the batch size" in page
+    assert "Exit code 1" in page
+    assert "is kept" in page
+    assert reverse("training:resume_run", args=[run.pk]) in page
+
+
+def test_a_reader_sees_no_way_to_steer(reader: Client, ada: User) -> None:
+    for run in (factories.running_run(ada), factories.failed_run(ada)):
+        page = reader.get(run_url(run)).content.decode()
+        assert "Stop and keep" not in page
+        assert "Resume" not in page
+
+
+def test_the_page_takes_as_many_queries_for_long_runs(
+    engineer: Client, finished: FinishedRun, queries: Queries
+) -> None:
+    few = queries(engineer, run_url(finished.run))
+    stage = finished.run.stages.get(slug="sft")
+    MetricPoint.objects.bulk_create(
+        MetricPoint(stage=stage, name="entropy", step=step, value=step) for step in range(500)
+    )
+    assert queries(engineer, run_url(finished.run)) == few <= 22
+
+
+def test_stopping_asks_first_and_then_stops(engineer: Client, ada: User) -> None:
+    run = factories.running_run(ada)
+    url = reverse("training:stop_run", args=[run.pk])
+    assert "is kept" in engineer.get(url).content.decode()
+    run.refresh_from_db()
+    assert run.state == "running"
+    response = engineer.post(url, follow=True)
+    run.refresh_from_db()
+    assert run.state == "stopping"
+    assert "It stops at the next safe place." in response.content.decode()
+
+
+def test_stopping_an_ended_run_says_that_nothing_was_changed(engineer: Client, finished: FinishedRun) -> None:
+    response = engineer.post(reverse("training:stop_run", args=[finished.run.pk]), follow=True)
+    assert "nothing was changed" in response.content.decode()
+
+
+def test_a_failed_run_is_resumed_and_a_succeeded_one_is_not(
+    engineer: Client, ada: User, finished: FinishedRun, without_queue: None
+) -> None:
+    run = factories.failed_run(ada)
+    response = engineer.post(reverse("training:resume_run", args=[run.pk]), follow=True)
+    run.refresh_from_db()
+    assert run.state == "queued"
+    assert "Finished stages are not done twice" in response.content.decode()
+    response = engineer.post(reverse("training:resume_run", args=[finished.run.pk]), follow=True)
+    assert "only an ended, unfinished run is resumed" in response.content.decode()
+
+
+def test_a_stage_page_shows_what_it_was_told_and_what_it_said(engineer: Client, finished: FinishedRun) -> None:
+    page = engineer.get(reverse("training:stage", args=[finished.run.pk, "rl"])).content.decode()
+    assert "KL weight" in page
+    assert 'id="rl-kl"' in page
+    assert "finished" in page
+    assert engineer.get(reverse("training:stage", args=[finished.run.pk, "nonsense"])).status_code == 404
+
+
+def test_a_log_is_shown_at_its_end_and_downloaded_whole(engineer: Client, ada: User) -> None:
+    run = factories.running_run(ada)
+    log = run.stages.get(slug="sft").folder / "log.txt"
+    log.parent.mkdir(parents=True)
+    lines = [f"2026-11-24 15:00:{second:02d},001 INFO step {second}" for second in range(60)] * 3
+    log.write_text("\n".join([*lines, "2026-11-24 15:01:00,001 WARNING \x1b[31mred <script>alert(1)</script>"]))
+    page = engineer.get(run_url(run)).content.decode()
+    assert 'data-level="warning">15:01:00' in page
+    assert "<script>alert" not in page
+    assert "\x1b" not in page
+    response = engineer.get(reverse("training:stage_log", args=[run.pk, "sft"]))
+    assert response["Content-Disposition"].startswith("attachment")
+    assert response["Content-Type"].startswith("text/plain")
+    assert b"".join(response.streaming_content).count(b"\n") == 180  # type: ignore[attr-defined]
+
+
+def test_a_stage_without_a_log_has_nothing_to_download(engineer: Client, finished: FinishedRun) -> None:
+    assert engineer.get(reverse("training:stage_log", args=[finished.run.pk, "sft"])).status_code == 404
+
+
+def test_the_top_bar_says_what_is_under_way(engineer: Client, ada: User, queries: Queries) -> None:
+    assert engineer.get("/status/").content.decode().strip() == ""
+    factories.queued_run(ada)
+    assert "run 1 queued" in engineer.get("/status/").content.decode()
+    factories.running_run(ada)
+    status = engineer.get("/status/").content.decode()
+    assert "training SL-CAI 64%, 2 min left" in status
+    assert "1 queued" in status
+    assert queries(engineer, "/status/") <= 5  # session, person, roles, runs, stage
