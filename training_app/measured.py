@@ -42,8 +42,9 @@ class MeasuredRow:
 
 
 def measured_rows(evaluations: Iterable[Evaluation], *, this: Checkpoint | None = None) -> list[MeasuredRow]:
-    """The rows of one run in the order they were measured. Reads each evaluation's checkpoint, if it has one."""
-    found = list(evaluations)
+    """The rows of one run, from the base model on. Reads each evaluation's checkpoint, if it has one."""
+    known = list(MODEL_NAMES)
+    found = sorted(evaluations, key=lambda one: known.index(one.model) if one.model in MODEL_NAMES else len(known))
     scale = _scale(one.metrics.get("reward_interval") or [one.metrics.get("reward_mean")] for one in found)
     return [_row(one, scale, this) for one in found]
 

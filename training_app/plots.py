@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 320, 140
-LEFT, RIGHT, TOP, BOTTOM = 44, 10, 12, 22
+LEFT, RIGHT, TOP, BOTTOM = 50, 10, 12, 22
 LABEL_ROOM = 62
 """Width kept free right of the lines when more than one of them is labelled."""
 
@@ -155,11 +155,11 @@ def nice_ticks(low: float, high: float) -> list[float]:
 
 def number(value: float) -> str:
     """A number as people read it: whole ones whole, others with three significant digits, tiny ones as 2e-05."""
-    if value == int(value) and abs(value) < 1e6:
+    if value < 0:
+        return f"\N{MINUS SIGN}{number(-value)}"
+    if value == int(value) and value < 1e6:
         return f"{int(value):,}"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def _finite(curve: Curve) -> Curve:

@@ -72,7 +72,7 @@ def _edited_twice(author: User) -> Constitution:
 def _verdicts(done: FinishedRun, auditor: User) -> None:
     label, step = done.labels[0], done.steps[0]
     other = "b" if label.ai_choice == "a" else "a"
-    override = Verdict("override", choice=other, reason="misread", confidence=3, comment="It reads the question wrongly.")
+    override = Verdict("override", choice=other, reason="misread", confidence=3, comment="It misread the question.")
     record_audit(user=auditor, audit_id=uuid4(), item=label, said=override)
     record_audit(user=auditor, audit_id=uuid4(), item=step, said=Verdict("agree", critique_fair=True))
 

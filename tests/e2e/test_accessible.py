@@ -47,9 +47,7 @@ Pages = Callable[[Scene], dict[str, str]]
         (outside_pages, None),
     ],
 )
-def test_every_page_is_accessible_and_fits(
-    page: Page, site: Site, models: Path, pages: Pages, who: str | None
-) -> None:
+def test_every_page_is_accessible_and_fits(page: Page, site: Site, models: Path, pages: Pages, who: str | None) -> None:
     scene = make_scene()
     if who:
         site.sign_in(page.context, getattr(scene, who))
@@ -91,7 +89,8 @@ def _settle(page: Page) -> None:
 def _widest(page: Page) -> str:
     """The innermost element that reaches beyond the page's right edge."""
     script = """() => {
-        const wide = [...document.querySelectorAll("main *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1);
+        const isWide = (element) => element.getBoundingClientRect().right > innerWidth + 1;
+        const wide = [...document.querySelectorAll("main *")].filter(isWide);
         return wide.length ? wide.at(-1).outerHTML.slice(0, 160) : "";
     }"""
     return str(page.evaluate(script))

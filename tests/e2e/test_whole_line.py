@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -129,7 +128,7 @@ def _publish(page: Page) -> None:
     expect(note).to_have_value(NOTE)
     page.get_by_role("button", name="Publish version").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Harmless assistant v2")
-    expect(page.get_by_role("status").first).to_contain_text("v2 is published")
+    _said(page, "v2 is published")
 
 
 def _edit_the_preamble_elsewhere(page: Page) -> None:
@@ -159,7 +158,7 @@ def _compare(page: Page) -> None:
 
 
 def _launch(page: Page) -> None:
-    """From the version's page, every value in the form's own fields; a value out of range is refused and nothing lost."""
+    """From the version's page, which is chosen already; every value goes into the form's own fields."""
     from playwright.sync_api import expect
 
     page.get_by_role("link", name="Launch run").click()
@@ -214,14 +213,13 @@ def _audit_a_step(page: Page) -> None:
     page.get_by_label("Revision better?").select_option("no")
     page.get_by_label("Comment").fill("The revision says nothing.")
     page.get_by_role("button", name="Override").click()
-    said = page.get_by_role("status").filter(has_text=re.compile(r"Verdict on trace \d+, round 1 saved \d\d:\d\d:\d\d"))
-    said.first.wait_for()
+    _said(page, r"Verdict on trace \d+, round 1 saved \d\d:\d\d:\d\d")
     page.goto(trace)
     expect(page.locator(".audits li")).to_have_count(1)
     expect(page.locator(".audits li")).to_contain_text("revision not better")
     page.get_by_text("Change my verdict on round 1").click()
     page.get_by_role("button", name="Agree").click()
-    said.first.wait_for()
+    _said(page, r"Verdict on trace \d+, round 1 saved \d\d:\d\d:\d\d")
     page.goto(trace)
     expect(page.locator(".audits li")).to_have_count(2)
 
@@ -231,19 +229,20 @@ def _override_a_label(page: Page) -> None:
     from playwright.sync_api import expect
 
     page.get_by_role("navigation", name="Places").get_by_role("link", name="Audit").click()
+    _arrived(page, "Audit")
     page.keyboard.press("l")
-    page.get_by_role("heading", name="AI labels").wait_for()
+    _arrived(page, "AI labels")
     page.keyboard.press("Enter")
-    page.get_by_role("heading", name=re.compile("^Label ")).wait_for()
+    _arrived(page, "Label")
     label = page.url
     expect(page.locator(".orders dd")).to_have_count(3)
     ai_chose_a = "Response A" in page.locator(".response.chosen h2").inner_text()
     page.keyboard.press("2" if ai_chose_a else "1")
-    expect(page.get_by_role("status").first).to_have_text(re.compile(r"Verdict on label \d+ saved \d\d:\d\d:\d\d"))
+    _said(page, r"Verdict on label \d+ saved \d\d:\d\d:\d\d")
     page.goto(label)
-    expect(page.locator(".saved")).to_have_text(SAVED)
+    expect(page.locator(".section-head .saved")).to_have_text(SAVED)
     expect(page.get_by_role("heading", name=re.compile("Your verdict: override"))).to_be_visible()
-    expect(page.locator(".audits li")).to_contain_text("saw the AI’s choice first")
+    expect(page.locator(".audits li")).to_contain_text(re.compile("saw the AI.s choice first"))
 
 
 def _follow_the_checkpoint_to_the_words(page: Page) -> None:
@@ -269,3 +268,14 @@ def _sign_out(page: Page) -> None:
     page.get_by_role("heading", name="You are signed out").wait_for()
     page.goto(page.url.split("/sign-out")[0] + "/runs/")
     page.get_by_role("heading", name="Sign in").wait_for()
+
+
+def _arrived(page: Page, title: str) -> None:
+    """Waits until a page is there with its scripts, so that keys are heard."""
+    page.get_by_role("heading", name=title, level=1).wait_for()
+    page.wait_for_load_state("load")
+
+
+def _said(page: Page, pattern: str) -> None:
+    """Waits until the page says so on top."""
+    page.locator(".notices .notice").filter(has_text=re.compile(pattern)).wait_for()

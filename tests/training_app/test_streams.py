@@ -215,7 +215,7 @@ def test_a_page_hears_what_it_missed_and_then_what_happens() -> None:
         assert response.status_code == 200
         assert response["Content-Type"].startswith("text/event-stream")
         assert response["Cache-Control"] == "no-store"
-        stream = aiter(response)
+        stream: AsyncIterator[str | bytes] = aiter(response.streaming_content)  # type: ignore[attr-defined]
         text = await gather(stream, 2)
         assert f"id: {newest.pk}\n" in text
         await asyncio.to_thread(in_own_connection, say, "failed")

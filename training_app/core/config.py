@@ -159,10 +159,17 @@ PRESETS: dict[str, RunConfig] = {
     "demo": RunConfig(
         generate=GenerateParams(_SHORT),
         revise=ReviseParams(rounds=2, exemplars=2, sampling=_SHORT),
-        sft=SftParams(epochs=2.0, batch_size=4, max_length=384, save_steps=20),
+        sft=SftParams(learning_rate=5e-5, batch_size=4, max_length=384, save_steps=12),
         sample=SampleParams(_SHORT),
-        reward=RewardParams(epochs=2.0, batch_size=4, max_length=384, save_steps=20),
-        rl=RlParams(steps=10, generations=4, prompts_per_step=4, max_completion_length=48, save_steps=5),
+        reward=RewardParams(learning_rate=5e-5, batch_size=4, max_length=384, save_steps=8),
+        rl=RlParams(
+            steps=8,
+            learning_rate=1e-5,
+            generations=4,
+            prompts_per_step=3,
+            max_completion_length=48,
+            save_steps=4,
+        ),
         evaluate=EvaluateParams(_SHORT),
     ),
     "small": RunConfig(

@@ -69,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.lifeline:
         threading.Thread(target=_watch_lifeline, args=(stop,), name="lifeline", daemon=True).start()
     stay_offline()
+    wait_asleep()
     return run_job(options.job, stop.is_set)
 
 
@@ -154,6 +155,15 @@ def stay_offline() -> None:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def wait_asleep() -> None:
+    """Let torch's threads sleep while they wait for one another; read once, when torch is first imported.
+
+    By default they spin: on a processor that others use too, the spinning thread keeps its partner off the core, and
+    two threads take three to ten times as long as one (measured). On an idle machine sleeping costs next to nothing.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _watch_lifeline(stop: threading.Event) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.db.models import Count, OuterRef, Q, Subquery
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, require_role
@@ -48,7 +48,7 @@ class RunToAudit:
     same_position: Estimate
 
 
-@require_GET
+@require_safe
 @require_role()
 @vary_on_headers("HX-Request")
 def audit(request: AuthenticatedHttpRequest) -> HttpResponse:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET, require_http_methods
+from django.template.defaultfilters import filesizeformat
+from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, get_version_for, require_role
@@ -44,7 +45,7 @@ class ListedFile:
     digest: str
 
 
-@require_GET
+@require_safe
 @require_role()
 @vary_on_headers("HX-Request")
 def checkpoints(request: AuthenticatedHttpRequest) -> HttpResponse:
@@ -71,6 +72,7 @@ def checkpoint(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
         "learnt": line.learnt,
         "builds": builds_with_counts(line.builds),
         "files": files_of(read),
+        "hardware": hardware_of(read),
         "verified": verified,
         "evaluations": measured_rows(evaluations, this=read),
         "changes": audits_that_changed(line.builds),
@@ -78,7 +80,7 @@ def checkpoint(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
     return render(request, "training/checkpoint.html", context)
 
 
-@require_GET
+@require_safe
 @require_role()
 @vary_on_headers("HX-Request")
 def build(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
@@ -86,7 +88,7 @@ def build(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
     read = get_build_for(request.user, pk)
     items = DatasetItem.objects.filter(build=read).select_related(
         "step__trace__prompt", "step__principle", "trace__prompt", "label__comparison", "label__principle",
-        "comparison", "audit__auditor",
+        "comparison__prompt_set", "audit__auditor",
     )  # fmt: skip
     items = items.defer("step__sent_critique", "step__sent_revision", "label__sent_ab", "label__sent_ba")
     context = {
@@ -98,7 +100,7 @@ def build(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
     return render(request, f"training/build.html{'#results' if request.htmx else ''}", context)
 
 
-@require_GET
+@require_safe
 @require_role()
 @vary_on_headers("HX-Request")
 def version_checkpoints(request: AuthenticatedHttpRequest, slug: str, number: int) -> HttpResponse:
@@ -127,6 +129,15 @@ def files_of(read: Checkpoint) -> list[ListedFile]:
     return sorted(listed, key=lambda file: (-file.bytes, file.name))
 
 
+def hardware_of(read: Checkpoint) -> list[tuple[str, str]]:
+    """What it was made on, as pairs of words."""
+    said = read.manifest.get("hardware") or {}
+    return [
+        (name.removesuffix("_bytes"), filesizeformat(value)) if name.endswith("_bytes") else (name, str(value))
+        for name, value in said.items()
+    ]
+
+
 def builds_with_counts(builds: tuple[DatasetBuild, ...]) -> list[tuple[DatasetBuild, int]]:
     """Each build with how many of its rows a person changed. One query."""
     changed = DatasetItem.objects.filter(build__in=builds, audit__isnull=False).values("build").annotate(n=Count("pk"))
@@ -147,7 +158,8 @@ def rules_in_words(read: DatasetBuild) -> list[tuple[str, str]]:
 
 def _in_words(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name.replace('_', ' ')}: {_in_words(part)}" for name, part in value.items()) or "none"
+        parts = (f"{name.replace('_', ' ')}: {_in_words(part).rstrip('.')}" for name, part in value.items())
+        return "; ".join(parts) or "none"
     if isinstance(value, list):
         return ", ".join(map(_in_words, value)) or "none"
     return in_words(value)

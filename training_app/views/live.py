@@ -12,7 +12,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, require_role
@@ -22,7 +22,7 @@ from training_app.models.run import ACTIVE_STATES, RunState, StageState
 from training_app.streams import LARGEST_EVENT, hub
 
 
-@require_GET
+@require_safe
 @login_required
 async def run_events(request: HttpRequest, run_id: UUID) -> HttpResponse | StreamingHttpResponse:
     """The event stream of a run. Without an event loop (WSGI) there is none, and the page polls instead."""
@@ -37,7 +37,7 @@ async def run_events(request: HttpRequest, run_id: UUID) -> HttpResponse | Strea
     return response
 
 
-@require_GET
+@require_safe
 @require_role()
 @never_cache
 @vary_on_headers("HX-Request")

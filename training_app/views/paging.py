@@ -45,6 +45,7 @@ def page_of(
     """
     backwards = "before" in request.GET and "after" not in request.GET
     cursor = _cursor(request.GET.get("before" if backwards else "after", ""), len(by))
+    backwards = backwards and cursor is not None
     descending = newest_first != backwards
     if cursor is not None:
         compare = TupleLessThan if descending else TupleGreaterThan
@@ -55,8 +56,6 @@ def page_of(
     if backwards:
         found.reverse()
     has_previous, has_next = (more, True) if backwards else (cursor is not None, more)
-    if cursor is None:
-        has_previous = False
     return Page(
         rows=found,
         previous=_query(request.GET, "before", found[0], by) if has_previous and found else "",

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, require_role
@@ -25,7 +25,7 @@ FIRST, SECOND = "(the response shown first)", "(the response shown second)"
 LONGEST_WORDING = 20_000
 
 
-@require_GET
+@require_safe
 @require_role()
 @vary_on_headers("HX-Request")
 def prompt_sets(request: AuthenticatedHttpRequest) -> HttpResponse:
@@ -36,7 +36,7 @@ def prompt_sets(request: AuthenticatedHttpRequest) -> HttpResponse:
     return render(request, "training/prompt_sets.html", context)
 
 
-@require_GET
+@require_safe
 @require_role()
 @vary_on_headers("HX-Request")
 def prompt_set(request: AuthenticatedHttpRequest, slug: str) -> HttpResponse:
@@ -68,4 +68,4 @@ def prompt_preview(request: AuthenticatedHttpRequest) -> HttpResponse:
         ("Revision", form.revision(conversation, ANSWERED, wordings, CRITICISED)),
         ("Comparison", comparison(form, "paper", conversation, wordings.comparison_question, FIRST, SECOND)),
     ]
-    return render(request, "training/prompt_preview.html", {"parts": parts})
+    return render(request, f"training/prompt_preview.html{'#parts' if request.htmx else ''}", {"parts": parts})

@@ -6,7 +6,6 @@ queries, however long the run is.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -34,9 +33,10 @@ from training_app.models import (
 )
 from training_app.models.run import StageState
 from training_app.options import STAGE_NAMES, Option, all_options
-from training_app.plots import Curve, Drawing, Point, draw
+from training_app.plots import Curve, Drawing, Point, draw, number
+from training_app.templatetags.plainly import in_words, summed
+from training_app.views.log_lines import LogLine, newest_lines
 
-LOG_LINES = 60
 NEWEST = 4
 TRAINING = ("sft", "reward", "rl")
 
@@ -54,17 +54,6 @@ CURVES: dict[str, str] = {
     "grad_norm": "Gradient norm",
 }
 """What the curves are called, in the order they are shown; others follow by name."""
-
-_LOG_LINE = re.compile(r"^\d{4}-\d\d-\d\d[ T](\d\d:\d\d:\d\d)\S* (DEBUG|INFO|WARNING|ERROR|CRITICAL) (.*)$", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class LogLine:
-    """One line of a log: time of day, level ("info", "warning", "error") and text."""
-
-    time: str
-    level: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -142,7 +131,11 @@ class RunPage:
 
     @cached_property
     def log(self) -> list[LogLine]:
-        return log_lines(self.current) if self.current else []
+        return newest_lines(self.current) if self.current else []
+
+    @property
+    def has_log_file(self) -> bool:
+        return self.current is not None and (self.current.folder / logs.FILE).is_file()
 
     @cached_property
     def newest_traces(self) -> Sequence[Trace]:
@@ -211,7 +204,7 @@ class StagePage:
 
     @cached_property
     def log(self) -> list[LogLine]:
-        return log_lines(self.stage, 200)
+        return newest_lines(self.stage, 200)
 
     @cached_property
     def curves(self) -> list[StageCurves]:
@@ -221,11 +214,16 @@ class StagePage:
     def rollouts(self) -> list[Rollout]:
         return rollouts_of(self.stage.run, 20) if self.stage.slug == "rl" else []
 
-    @cached_property
-    def events(self) -> Sequence[RunEvent]:
-        """The newest of what the stage said, without the ticks of progress and curves."""
-        told = RunEvent.objects.filter(stage=self.stage).exclude(kind__in=("progress", "metric", "record"))
-        return list(told.order_by("-pk")[:50])
+    @property
+    def summary(self) -> list[tuple[str, str]]:
+        """What the stage reports of itself at its end, as pairs of words; the curves are drawn instead."""
+        return [
+            (in_words(name), _summed(name, value)) for name, value in self.stage.summary.items() if name != "curves"
+        ]
+
+    @property
+    def has_log_file(self) -> bool:
+        return self.log_file.is_file()
 
     @cached_property
     def last_event(self) -> int:
@@ -239,6 +237,13 @@ class StagePage:
     def settings(self) -> tuple[Setting, ...]:
         name = STAGE_NAMES.get(self.stage.slug, self.stage.slug)
         return next((part.settings for part in settings_of(self.stage.run) if part.name == name), ())
+
+
+def _summed(name: str, value: Any) -> str:
+    if name == "weights_moved" and isinstance(value, dict):
+        moved, all_of, most = value.get("changed", 0), value.get("of", 0), value.get("max_abs", 0.0)
+        return f"{moved:,} of {all_of:,}, by at most {number(most)}"
+    return summed(value)
 
 
 def curves_of(stages: Sequence[RunStage]) -> list[StageCurves]:
@@ -273,20 +278,6 @@ def _with_band(points: Sequence[Point], spread: Sequence[Point]) -> tuple[Point,
         Point(point.x, point.y, point.y - width[point.x], point.y + width[point.x]) if point.x in width else point
         for point in points
     )
-
-
-def log_lines(stage: RunStage, lines: int = LOG_LINES) -> list[LogLine]:
-    """The newest lines of a stage's log, oldest of them first."""
-    return [log_line(line) for line in logs.tail(stage.folder / logs.FILE, lines) if line.strip()]
-
-
-def log_line(line: str) -> LogLine:
-    """A line with its time and level, where it has them."""
-    found = _LOG_LINE.match(line)
-    if not found:
-        return LogLine("", "info", line)
-    time, level, text = found.groups()
-    return LogLine(time, {"WARNING": "warning", "ERROR": "error", "CRITICAL": "error"}.get(level, "info"), text)
 
 
 def rollouts_of(run: Run, most: int = NEWEST) -> list[Rollout]:

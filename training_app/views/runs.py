@@ -9,7 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.db.models import Prefetch, QuerySet
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, require_role
@@ -25,7 +25,7 @@ PARTS = frozenset({"head", "stages", "curves", "newest", "log", "results"})
 """Fragments of a run's page that are asked for one by one while it is under way."""
 
 
-@require_GET
+@require_safe
 @require_role()
 @vary_on_headers("HX-Request")
 def runs(request: AuthenticatedHttpRequest) -> HttpResponse:
@@ -37,7 +37,7 @@ def runs(request: AuthenticatedHttpRequest) -> HttpResponse:
     return render(request, f"training/runs.html{part}", context)
 
 
-@require_GET
+@require_safe
 @require_role()
 @vary_on_headers("HX-Request")
 def run(request: AuthenticatedHttpRequest, run_id: UUID) -> HttpResponse:
@@ -81,7 +81,7 @@ def resume_run_now(request: AuthenticatedHttpRequest, run_id: UUID) -> HttpRespo
     return redirect("training:run", run_id)
 
 
-@require_GET
+@require_safe
 @require_role()
 @vary_on_headers("HX-Request")
 def stage(request: AuthenticatedHttpRequest, run_id: UUID, slug: str) -> HttpResponse:
@@ -91,7 +91,7 @@ def stage(request: AuthenticatedHttpRequest, run_id: UUID, slug: str) -> HttpRes
     return render(request, f"training/stage.html{part}", {"run": page.stage.run, "stage": page.stage, "page": page})
 
 
-@require_GET
+@require_safe
 @login_required
 def stage_log(request: HttpRequest, run_id: UUID, slug: str) -> FileResponse:
     """The whole log of a stage, as a file."""

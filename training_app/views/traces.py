@@ -9,7 +9,7 @@ from django.db.models import Prefetch
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, require_role
@@ -36,7 +36,7 @@ class ReadStep:
     """Where to go once a verdict is saved."""
 
 
-@require_GET
+@require_safe
 @require_role()
 @vary_on_headers("HX-Request")
 def traces(request: AuthenticatedHttpRequest) -> HttpResponse:
@@ -56,7 +56,7 @@ def traces(request: AuthenticatedHttpRequest) -> HttpResponse:
     return render(request, f"training/traces.html{'#results' if request.htmx else ''}", context)
 
 
-@require_GET
+@require_safe
 @require_role()
 @vary_on_headers("HX-Request")
 def trace(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:

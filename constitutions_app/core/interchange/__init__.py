@@ -39,6 +39,10 @@ FORMATS = {
     "c3ai": "C3AI: a table of statements and principles",
     "polis": "Polis: the export of comments with votes and group consensus",
 }
+MAX_PRINCIPLES = 5_000
+MAX_SCENARIOS = 20_000
+"""More than this comes from no constitution that people read."""
+
 WRITTEN = ("json", "yaml", "markdown")
 
 _ALIASES = {
@@ -132,15 +136,18 @@ def write(constitution: Constitution, format: str) -> str:
 def _imported(document: Document, format: str | None, link: Document | None) -> Imported:
     known = format_named(format) if format else detected(document)
     found = _found(document, known, link)
+    if len(found.principles) > MAX_PRINCIPLES or len(found.scenarios) > MAX_SCENARIOS:
+        reason = f"Only the first {MAX_PRINCIPLES} principles and {MAX_SCENARIOS} scenarios were taken."
+        document.remarks.add(0, document.name, reason)
     return Imported(
         format=known,
         constitution=Constitution(
             name=found.name or document.title,
             preamble=found.preamble,
-            principles=found.principles,
+            principles=found.principles[:MAX_PRINCIPLES],
             exemplars=found.exemplars,
         ),
-        scenarios=found.scenarios,
+        scenarios=found.scenarios[:MAX_SCENARIOS],
         not_understood=document.remarks.all(),
         provenance=found.provenance,
         unconfirmed_links=found.links,

@@ -24,6 +24,9 @@ from constitutions_app.core.interchange.naming import MAX_TITLE, Ids, short, tit
 from constitutions_app.core.principles import normalise
 from constitutions_app.core.scenarios import Scenario
 
+MAX_ANSWERS = 12
+"""Answers of one comparison that are paired with each other; the Model Spec has at most four."""
+
 RANKS = {"GOOD": 2, "OK": 1, "BAD": 0}
 
 _ROLE = re.compile(r"<(system|developer|user|assistant|tool)((?:\s[^>]*)?)>(.*)", re.DOTALL)
@@ -74,7 +77,10 @@ def scenarios_of(
                 group[0].line, example.title, "Nothing comes before these answers, so there is no prompt."
             )
         else:
-            for pair in _pairs(group):
+            if len(group) > MAX_ANSWERS:
+                reason = f"Of {len(group)} answers, the first {MAX_ANSWERS} were compared."
+                document.remarks.add(group[MAX_ANSWERS].line, example.title, reason)
+            for pair in _pairs(group[:MAX_ANSWERS]):
                 yield _scenario(example, name, principle_ids, by_anchor, ids, prompt, pair)
         before.append(max(group, key=lambda message: RANKS.get(message.verdict, 1)))
     if compared:

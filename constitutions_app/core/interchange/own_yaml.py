@@ -21,6 +21,7 @@ from constitutions_app.core.interchange.own import as_data, read_data
 from constitutions_app.core.principles import Constitution
 
 _WIDTH = 100
+_MAX_PARTS = 300_000
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(?:,? [A-Za-z0-9_-]+)*")
 _NOT_PLAIN = {"yes", "no", "true", "false", "on", "off", "null", "y", "n"}
 # What YAML cannot hold bare, and what some of its readers take for the end of a line or of the text.
@@ -65,14 +66,14 @@ def _item(item: Any, indent: int) -> Iterator[str]:
 
 
 def _text(opening: str, text: str, indent: int) -> Iterator[str]:
-    if _PLAIN.fullmatch(text) and text.lower() not in _NOT_PLAIN and len(text) <= _WIDTH:
+    if _PLAIN.fullmatch(text) and text.lower() not in _NOT_PLAIN and len(opening) + len(text) < _WIDTH:
         yield f"{opening} {text}"
     elif _ESCAPED.search(text) or not text or text[0].isspace() or text[-1].isspace():
         yield f"{opening} {_quoted(text)}"
     elif "\n" in text:
         yield f"{opening} |-"
         yield from (" " * indent + line if line else "" for line in text.split("\n"))
-    elif len(opening) + len(text) < _WIDTH:
+    elif len(opening) + len(text) < _WIDTH - 2:
         yield f"{opening} {_quoted(text)}"
     else:
         yield f"{opening} >-"
@@ -150,9 +151,12 @@ def parse(document: Document) -> Located | None:
 
 def _refused(text: str) -> tuple[int, str] | None:
     """The line and the reason when the text holds aliases or is nested too deeply; looks at events, builds nothing."""
-    depth = 0
+    depth = number = 0
     for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         line = event.start_mark.line + 1 if event.start_mark else 1
+        number += 1
+        if number > _MAX_PARTS:
+            return line, f"The YAML has more than {_MAX_PARTS} parts."
         if isinstance(event, yaml.AliasEvent):
             return line, "An alias (*) stands for another part; write the part itself."
         if isinstance(event, yaml.CollectionStartEvent):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from constitutions_app.core.interchange.documents import Document
 
 _DELIMITERS = ",;\t"
+_MAX_HEADER = 10_000
+"""Characters of a header that are looked at; a longer one belongs to no table of principles."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def rows(document: Document) -> Iterator[Row]:
     skipped, cells = _header_cells(document)
     names = [column_name(cell) for cell in cells]
     spelled = dict(zip(names, cells, strict=True))
-    for name in sorted({name for name in names if names.count(name) > 1}):
+    for name in sorted(name for name, number in Counter(names).items() if number > 1):
         document.remarks.add(skipped + 1, name, f"The column {name!r} stands here more than once; the last one counts.")
     reader = csv.reader(_lines(document, skipped), delimiter=_delimiter(document.lines[skipped]), strict=True)
     began, first = skipped + 1, True
@@ -74,7 +77,7 @@ def _header_cells(document: Document) -> tuple[int, list[str]]:
     skipped = next((index for index, line in enumerate(document.lines) if line.strip()), 0)
     line = document.lines[skipped]
     try:
-        return skipped, next(csv.reader([line], delimiter=_delimiter(line)), [])
+        return skipped, next(csv.reader([line[:_MAX_HEADER]], delimiter=_delimiter(line)), [])
     except csv.Error:
         return skipped, []
 

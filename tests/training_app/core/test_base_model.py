@@ -93,10 +93,8 @@ def test_it_never_runs_code_from_the_folder(tiny: Path, tmp_path: Path) -> None:
     flag = tmp_path / "ran"
     (tiny / "modeling_evil.py").write_text(f"open({str(flag)!r}, 'w').close()\nclass Evil: pass\n")
     config = json.loads((tiny / "config.json").read_text())
-    config |= {
-        "model_type": "evil",
-        "auto_map": dict.fromkeys(("AutoConfig", "AutoModelForCausalLM"), "modeling_evil.Evil"),
-    }
+    own_code = dict.fromkeys(("AutoConfig", "AutoModelForCausalLM"), "modeling_evil.Evil")
+    config |= {"model_type": "evil", "auto_map": own_code}
     (tiny / "config.json").write_text(json.dumps(config))
     with pytest.raises(BadInput, match="cannot be loaded"):
         load_model(tiny, choose_device("float32"))

@@ -22,14 +22,8 @@ def test_a_file_s_digest_is_its_sha256(tmp_path: Path) -> None:
 
 def test_a_folder_s_digest_can_be_recomputed_with_common_tools(tmp_path: Path) -> None:
     model = folder(tmp_path / "model")
-    lines = subprocess.run(
-        "LC_ALL=C find . -type f -printf '%P\\n' | LC_ALL=C sort | xargs sha256sum | sha256sum",
-        shell=True,
-        cwd=model,
-        capture_output=True,
-        check=True,
-        text=True,
-    ).stdout
+    recipe = "LC_ALL=C find . -type f -printf '%P\n' | LC_ALL=C sort | xargs sha256sum | sha256sum"
+    lines = subprocess.run(["sh", "-c", recipe], cwd=model, capture_output=True, check=True, text=True).stdout
     assert digest_model_folder(model) == lines.split()[0]
 
 

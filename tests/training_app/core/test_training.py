@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -47,7 +48,7 @@ def _in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     in_float32(monkeypatch)
 
 
-def write(models: Path, out: Path, stage: str, **params: float) -> Path:
+def write(models: Path, out: Path, stage: str, **params: Any) -> Path:
     if stage == "rl":
         return rl_job(out, models / "tiny", models / "reward", **params)
     return (sft_job if stage == "sft" else reward_job)(out, models / "tiny", **params)

@@ -100,5 +100,10 @@ def signed_in(user: User) -> Client:
 def without_queue(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Wake-ups are written down instead of sent: pages are tested without a broker."""
     rung: list[str] = []
-    monkeypatch.setattr("training_app.tasks.wake", lambda run_id: rung.append(str(run_id)) or True)
+
+    def wake(run_id: object) -> bool:
+        rung.append(str(run_id))
+        return True
+
+    monkeypatch.setattr("training_app.tasks.wake", wake)
     return rung

@@ -58,6 +58,8 @@ def test_the_preview_is_the_whole_text_with_derived_wordings(reader: Client, str
     assert "RevisionRequest: " in page
     assert "keeps better to this principle: " in page
     assert "The answer is:" in page
+    assert "<html" in page
+    assert "<html" not in reader.post(url, {"text": "Be kind."}, headers={"HX-Request": "true"}).content.decode()
 
 
 def test_the_preview_defuses_what_would_read_as_a_turn(reader: Client) -> None:

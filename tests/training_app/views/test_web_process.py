@@ -1,24 +1,44 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
+import pytest
+from django.contrib.auth.models import User
+
 from tests.base import program_environment
+from tests.training_app import factories
+from tests.training_app.views.test_access import POST_ONLY, addresses
 
-HEAVY = ("torch", "transformers", "trl", "datasets", "accelerate", "safetensors", "numpy", "scipy")
+HEAVY = ("torch", "transformers", "trl", "datasets", "accelerate", "numpy", "scipy")
+PROGRAM = """
+import importlib.util, json, sys
+import cai_web.asgi
+from django.contrib.auth.models import User
+from django.test import Client
+assert importlib.util.find_spec("torch")
+client = Client(SERVER_NAME="localhost")
+client.force_login(User.objects.get(username="root"))
+gets, posts, heavy = json.loads(sys.argv[1])
+answers = [client.get(url).status_code for url in gets] + [client.post(url, {"text": "x"}).status_code for url in posts]
+print(json.dumps([answers, [name for name in heavy if name in sys.modules]]))
+"""
 
 
-def test_the_web_process_never_loads_torch() -> None:
-    """Everything a request can reach is imported, with torch installed and importable."""
-    program = (
-        "import importlib.util, sys; import cai_web.asgi; from django.urls import get_resolver\n"
-        "get_resolver().url_patterns; import training_app.urls, training_app.api\n"
-        "assert importlib.util.find_spec('torch')\n"
-        f"print([name for name in {HEAVY} if name in sys.modules])"
-    )
+@pytest.mark.django_db(transaction=True)
+def test_no_page_loads_torch() -> None:
+    """Every page is really asked for, in a process of its own, with torch installed and importable."""
+    finished = factories.finished_run(User.objects.create_superuser("root"))
+    urls = addresses(finished)
+    gets = [url for name, url in urls.items() if name not in POST_ONLY | {"stage_log"}]
+    posts = [urls["checkpoint"], urls["prompt_preview"]]
     ended = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False,
-        env=program_environment(DJANGO_SETTINGS_MODULE="tests.settings"),
+        [sys.executable, "-c", PROGRAM, json.dumps([gets, posts, HEAVY])],
+        capture_output=True, text=True, timeout=120, check=False,
+        env=program_environment(HTTPS="0", DATABASE_POOL="0", COLLECTED_STATIC="0"),
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.strip() == "[]"
+    answers, heavy = json.loads(ended.stdout.splitlines()[-1])
+    assert set(answers) == {200, 204}
+    assert heavy == []

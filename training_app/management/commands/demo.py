@@ -48,6 +48,8 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int, default=7)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        # On a fresh clone this is the first command to see the database.
+        call_command("migrate", interactive=False, verbosity=0)
         call_command("load_starter", stdout=self.stdout)
         try:
             run = self._run(options)
