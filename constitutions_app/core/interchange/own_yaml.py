@@ -151,10 +151,10 @@ def parse(document: Document) -> Located | None:
 
 def _refused(text: str) -> tuple[int, str] | None:
     """The line and the reason when the text holds aliases or is nested too deeply; looks at events, builds nothing."""
-    depth = number = 0
-    for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    depth = 0
+    events = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    for number, event in enumerate(events, start=1):
         line = event.start_mark.line + 1 if event.start_mark else 1
-        number += 1
         if number > _MAX_PARTS:
             return line, f"The YAML has more than {_MAX_PARTS} parts."
         if isinstance(event, yaml.AliasEvent):

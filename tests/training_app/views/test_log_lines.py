@@ -42,9 +42,7 @@ def test_what_a_program_printed_keeps_its_time_and_level() -> None:
 
 
 @pytest.mark.django_db
-def test_both_stand_in_the_order_of_their_times_and_tracebacks_stay_together(
-    settings: Any, tmp_path: Any
-) -> None:
+def test_both_stand_in_the_order_of_their_times_and_tracebacks_stay_together(settings: Any, tmp_path: Any) -> None:
     settings.ARTIFACT_ROOT = tmp_path
     stage = factories.queued_run(User.objects.create_user("ada")).stages.get(slug="sft")
     for seq, (second, kind) in enumerate([(1, "started"), (9, "failed")], start=1):
