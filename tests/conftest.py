@@ -53,9 +53,12 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
         django_db_blocker.restore()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium, without a window. Skips loudly where there is none; fails where one is required."""
+    """The system's Chromium, without a window. Skips loudly where there is none; fails where one is required.
+
+    For one module only: while it lives, an event loop runs in this thread, which other modules' tests cannot have.
+    """
     program = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     if program is None:
         sentence = "No Chromium on this machine: `make browser` installs it."

@@ -89,9 +89,17 @@ def _folder(named: str) -> Path:
     if "\x00" in named or ".." in wanted.parts or (wanted.is_absolute() and not wanted.is_relative_to(root)):
         raise BadBaseModel(f"The model {named!r} does not lie under {root}. Put or link its folder there first.")
     folder = root / wanted
-    if folder == root or not folder.is_dir():
+    if folder == root or not _is_folder(folder):
         raise BadBaseModel(
             f"There is no model folder {named!r} under {root}. "
             "Run `make setup` for the bundled model, or put or link a folder there."
         )
     return folder
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether there is such a folder; a name that no file system can hold (too long, say) is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False

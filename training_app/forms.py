@@ -63,6 +63,7 @@ class LaunchForm(forms.Form):
     preset = forms.ChoiceField(choices=tuple(PRESET_WORDS.items()), widget=forms.RadioSelect)
     seed = forms.IntegerField(min_value=0, max_value=LARGEST_SEED, help_text="The same seed makes the same run.")
     name = forms.CharField(max_length=200, required=False, help_text="For the list of runs.")
+    idempotency_key = forms.UUIDField(widget=forms.HiddenInput, required=False, initial=uuid.uuid4)
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 
 from training_app import leases
 from training_app.models.run import RunState
@@ -53,7 +53,7 @@ class Heartbeat:
                     renewed_at = began
                 except leases.LeaseLost:
                     self._lost = True
-                except DatabaseError as error:
+                except (DatabaseError, InterfaceError) as error:
                     log.warning("The lease of run %s was not renewed: %s", self.lease.run_id, error)
                     connection.close()
                     self._lost = time.monotonic() - renewed_at > leases.DURATION.total_seconds()

@@ -12,7 +12,7 @@ from types import UnionType
 from typing import Any, get_args, get_type_hints
 
 from training_app.core.config import STAGE_SLUGS, RunConfig, Sampling
-from training_app.core.params import AT_LEAST, AT_MOST, CHOICES
+from training_app.core.params import AT_LEAST, AT_MOST, CHOICES, LARGEST
 
 STAGE_NAMES: Mapping[str, str] = {
     "generate": "Generate",
@@ -156,5 +156,5 @@ def _option(path: str, hint: Any) -> Option:
         optional=type(None) in allowed,
         choices=(OWN_CHOICES.get(path) or CHOICES.get(name, ())) if kind is str else (),
         at_least=AT_LEAST.get(name) if is_number else None,
-        at_most=AT_MOST.get(name) if is_number else None,
+        at_most=AT_MOST.get(name, LARGEST) if is_number else None,
     )

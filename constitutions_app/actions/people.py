@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.urls import reverse
 from sesame.utils import get_query_string
 
@@ -27,15 +27,20 @@ def invite_person(*, user: User, username: str, role: Role, name: str = "", emai
     """Make an account without a password, and a one-time sign-in link for it. Raises Refused for a name in use."""
     username = username.strip()
     with transaction.atomic():
+        taken = Refused(f"There is a person “{username}” already. Choose another name, or make a new link for them.")
         if User.objects.filter(username__iexact=username).exists():
-            raise Refused(f"There is a person “{username}” already. Choose another name, or make a new link for them.")
+            raise taken
         person = User(username=username, first_name=name.strip(), email=email.strip())
         person.set_unusable_password()
         try:
             person.full_clean(exclude=["password"])
         except ValidationError as error:
             raise Refused(next(iter(error.message_dict.values()))[0]) from error
-        person.save()
+        try:
+            with transaction.atomic():
+                person.save()
+        except IntegrityError as error:  # invited at this very moment: a button pressed twice, most often
+            raise taken from error
         _give(person, role)
         record(actor=user, verb="person.invite", obj=person, data={"role": role.value})
     return Invitation(person, _sign_in_path(person))

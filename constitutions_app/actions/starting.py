@@ -6,7 +6,7 @@ from dataclasses import asdict
 from itertools import count
 
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
 from constitutions_app.actions.drafting import Refused, locked, principle_row, touch
@@ -37,7 +37,7 @@ def create_constitution(
         constitution = Constitution(
             slug=_free_slug(slug, name), name=name, description=core.normalise(description), created_by=user
         )
-        constitution.save()
+        _insert(constitution)
         draft = Draft.objects.create(constitution=constitution, updated_by=user)
         if start:
             _fill(draft, start, user)
@@ -74,6 +74,15 @@ def start_draft_from_version(*, user: User, draft: Draft, version: Version) -> D
             data={"version": version.number, "digest": version.digest, "replaced": replaced},
         )
     return draft
+
+
+def _insert(constitution: Constitution) -> None:
+    """Raises Refused where somebody took the address since it was found free: a button pressed twice, most often."""
+    try:
+        with transaction.atomic():
+            constitution.save()
+    except IntegrityError as error:
+        raise Refused(f"A constitution at “{constitution.slug}” was made at this very moment.") from error
 
 
 def _content(constitution: core.Constitution) -> tuple[str, tuple[core.Principle, ...], tuple[core.Exemplar, ...]]:

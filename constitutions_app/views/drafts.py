@@ -183,7 +183,7 @@ def _posted(request: HttpRequest, autosave: bool) -> Iterable[str]:
 def _revision(request: HttpRequest) -> int:
     """The revision a save was made from; one that is no number is none the row ever had."""
     revision = request.POST.get("revision", "")
-    return int(revision) if revision.isascii() and revision.isdigit() else -1
+    return int(revision) if revision.isascii() and revision.isdigit() and len(revision) < 19 else -1
 
 
 def _conflict(

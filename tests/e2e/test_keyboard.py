@@ -77,9 +77,9 @@ def test_labels_are_judged_one_after_the_other(page: Page, done: FinishedRun) ->
         (newest_first[1].pk, "b", ""),
         (newest_first[2].pk, "neither", ""),
     ]
-    assert [audit.verdict for audit in audits] == [
-        "agree" if audit.choice == audit.ai_choice else "override" for audit in audits
-    ]
+    agreed = {audit.choice: audit.verdict == "agree" for audit in audits}
+    ai = [label.ai_choice for label in newest_first]
+    assert agreed == {"a": ai[0] == "a", "b": ai[1] == "b", "neither": False}
 
 
 def test_steps_are_judged_round_after_round(page: Page, done: FinishedRun) -> None:

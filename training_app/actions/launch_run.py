@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
+from uuid import UUID, uuid4
 
 from django.contrib.auth.models import User
 from django.db import connection, transaction
@@ -35,10 +36,12 @@ def launch_run(
     seed: int,
     overrides: Mapping[str, Any] | None = None,
     name: str = "",
+    run_id: UUID | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Run:
     """Queue a run and wake a GPU worker. Returns the new run with its stages, all waiting.
 
+    `run_id` is the run's id if the sender chose one: the same launch sent again under it returns the run already there.
     `base_model` names a folder under MODELS_ROOT. `overrides` changes options of the preset (configuration.py).
     `say` is told a sentence when the queue cannot be reached; the run is kept and starts when the sweeper finds it.
     Raises LaunchRefused with one sentence, nothing written, when something is missing or contradicts itself.
@@ -48,17 +51,21 @@ def launch_run(
     _check_seed(seed)
     _check_prompt_sets(prompt_sets)
     model = _model(base_model, config)
+    wanted = Run(
+        id=run_id or uuid4(),
+        name=name.strip()[:200],
+        version=published,
+        base_model=model.as_data(),
+        preset=preset,
+        seed=seed,
+        config=asdict(config),
+        created_by=user,
+    )
     with transaction.atomic():
-        run = Run.objects.create(
-            number=_next_number(),
-            name=name.strip()[:200],
-            version=published,
-            base_model=model.as_data(),
-            preset=preset,
-            seed=seed,
-            config=asdict(config),
-            created_by=user,
-        )
+        run = _numbered(wanted)
+        if run is not wanted:
+            return run
+        run.save(force_insert=True)
         run.prompt_sets.set(prompt_sets)
         RunStage.objects.bulk_create(
             RunStage(run=run, slug=slug, position=position) for position, slug in enumerate(STAGE_SLUGS, start=1)
@@ -146,6 +153,24 @@ def _model(named: str, config: RunConfig) -> BaseModel:
             field="overrides",
         )
     return model
+
+
+SAME = ("name", "version_id", "base_model", "preset", "seed", "config", "created_by_id")
+
+
+def _numbered(wanted: Run) -> Run:
+    """`wanted` with its number, or the run that this very launch made before: a button pressed twice is one launch.
+
+    A form that was filled in differently since then, and sent again, is another launch and gets an id of its own.
+    """
+    wanted.number = _next_number()  # first: whoever launches at the same moment waits here
+    known = Run.objects.filter(pk=wanted.pk).first()
+    if known is None:
+        return wanted
+    if all(getattr(known, name) == getattr(wanted, name) for name in SAME):
+        return known
+    wanted.pk = uuid4()
+    return wanted
 
 
 def _next_number() -> int:

@@ -15,6 +15,7 @@ here, which only the app can answer.
 from __future__ import annotations
 
 import json
+import os
 import re
 import struct
 from collections.abc import Mapping
@@ -131,17 +132,20 @@ class _Verifier:
         self.problems: list[Problem] = []
 
     def run(self) -> Verification:
-        manifest = self._manifest()
-        digest = None
-        if manifest is not None:
-            digest = digest_file(self.folder / MANIFEST)
-            files = self._files(manifest)
-            self._constitution(manifest)
-            self._weights(manifest, files)
+        manifest, digest = None, None
+        try:
+            manifest = self._manifest()
+            if manifest is not None:
+                digest = digest_file(self.folder / MANIFEST)
+                files = self._files(manifest)
+                self._constitution(manifest)
+                self._weights(manifest, files)
+        except OSError as error:  # what is read one by one is reported one by one; this is the rest
+            self.wrong(_named(error, self.folder), f"{_named(error, self.folder)} cannot be read: {error.strerror}.")
         return Verification(self.folder, tuple(self.checked), tuple(self.problems), manifest, digest)
 
     def wrong(self, file: str, sentence: str) -> None:
-        self.problems.append(Problem(file, sentence))
+        self.problems.append(Problem(_shown(file), sentence))
 
     def _manifest(self) -> dict[str, Any] | None:
         if not self.folder.is_dir():
@@ -190,7 +194,7 @@ class _Verifier:
         try:
             expected = _seal(body)
             rewritten = manifest_text(data)
-        except ValueError as error:  # NaN or infinity, which are no JSON
+        except (ValueError, RecursionError) as error:  # NaN or infinity, which are no JSON; half characters; nesting
             self.wrong(MANIFEST, f"The manifest is damaged: {error}.")
             return
         if data.get(SEAL) != expected:
@@ -208,13 +212,30 @@ class _Verifier:
         """Every listed file is there and equal, nothing else is there. Returns the names that are there."""
         listed = manifest.get("files")
         listed = listed if isinstance(listed, dict) else {}
-        names = [name for name in sorted(listed) if self._may_be_read(name)]
-        present = [name for name in names if self._same_file(name, listed[name])]
-        found = sorted(path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if _counts(path))
-        for name in found:
+        present = [name for name in sorted(listed) if self._is_there(name, listed[name])]
+        for name in self._found():
             if name not in listed and name != MANIFEST:
-                self.wrong(name, f"{name} is in the folder, but the manifest does not list it.")
+                self.wrong(name, f"{_shown(name)} is in the folder, but the manifest does not list it.")
         return present
+
+    def _is_there(self, name: str, entry: Any) -> bool:
+        try:
+            return self._may_be_read(name) and self._same_file(name, entry)
+        except OSError as error:
+            self.wrong(name, f"{name} cannot be read: {error.strerror}.")
+            return False
+
+    def _found(self) -> list[str]:
+        """Relative paths of all that is in the folder and no plain folder itself; what cannot be looked into is wrong."""
+
+        def refused(error: OSError) -> None:
+            self.wrong(_named(error, self.folder), f"{_named(error, self.folder)} cannot be read: {error.strerror}.")
+
+        found = []
+        for where, folders, files in os.walk(self.folder, onerror=refused):
+            links = [name for name in folders if os.path.islink(os.path.join(where, name))]
+            found += [Path(where, name).relative_to(self.folder).as_posix() for name in (*files, *links)]
+        return sorted(found)
 
     def _may_be_read(self, name: str) -> bool:
         """Names in a manifest are untrusted: only plain relative paths inside the folder are opened."""
@@ -223,7 +244,7 @@ class _Verifier:
             name == PurePosixPath(name).as_posix()
             and not name.startswith("/")
             and "\\" not in name
-            and "\0" not in name
+            and name.isprintable()  # no NUL, no line end that forges a line of the report, no half character
         )
         if not parts or not plain or ".." in parts or name == MANIFEST:
             self.wrong(MANIFEST, f"The manifest lists {name!r}, which is not a file inside the folder.")
@@ -246,7 +267,7 @@ class _Verifier:
             return False
         size = path.stat().st_size
         if size != entry.get("bytes"):
-            self.wrong(name, f"{name} has {size} bytes; the manifest says {entry.get('bytes')}.")
+            self.wrong(name, f"{name} has {size} bytes; the manifest says {entry.get('bytes')!r:.40}.")
         elif (actual := digest_file(path)) != entry["sha256"]:
             self.wrong(
                 name, f"{name} was changed: its sha256 is {actual[:12]}…, the manifest says {entry['sha256'][:12]}…."
@@ -315,6 +336,8 @@ def _seal(body: Mapping[str, Any]) -> str:
 def _small_bytes(path: Path) -> bytes:
     if path.is_symlink():
         raise ValueError("it is a link")
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise ValueError("it is no ordinary file")
     with path.open("rb") as file:
         content = file.read(SIZE_LIMIT + 1)
     if len(content) > SIZE_LIMIT:
@@ -326,6 +349,12 @@ def _is_digest(value: object) -> bool:
     return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 
 
-def _counts(path: Path) -> bool:
-    """Whether a directory entry is more than a plain folder."""
-    return path.is_symlink() or not path.is_dir()
+def _shown(name: str) -> str:
+    """A file's name as it may stand in a report: what would steer a terminal or cannot be written is spelled out."""
+    return name if name.isprintable() else repr(name)
+
+
+def _named(error: OSError, folder: Path) -> str:
+    """The file an error is about, within the folder if it lies there."""
+    path = Path(os.fsdecode(error.filename or folder))
+    return _shown(path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path))

@@ -20,6 +20,8 @@ AT_LEAST: Mapping[str, float] = {
     "prompts_per_step": 1, "max_completion_length": 1, "judge_principles": 1, "bootstrap": 1,
 }  # fmt: skip
 AT_MOST: Mapping[str, float] = {"top_p": 1, "clamp_low": 1, "clamp_high": 1, "heldout_fraction": 1}
+LARGEST = 2**31 - 1
+"""No count, length or rate is larger: beyond it lie columns of the database and then floating point."""
 ABOVE_ZERO = frozenset({"top_p", "epochs", "learning_rate"})
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "format": ("auto", "paper", "chat"),
@@ -56,7 +58,7 @@ def _value(hint: Any, name: str, value: Any, where: str) -> Any:
     allowed = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     if value is None and NoneType in allowed:
         return None
-    if float in allowed and isinstance(value, int) and not isinstance(value, bool):
+    if float in allowed and isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST:
         value = float(value)
     if type(value) not in allowed:
         names = " or ".join("null" if part is NoneType else part.__name__ for part in allowed)
@@ -70,11 +72,11 @@ def _check_range(name: str, value: Any, where: str) -> None:
         raise BadParams(f"{where}{name} should be one of {', '.join(CHOICES[name])}, not {value!r}.")
     if isinstance(value, bool | str):
         return
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise BadParams(f"{where}{name} should be a finite number, not {value!r}.")
     if (
         value < AT_LEAST.get(name, -math.inf)
-        or value > AT_MOST.get(name, math.inf)
+        or value > AT_MOST.get(name, LARGEST)
         or (name in ABOVE_ZERO and value == 0)
     ):
         raise BadParams(f"{where}{name} is out of range: {value!r}.")

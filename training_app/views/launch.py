@@ -54,6 +54,7 @@ def _launched(request: AuthenticatedHttpRequest, form: LaunchForm) -> Run | None
             seed=said["seed"],
             overrides=overrides_in(said),
             name=said["name"],
+            run_id=said["idempotency_key"],
             say=partial(messages.warning, request),
         )
     except LaunchRefused as refusal:
@@ -120,10 +121,15 @@ def _page(request: AuthenticatedHttpRequest, form: LaunchForm, *, status: int = 
 
 def _estimate(form: LaunchForm) -> Estimate | None:
     """From what the form shows, valid or not: what cannot be read counts as the preset's own value."""
-    shown = {name: form[name].value() for name in ("preset", "base_model", *PromptSet.Kind.values)}
+    shown = {name: form[name].value() for name in PromptSet.Kind.values}
     chosen = [slug for kind in PromptSet.Kind.values for slug in shown[kind] or () if slug in form.prompt_sets]
     sets = [(form.prompt_sets[slug].kind, form.prompt_sets[slug].rows) for slug in chosen]
     config = form.config_shown()
-    base_model = shown["base_model"] or next(iter(available_names()), "")
+    base_model = _named(form, "base_model") or next(iter(available_names()), "")
     prompts = prompts_used(sets, config["max_prompts"])
-    return estimate_for(preset=str(shown["preset"]), base_model=str(base_model), prompts=prompts, config=config)
+    return estimate_for(preset=_named(form, "preset"), base_model=base_model, prompts=prompts, config=config)
+
+
+def _named(form: LaunchForm, field: str) -> str:
+    """What is chosen, as text that a query can hold."""
+    return str(form[field].value() or "").replace("\x00", "")

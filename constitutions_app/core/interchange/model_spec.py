@@ -293,13 +293,13 @@ def _preamble(document: Document, sections: list[Section]) -> str:
         if section.is_clause:
             break
         body = "\n\n".join(part for part in (_joined(section.text), _joined(section.commentary)) if part)
-        heading = f"{'#' * section.depth} {section.title}" if section.title else ""
-        parts += [part for part in (heading, body) if part]
+        heading = [f"{'#' * section.depth} {section.title}"] if section.title else []
+        parts += [*heading, body] if body else []
         for example in section.examples:
             document.remarks.add(
                 example.line, example.title, "This example illustrates the background and tests no rule."
             )
-    return normalise("\n\n".join(parts)) if len(parts) > 0 else ""
+    return normalise("\n\n".join(parts))
 
 
 def _joined(lines: list[str]) -> str:

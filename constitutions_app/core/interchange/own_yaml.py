@@ -52,7 +52,13 @@ def _entry(opening: str, value: Any, indent: int) -> Iterator[str]:
     elif isinstance(value, str):
         yield from _text(opening, value, indent)
     else:
-        yield f"{opening} {json.dumps(value)}"
+        yield f"{opening} {_number(value) if isinstance(value, float) else json.dumps(value)}"
+
+
+def _number(value: float) -> str:
+    """A float that YAML 1.1 takes for one: it wants a point, also before an exponent."""
+    text = repr(value)
+    return text.replace("e", ".0e") if "." not in text else text
 
 
 def _item(item: Any, indent: int) -> Iterator[str]:

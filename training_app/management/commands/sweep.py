@@ -8,7 +8,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 
 from training_app.sweeper import Sweeper, Swept, try_lock
 from training_app.tasks import wake
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         try:
             if try_lock():
                 self._say(sweeper.sweep())
-        except DatabaseError as error:
+        except (DatabaseError, InterfaceError) as error:
             self.stderr.write(f"The database does not answer; trying again: {error}")
             connection.close()
 

@@ -1,0 +1,117 @@
+"""`manage.py import_constitution FILE`: shows what a file holds, by line what it does not, and makes a constitution of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from constitutions_app.access import Role, can_write, roles_of
+from constitutions_app.actions import Refused, create_constitution
+from constitutions_app.core.interchange import FORMATS, Imported, format_named, read
+from constitutions_app.models import Constitution
+
+SHOWN = 100
+"""Most places not understood that are printed one by one; --json prints all of them."""
+
+
+class Command(BaseCommand):
+    help = (
+        "Reads a constitution from a file and makes a new constitution with a draft of it. The format is recognised by "
+        "the content. With --dry-run nothing is written. Formats: "
+        + "; ".join(f"{name} ({words})" for name, words in FORMATS.items())
+        + "."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", type=Path, metavar="FILE")
+        parser.add_argument("--format", default=None, metavar="F", help=f"one of {', '.join(FORMATS)}")
+        parser.add_argument(
+            "--link",
+            type=Path,
+            default=None,
+            metavar="FILE2",
+            help="the other file of the paper; its list is paired by position and every link is marked unconfirmed",
+        )
+        parser.add_argument("--dry-run", action="store_true", help="show what was understood and write nothing")
+        parser.add_argument("--json", action="store_true", help="print the preview as JSON")
+        parser.add_argument(
+            "--user", default="", metavar="NAME", help="the author; needed unless there is one admin only"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            format = format_named(options["format"]) if options["format"] else None
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        found = read(options["file"], format, options["link"])
+        made = None
+        if not (options["dry_run"] or found.is_empty):
+            made = self._written(found, options["file"].name, options["user"])
+        if options["json"]:
+            body = {**found.as_json(), "written": made.slug if made else None}
+            self.stdout.write(json.dumps(body, ensure_ascii=False, indent=2))
+        else:
+            self._preview(found, made)
+        if found.is_empty:
+            first = found.not_understood[0].reason if found.not_understood else "The file holds nothing."
+            raise CommandError(f"Nothing was understood: {_plain(first)}")
+
+    def _written(self, found: Imported, name: str, username: str) -> Constitution:
+        user = _author(username)
+        try:
+            return create_constitution(
+                user=user,
+                name=found.constitution.name,
+                description=f"Imported from {_plain(name)} ({found.format}).",
+                start=found.constitution,
+            )
+        except Refused as error:
+            raise CommandError(f"Nothing was written: {_plain(str(error))}") from error
+
+    def _preview(self, found: Imported, made: Constitution | None) -> None:
+        body = found.constitution
+        self.stdout.write(
+            f"{_plain(body.name)} ({FORMATS.get(found.format, 'no known format')}): {len(body.principles)} principles, "
+            f"{len(body.exemplars)} exemplars, {len(found.scenarios)} scenarios."
+        )
+        for principle in body.principles:
+            self.stdout.write(f"  {_plain(principle.id)}: {_plain(principle.title or principle.text)[:100]}")
+        if found.unconfirmed_links:
+            self.stdout.write(
+                f"{len(found.unconfirmed_links)} links between the two files go by position only; please confirm each."
+            )
+        if found.not_understood:
+            self.stdout.write(f"Not understood ({len(found.not_understood)}):")
+        for item in found.not_understood[:SHOWN]:
+            quoted = f" [{_plain(item.text)[:80]}]" if item.text else ""
+            self.stdout.write(f"  line {item.line}: {_plain(item.reason)}{quoted}")
+        if len(found.not_understood) > SHOWN:
+            self.stdout.write(f"  and {len(found.not_understood) - SHOWN} more; --json prints them all.")
+        if made is None:
+            self.stdout.write("Nothing was written.")
+            return
+        self.stdout.write(f"Written as the draft of the new constitution {made.slug}.")
+        if found.scenarios:
+            self.stdout.write("Scenarios are shown only; constitutions do not store them yet.")
+
+
+def _author(username: str) -> User:
+    """The named person, or the only admin. Raises CommandError with what to do."""
+    if username:
+        user = User.objects.filter(username=username, is_active=True).first()
+        if user is None or not can_write(user):
+            raise CommandError(f"There is no active author or admin named {username!r}.")
+        return user
+    admins = [user for user in User.objects.filter(is_active=True) if Role.ADMIN in roles_of(user)]
+    if len(admins) != 1:
+        raise CommandError("Say in whose name the constitution is written: --user NAME.")
+    return admins[0]
+
+
+def _plain(text: str) -> str:
+    """Text from a file for a terminal: on one line, without signs that steer it."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)
