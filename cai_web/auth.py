@@ -9,6 +9,7 @@ from django.contrib.auth import authenticate, login
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.auth.views import LoginView, LogoutView
 from django.core.cache import cache
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.urls import reverse
@@ -42,6 +43,14 @@ class SignIn(LoginView):
         cache.add(key, 0, PAUSE_S)
         cache.incr(key)
         return super().form_invalid(form)
+
+
+@never_cache
+def to_sign_in(request: HttpRequest) -> HttpResponse:
+    """From the admin site to the one way in. Who is signed in and sent here lacks the right, and is told so."""
+    if request.user.is_authenticated and not request.user.is_staff:
+        raise PermissionDenied("Only admins see the admin site.")
+    return redirect(f"{reverse('sign_in')}?{request.GET.urlencode()}")
 
 
 @method_decorator(never_cache, name="dispatch")

@@ -5,11 +5,20 @@ A token is shown once; the database keeps only its digest. It ends after thirty 
 
 from __future__ import annotations
 
+from drf_spectacular.contrib.knox_auth_token import KnoxTokenScheme
 from drf_spectacular.utils import extend_schema
 from knox import views
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
+
+from cai_web.token_auth import TokenAuthentication
+
+
+class TokenScheme(KnoxTokenScheme):  # type: ignore[no-untyped-call]  # registers itself, untyped
+    """How the schema describes our way of reading tokens."""
+
+    target_class = "cai_web.token_auth.TokenAuthentication"
 
 
 class Token(serializers.Serializer[dict[str, str]]):
@@ -29,6 +38,8 @@ class CreateToken(views.LoginView):  # type: ignore[misc]  # knox ships no types
 class WithdrawToken(views.LogoutView):  # type: ignore[misc]  # knox ships no types
     """Ends the token that this request is made with."""
 
+    authentication_classes = (TokenAuthentication,)
+
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request, format: str | None = None) -> Response:
         answer: Response = super().post(request, format=format)
@@ -37,6 +48,8 @@ class WithdrawToken(views.LogoutView):  # type: ignore[misc]  # knox ships no ty
 
 class WithdrawAllTokens(views.LogoutAllView):  # type: ignore[misc]  # knox ships no types
     """Ends every token of the person who asks."""
+
+    authentication_classes = (TokenAuthentication,)
 
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request, format: str | None = None) -> Response:

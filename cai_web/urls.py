@@ -9,7 +9,7 @@ from django.utils.functional import lazy
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from cai_web.auth import SignIn, SignOut, sign_in_by_link
+from cai_web.auth import SignIn, SignOut, sign_in_by_link, to_sign_in
 from cai_web.health import healthz
 from cai_web.tokens import CreateToken, WithdrawAllTokens, WithdrawToken
 
@@ -32,7 +32,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("sign-in/", SignIn.as_view(), name="sign_in"),
     path("sign-in/link/", sign_in_by_link, name="sign_in_link"),
     path("sign-out/", SignOut.as_view(), name="sign_out"),
-    path("admin/login/", RedirectView.as_view(pattern_name="sign_in", query_string=True)),
+    path("admin/login/", to_sign_in),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="account")),  # by the verb, so the ledger knows
     path("admin/", admin.site.urls),
     path("api/", include(api_urls)),
     path("", include("constitutions_app.urls")),

@@ -6,12 +6,9 @@ are for reading too.
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
-from django.db import models
-from django.http import HttpRequest
 
+from constitutions_app.admin import FrozenAdmin
 from training_app.models import (
     AILabel,
     Audit,
@@ -33,20 +30,8 @@ from training_app.models import (
 )
 
 
-class ReadOnly(admin.ModelAdmin[Any]):
-    """Lists and shows; adds, changes and deletes nothing."""
-
-    show_full_result_count = False
-    list_per_page = 50
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        return False
+class ReadOnly(FrozenAdmin):
+    """Lists and shows, to admins; adds, changes and deletes nothing."""
 
 
 @admin.register(Run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 from training_app.checkpoints import BadCheckpoint
 from training_app.configuration import BadConfiguration
 from training_app.core.stage import BAD_INPUT, FINISHED, STOPPED
-from training_app.event_tail import DamagedEvents
+from training_app.event_tail import DamagedEvents, storable
 from training_app.jobs import JobImpossible
 from training_app.records import UnknownReference
 from training_app.refusals import BuildRefused
@@ -20,6 +21,7 @@ OUT_OF_MEMORY = (
     "Most often the system has run out of memory: choose a smaller batch, shorter texts or a smaller model, "
     "or end other programs, then resume. What was done is kept."
 )
+MOVE_ASIDE = "Move the stage's folder aside and resume: the stage is done again, and what is here already is kept."
 SEE_LOG = "The log of the stage says more; what was done is kept."
 
 
@@ -28,8 +30,8 @@ class StageFailed(Exception):
 
     def __init__(self, reason: str, advice: str = "", *, exit_code: int | None = None, is_fault: bool = False) -> None:
         super().__init__(reason)
-        self.reason = reason
-        self.advice = advice
+        self.reason = storable(reason)  # the last line of a log may well be NULs, after a crash of the machine
+        self.advice = storable(advice)
         self.exit_code = exit_code
         self.is_fault = is_fault
 
@@ -92,10 +94,16 @@ def explain(error: Exception) -> StageFailed:
     if isinstance(error, BuildRefused | JobImpossible | BadConfiguration | BadCheckpoint):
         return StageFailed(str(error), "Nothing that was made is lost.")
     if isinstance(error, UnknownReference | DamagedEvents):
-        return StageFailed(f"What the stage wrote cannot be taken in: {error}.", SEE_LOG)
+        advice = MOVE_ASIDE if isinstance(error, DamagedEvents) else SEE_LOG
+        return StageFailed(f"What the stage wrote cannot be taken in: {error}.", advice)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = f" that holds {error.filename}" if error.filename else ""
         return StageFailed(f"The disk{where} is full.", "Make room and resume; everything written so far is kept.")
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return StageFailed(
+            f"{os.fsdecode(error.filename)} cannot be used: {error.strerror}.",
+            "See that this worker reaches the artifact folder and may write there, then resume; nothing is lost.",
+        )
     return StageFailed(
         f"The runner failed: {type(error).__name__}: {error}",
         "This is a fault of the program; the worker's log has its trace. Everything done so far is kept.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -60,6 +61,15 @@ class EventTail:
         if batch.events:
             self.after = batch.events[-1].seq
 
+    def newest(self) -> int:
+        """The number of the newest event in the file, 0 where there is none. What is damaged is passed over."""
+        newest = 0
+        with suppress(FileNotFoundError), self.path.open("rb") as file:
+            for line in file:
+                with suppress(DamagedEvents):
+                    newest = _parse(line, 0).seq
+        return newest
+
     def _read(self, file: BinaryIO, most: int) -> Batch:
         events: list[Event] = []
         end = self._offset
@@ -77,7 +87,7 @@ def _parse(line: bytes, offset: int) -> Event:
     try:
         body = json.loads(line)
         return Event(int(body["seq"]), str(body["kind"]), str(body["at"]), storable(body))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DamagedEvents(f"the event log is damaged at byte {offset}") from error
 
 

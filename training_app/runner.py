@@ -121,6 +121,7 @@ class _Runner:
                 f"End the process that uses {stage.folder}, then resume.",
             )
         self._refuse_if_stopping()
+        self._rewind(stage)
         self._mark(stage, state=StageState.RUNNING, job_digest=job.digest, exit_code=None, reason="", advice="",
                    started_at=stage.started_at or Now(), finished_at=None)  # fmt: skip
         reader = Reader(stage, self.run_row, judge_parts=self.run_row.base_model)
@@ -131,6 +132,22 @@ class _Runner:
                 break
             self._note(stage, f"{ending.sentence} Starting it again ({attempt + 1} of {self.conduct.kill_retries}).")
         self._conclude(stage, ending)
+
+    def _rewind(self, stage: RunStage) -> None:
+        """Read the log anew from where it ends, if the database knows more of it than there is.
+
+        The folder was moved aside, or the machine crashed before the newest events were on its disk: the program goes
+        on from what it finds, and numbers its next events as it numbered those. Records have keys of their own, so
+        those that come again are not kept twice.
+        """
+        if not stage.last_seq or (newest := EventTail(stage.folder / EVENTS, after=0).newest()) >= stage.last_seq:
+            return
+        with transaction.atomic():
+            self._hold()
+            RunEvent.objects.filter(stage=stage, seq__gt=newest).delete()
+            RunStage.objects.filter(pk=stage.pk).update(last_seq=newest)
+        stage.refresh_from_db(fields=("last_seq",))
+        self._note(stage, f"Of this stage's events the newest are gone from its folder; it goes on behind {newest}.")
 
     def _run_program(self, stage: RunStage, job: jobs.WrittenJob, reader: Reader, tail: EventTail) -> Ending:
         """Start the program, take in what it says until it ends, and say how it ended."""

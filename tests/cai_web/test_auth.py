@@ -106,3 +106,16 @@ def test_forms_without_a_token_are_refused(ada: User) -> None:
     client = Client(enforce_csrf_checks=True)
     assert client.post("/sign-in/link/", {"sesame": "x"}).status_code == 403
     assert client.post("/sign-in/", {"username": "ada", "password": "a long enough secret"}).status_code == 403
+
+
+def test_somebody_signed_in_without_the_right_is_told_so_instead_of_sent_in_circles() -> None:
+    client = Client()
+    client.force_login(User.objects.create_user("reader"))
+    assert client.get("/admin/", follow=True).status_code == 403
+    assert Client().get("/admin/", follow=True).redirect_chain[-1][0] == "/sign-in/?next=%2Fadmin%2F"
+
+
+def test_the_admin_sites_own_password_page_leads_to_the_one_the_ledger_knows() -> None:
+    client = Client()
+    client.force_login(User.objects.create_superuser("boss"))
+    assert client.get("/admin/password_change/").headers["Location"] == "/account/"

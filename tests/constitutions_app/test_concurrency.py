@@ -91,3 +91,12 @@ def test_everything_at_once_keeps_the_chain_and_the_order_whole() -> None:
         *(f"rule-{number}" for number in range(3)),
     }
     assert LedgerEntry.objects.filter(verb="draft.add_principle").count() == 3
+
+
+def test_a_button_pressed_twice_makes_one_constitution_and_invites_one_person() -> None:
+    ada = make_person("ada", Role.ADMIN)
+    at_once(*[lambda: actions.create_constitution(user=ada, name="Kindness")] * 5)
+    answers = at_once(*[lambda: actions.invite_person(user=ada, username="grace", role=Role.READER)] * 5)
+    assert sum(isinstance(answer, actions.Invitation) for answer in answers) == 1
+    assert all("already" in str(answer) for answer in answers if isinstance(answer, actions.Refused))
+    assert verify().ok

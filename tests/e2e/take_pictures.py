@@ -6,77 +6,115 @@ The newest run, one of its traces, labels and checkpoints are shown, whatever th
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page, sync_playwright
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
 
-WIDE = (1280, 860)
-NARROW = (390, 844)
-SHOTS: tuple[tuple[str, str, str, tuple[int, int]], ...] = (
-    ("run-light-1280", "run", "light", WIDE),
-    ("run-dark-390", "run", "dark", NARROW),
-    ("trace-light-1280", "trace", "light", WIDE),
-    ("label-dark-1280", "label", "dark", WIDE),
-    ("checkpoint-light-1280", "checkpoint", "light", WIDE),
-    ("editor-light-1280", "editor", "light", WIDE),
+MOST_BYTES = 200_000
+WIDE, NARROW = (1280, 800), (390, 844)
+FOLDER = Path(__file__).resolve().parent.parent.parent / "docs" / "pictures"
+LOOKS = (
+    ("light", WIDE, ("run", "trace", "checkpoint", "editor", "compare")),
+    ("dark", WIDE, ("label",)),
+    ("dark", NARROW, ("run",)),
 )
-LISTS = {
-    "run": ("/runs/", "main a[href^='/runs/']:not([href='/runs/new/'])"),
-    "trace": ("/audit/traces/", "main a[href^='/audit/traces/']:not([href*='/?'])"),
-    "label": ("/audit/labels/", "main a[href^='/audit/labels/']:not([href*='/?'])"),
-    "checkpoint": ("/checkpoints/", "main a[href^='/checkpoints/']"),
-}
 
 
-def main(link: str, folder: Path) -> None:
-    """Sign in once, find one item of each kind, and photograph it."""
-    parts = urlsplit(link)
-    site = f"{parts.scheme}://{parts.netloc}"
+class NothingToShow(Exception):
+    """The app does not hold what a picture would show; the message says what to do."""
+
+
+def main(link: str, folder: Path = FOLDER) -> None:
+    """Sign in, look up what to show, take every picture, and say how large each is."""
+    from playwright.sync_api import sync_playwright
+
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
-        program = shutil.which("chromium") or shutil.which("google-chrome")
-        browser = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else []
-        )
-        state = folder / ".state.json"
-        page = browser.new_page()
-        page.goto(link)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_load_state()
-        page.context.storage_state(path=state)
-        addresses = {kind: address for kind in LISTS if (address := first_of(page, site, kind))}
-        addresses["editor"] = f"{site}/constitutions/harmless-assistant/draft/"
-        for name, kind, theme, size in SHOTS:
-            if kind in addresses:
-                shoot(browser, state, addresses[kind], folder / f"{name}.png", theme, size)
-        state.unlink()
+        programs = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+        program = next(filter(None, map(shutil.which, programs)), None)
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=program, args=arguments)
+        context = browser.new_context(locale="en-GB", timezone_id="UTC", reduced_motion="reduce")
+        page = _signed_in(context, link)
+        addresses = _what_to_show(page, "{0.scheme}://{0.netloc}".format(urlsplit(link)))
+        for theme, size, names in LOOKS:
+            _take(browser, context, {name: addresses[name] for name in names if name in addresses}, theme, size, folder)
+        browser.close()
 
 
-def first_of(page: Page, site: str, kind: str) -> str | None:
-    """The address of the first item of a list page, or None while the list is empty."""
-    where, links = LISTS[kind]
-    page.goto(site + where)
-    found = page.locator(links)
-    return site + str(found.first.get_attribute("href")) if found.count() else None
+def _signed_in(context: BrowserContext, link: str) -> Page:
+    page = context.new_page()
+    page.goto(link)
+    page.get_by_role("button", name=re.compile("Sign in as")).click()
+    page.get_by_role("heading", level=1).wait_for()
+    return page
 
 
-def shoot(browser: Browser, state: Path, address: str, target: Path, theme: str, size: tuple[int, int]) -> None:
-    """One picture of one page in one theme at one size (CSS pixels)."""
+def _what_to_show(page: Page, site: str) -> dict[str, str]:
+    """The address of each picture's page."""
+
+    def first(path: str, selector: str) -> str:
+        page.goto(site + path)
+        link = page.locator(selector).first
+        return site + (link.get_attribute("href") or "") if link.count() else ""
+
+    run = first("/runs/?state=succeeded", "tbody a")
+    if not run:
+        raise NothingToShow("No run has finished: wait for the demo run, or launch one.")
+    page.goto(run)
+    version = page.locator("#run-head a.matter").get_attribute("href") or ""
+    constitution = re.sub(r"v\d+/$", "", version)
+    number = run.rstrip("/").rpartition("/")[2]
+    found = {
+        "run": run,
+        "trace": first(f"/audit/traces/?run={number}&audit=waiting", ".item:not(:has(.flag)) .item-title")
+        or first(f"/audit/traces/?run={number}&audit=waiting", ".item-title"),
+        "label": first(f"/audit/labels/?run={number}&orders=agree", ".item-title")
+        or first(f"/audit/labels/?run={number}", ".item-title"),
+        "checkpoint": first("/checkpoints/", "tbody a"),
+        "editor": site + constitution + "draft/",
+        "compare": first(constitution, "a:text('What changed')"),
+    }
+    return {name: address for name, address in found.items() if address}
+
+
+def _take(
+    browser: Browser, signed_in: BrowserContext, pages: dict[str, str], theme: str, size: tuple[int, int], folder: Path
+) -> None:
+    """One look's pictures: what somebody sees first, without scrolling."""
     context = browser.new_context(
-        storage_state=state,
-        color_scheme="dark" if theme == "dark" else "light",
+        storage_state=signed_in.storage_state(),
         viewport={"width": size[0], "height": size[1]},
+        color_scheme="dark" if theme == "dark" else "light",
+        reduced_motion="reduce",
+        locale="en-GB",
+        timezone_id="UTC",
     )
     page = context.new_page()
-    page.goto(address)
-    page.wait_for_timeout(1500)
-    page.screenshot(path=target)
-    print(target, address)
+    for name, address in pages.items():
+        page.goto(address)
+        if name == "checkpoint":
+            page.get_by_role("button", name="Verify").click()
+            page.locator("#verification .notice").wait_for(timeout=120_000)
+        page.wait_for_timeout(500)
+        picture = folder / f"{name}-{theme}-{size[0]}.png"
+        page.screenshot(path=picture, full_page=False)
+        if (length := picture.stat().st_size) > MOST_BYTES:
+            raise NothingToShow(f"{picture.name} is {length // 1000} kB, more than {MOST_BYTES // 1000} kB.")
+        print(f"{picture.name}  {length // 1000} kB")
     context.close()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    try:
+        main(sys.argv[1], *map(Path, sys.argv[2:3]))
+    except NothingToShow as error:
+        sys.exit(str(error))
+    except IndexError:
+        sys.exit(__doc__)

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -275,3 +276,49 @@ def test_a_program_that_says_nothing_is_a_failure_with_its_last_words() -> None:
     lazy = replace(QUICK, command=lambda stage, job: ["true"])
     assert run_once(resume_run(user=engineer(), run=run).pk, conduct=lazy) == "failed"
     assert "without saying that it is finished" in fresh(run).reason
+
+
+def test_a_folder_moved_aside_is_done_again_and_nothing_is_lost_or_doubled() -> None:
+    run = launched(script={"generate": {"kill_after": 2, "kills": 99}})
+    assert run_once(run.pk, conduct=replace(QUICK, kill_retries=0)) == "failed"
+    stage = stage_of(run, "generate")
+    assert stage.last_seq > 2
+    RunStage.objects.filter(pk=stage.pk).update(last_seq=1000)  # it had been at work for long
+    shutil.rmtree(stage.folder)
+    (run.folder / scripted.SCRIPT).write_text('{"revise": {"fail": "bad_input"}}')
+    assert run_once(resume_run(user=engineer(), run=run).pk, conduct=QUICK) == "failed"  # at revise, which is told to
+    stage = stage_of(run, "generate")
+    events = read_events(stage.folder / "events.jsonl")
+    assert (stage.state, stage.last_seq) == ("succeeded", len(events))
+    assert Trace.objects.filter(run=run).count() == sum(event["kind"] == "record" for event in events) == stage.total
+
+
+def test_events_that_a_crash_of_the_machine_took_back_are_read_anew() -> None:
+    run = launched(script={"generate": {"kill_after": 3, "kills": 99}})
+    assert run_once(run.pk, conduct=replace(QUICK, kill_retries=0)) == "failed"
+    log = stage_of(run, "generate").folder / "events.jsonl"
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:2]))
+    RunStage.objects.filter(run=run, slug="generate").update(last_seq=1000)
+    (run.folder / scripted.SCRIPT).write_text('{"revise": {"fail": "bad_input"}}')
+    assert run_once(resume_run(user=engineer(), run=run).pk, conduct=QUICK) == "failed"
+    stage = stage_of(run, "generate")
+    assert stage.state == "succeeded", fresh(run).reason
+    assert Trace.objects.filter(run=run).count() == stage.total
+    assert RunEvent.objects.filter(stage=stage).latest("seq").kind == "finished"
+
+
+def test_an_artifact_folder_that_cannot_be_used_is_a_sentence() -> None:
+    run = launched()
+    run.folder.parent.mkdir(parents=True, exist_ok=True)
+    run.folder.write_text("in the way")
+    assert run_once(run.pk, conduct=QUICK) == "failed"
+    run = fresh(run)
+    assert run.reason == f"{stage_of(run, 'generate').folder} cannot be used: Not a directory."
+    assert "artifact folder" in run.advice
+
+
+def test_a_log_that_ends_in_nuls_still_lets_the_run_fail() -> None:
+    run = launched()
+    torn = ["sh", "-c", "printf 'half a\\000 line'; exit 4"]
+    assert run_once(run.pk, conduct=replace(QUICK, command=lambda stage, job: torn)) == "failed"
+    assert fresh(run).reason == "The stage generate ended with exit code 4: half a line"

@@ -20,6 +20,7 @@ from constitutions_app.core.principles import Constitution, Principle
 from constitutions_app.core.wordings import wordings_for
 from training_app.core.backends import Backend, OptionScore, Question, open_backend
 from training_app.core.config import LabelParams
+from training_app.core.device import judging_dtype
 from training_app.core.errors import BadInput, Stopped
 from training_app.core.events import EventLog
 from training_app.core.generation import plan_batches
@@ -36,7 +37,7 @@ def run(job: Job, events: EventLog, should_stop: Callable[[], bool]) -> None:
     constitution = job.constitution()
     principles_serving(constitution, "label")
     comparisons = job.read_input("comparisons", Comparison.from_row)
-    backend = open_backend(job.model, lambda message: events.log(message, level="warning"))
+    backend = open_backend(job.model, lambda message: events.log(message, level="warning"), dtype=judging_dtype())
     label(comparisons, constitution, backend, params, events, should_stop, seed=job.seed)
 
 

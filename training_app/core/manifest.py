@@ -226,7 +226,7 @@ class _Verifier:
             return False
 
     def _found(self) -> list[str]:
-        """Relative paths of all that is in the folder and no plain folder itself; what cannot be looked into is wrong."""
+        """Relative paths of all in the folder that is no plain folder; what cannot be looked into is wrong."""
 
         def refused(error: OSError) -> None:
             self.wrong(_named(error, self.folder), f"{_named(error, self.folder)} cannot be read: {error.strerror}.")

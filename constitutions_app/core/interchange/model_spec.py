@@ -83,7 +83,7 @@ def read(document: Document) -> Found:
         )
     principles, provenance, owners = _principles(document, sections)
     return Found(
-        preamble=_preamble(document, sections),
+        preamble=_preamble(sections),
         principles=tuple(principles),
         scenarios=tuple(_scenarios(document, sections, owners)),
         provenance=provenance,
@@ -253,9 +253,13 @@ def _principles(
     seen_clause = False
     for section in sections:
         if not section.is_clause:
-            if seen_clause and any(line.strip() for line in section.text):
+            if seen_clause and any(line.strip() for line in [*section.text, *section.commentary]):
                 reason = "This section has no level of authority and no test prompts; it is no rule and was left out."
                 document.remarks.add(section.line, section.title, reason)
+            for example in section.examples:
+                document.remarks.add(
+                    example.line, example.title, "This example stands outside any rule and tests none."
+                )
             continue
         seen_clause = True
         if section.anchor in anchors:
@@ -286,7 +290,7 @@ def _principle(document: Document, section: Section, ids: Ids) -> Principle:
     )
 
 
-def _preamble(document: Document, sections: list[Section]) -> str:
+def _preamble(sections: list[Section]) -> str:
     """The background before the first clause, with its headings."""
     parts: list[str] = []
     for section in sections:
@@ -295,10 +299,6 @@ def _preamble(document: Document, sections: list[Section]) -> str:
         body = "\n\n".join(part for part in (_joined(section.text), _joined(section.commentary)) if part)
         heading = [f"{'#' * section.depth} {section.title}"] if section.title else []
         parts += [*heading, body] if body else []
-        for example in section.examples:
-            document.remarks.add(
-                example.line, example.title, "This example illustrates the background and tests no rule."
-            )
     return normalise("\n\n".join(parts))
 
 

@@ -1,4 +1,4 @@
-"""`manage.py import_constitution FILE`: shows what a file holds, by line what it does not, and makes a constitution of it."""
+"""`manage.py import_constitution FILE`: shows what was understood, by line what was not, and makes a constitution."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="show what was understood and write nothing")
         parser.add_argument("--json", action="store_true", help="print the preview as JSON")
         parser.add_argument(
-            "--user", default="", metavar="NAME", help="the author; needed unless there is one admin only"
+            "--user", default="", metavar="NAME", help="the author; needed unless there is only one admin"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

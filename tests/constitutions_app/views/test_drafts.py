@@ -132,7 +132,7 @@ class TestAutosave:
         assert autosave(client, page(), row.revision, key="stolen", draft="9").status_code == 200
         assert principle_of(constitution, "honesty").revision == row.revision
 
-    @pytest.mark.parametrize("revision", ["", "x", "-1", "²", "9" * 30])
+    @pytest.mark.parametrize("revision", ["", "x", "-1", "²", "9" * 30, "9" * 5000])
     def test_a_senseless_revision_is_stale(self, constitution: Constitution, client: Client, revision: str) -> None:
         assert autosave(client, page(), revision, text="x").status_code == 409
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.conf import LazySettings
@@ -156,3 +157,27 @@ def test_it_wakes_a_worker_once_the_run_is_committed(
         run = launched(prompt_sets=[red_team(), comparisons()])
         assert sent == []
     assert sent == [(str(run.pk),)]  # only the id travels
+
+
+def test_a_button_pressed_twice_is_one_launch_and_a_form_changed_in_between_is_another() -> None:
+    version, chosen = published_version(engineer()), uuid4()
+    first = launched(version, run_id=chosen)
+    assert first.pk == chosen
+    assert launched(version, run_id=chosen) == first
+    assert Run.objects.count() == LedgerEntry.objects.filter(verb="run.launch").count() == 1
+    other = launched(version, run_id=chosen, seed=8)
+    assert other != first
+    assert (other.seed, other.number) == (8, 2)
+
+
+@pytest.mark.parametrize(
+    ("stage", "option", "value"), [("rl", "steps", 10**400), ("rl", "beta", 10**400), ("sft", "batch_size", 2**31)]
+)
+def test_a_number_beyond_all_columns_is_refused_by_name(stage: str, option: str, value: int) -> None:
+    with pytest.raises(LaunchRefused, match=option):
+        launched(overrides={stage: {option: value}})
+
+
+def test_a_model_name_that_no_file_system_holds_is_no_model() -> None:
+    with pytest.raises(LaunchRefused, match="no model folder"):
+        launched(base_model="\N{PANDA FACE}" * 200)

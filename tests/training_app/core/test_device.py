@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from training_app.core import device
-from training_app.core.device import choose_device, cpu_dtype
+from training_app.core.device import choose_device, cpu_dtype, judging_dtype
 from training_app.core.errors import BadInput
 
 
@@ -22,6 +22,18 @@ from training_app.core.errors import BadInput
 )
 def test_bfloat16_is_taken_where_the_processor_multiplies_it_natively(flags: set[str], dtype: str) -> None:
     assert cpu_dtype(frozenset(flags)) == dtype
+
+
+@pytest.mark.parametrize(
+    ("flags", "has_gpu", "dtype"),
+    [({"avx512_bf16"}, False, "float32"), ({"avx512_bf16", "amx_bf16"}, False, None), (set(), True, None)],
+)
+def test_a_judge_is_asked_exactly_where_that_is_affordable(
+    monkeypatch: pytest.MonkeyPatch, flags: set[str], has_gpu: bool, dtype: str | None
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
+    monkeypatch.setattr(device, "processor_flags", lambda: frozenset(flags))
+    assert judging_dtype() == dtype
 
 
 def test_without_a_gpu_it_names_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:

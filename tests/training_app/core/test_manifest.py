@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -189,3 +191,45 @@ def test_the_manifest_is_ordinary_json(checkpoint: Path) -> None:
     data = json.loads((checkpoint / "manifest.json").read_text())
     assert sorted(data["files"]) == ["config.json", "constitution.json", "model.safetensors"]
     assert data["schema"] == 1
+
+
+def test_a_pipe_in_place_of_the_manifest_does_not_make_it_wait_for_ever(checkpoint: Path) -> None:
+    (checkpoint / "manifest.json").unlink()
+    os.mkfifo(checkpoint / "manifest.json")
+    assert problems(checkpoint) == {"manifest.json": "The manifest cannot be read: it is no ordinary file."}
+
+
+def test_names_that_forge_lines_of_the_report_or_fit_no_file_system_are_told_and_not_obeyed(checkpoint: Path) -> None:
+    entry = {"sha256": "a" * 64, "bytes": 1}
+    rewrite(checkpoint, lambda manifest: manifest["files"].update({"x\nok   all is well": entry, "y" * 300: entry}))
+    found = problems(checkpoint)
+    assert "'x\\nok   all is well', which is not a file" in found["manifest.json"]
+    assert found["y" * 300] == f"{'y' * 300} cannot be read: File name too long."
+    assert not any("\n" in sentence for sentence in found.values())
+
+
+def test_half_a_character_and_endless_nesting_are_damage(checkpoint: Path) -> None:
+    text = (checkpoint / "manifest.json").read_text(encoding="utf-8")
+    for part in ('"\\ud800": 1', f'"deep": {"[" * 400}{"]" * 400}'):
+        (checkpoint / "manifest.json").write_text(f"{{{part}, {text[1:]}", encoding="utf-8")
+        assert "manifest.json" in problems(checkpoint)
+
+
+def test_a_file_whose_name_is_no_text_is_named_all_the_same(checkpoint: Path) -> None:
+    Path(os.fsdecode(os.fsencode(checkpoint) + b"/\xff\x1b[2J")).write_text("hidden")
+    (name,) = problems(checkpoint)
+    assert name.isprintable()
+
+
+def test_a_folder_that_may_not_be_looked_into_is_wrong(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (checkpoint / "locked").mkdir()
+    (checkpoint / "locked" / "extra.bin").write_text("hidden")
+    plain = os.scandir
+
+    def refusing(path: Any) -> Any:
+        if str(path).endswith("locked"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return plain(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert problems(checkpoint) == {"locked": "locked cannot be read: Permission denied."}

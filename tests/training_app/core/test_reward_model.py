@@ -144,7 +144,7 @@ def test_it_counts_pairs_that_are_too_long_and_warns_of_harmlessness(tmp_path: P
     warnings = [event["message"] for event in events(file, "log") if event["level"] == "warning"]
     assert "1 training pairs are left out: a side has more than 160 tokens." in warnings
     assert "1 held-out pairs are left out: a side has more than 160 tokens." in warnings
-    assert any(warning.startswith("Harmlessness labels carry 83% of the loss weight") for warning in warnings)
+    assert any(warning.startswith("Harmlessness labels carry 80% of the loss weight") for warning in warnings)
     summary = events(file, "finished")[0]["summary"]
     assert (summary["pairs"], summary["left_out"]) == (5, 1)
     assert summary["heldout"]["accuracy"] is None

@@ -170,3 +170,16 @@ def test_time_is_claimed_only_after_measurement(engineer: Client, ada: User, ver
     stage = finished.run.stages.get(slug="rl")
     factories.update(stage, finished_at=(stage.started_at or finished.run.created_at) + timedelta(minutes=20))
     assert "About 25 min" in engineer.get("/runs/new/").content.decode()
+
+
+def test_what_no_query_or_number_can_hold_is_an_error_of_the_form(engineer: Client, version: Version) -> None:
+    wild = {
+        "preset": "de\x00mo",
+        "base_model": "ti\x00ny",
+        "rl.steps": "9" * 400,
+        "rl.beta": "1e400",
+        "seed": "9" * 5000,
+    }
+    assert engineer.post("/runs/new/", typed(**wild)).status_code == 422
+    assert engineer.post("/runs/new/", typed(**wild, fill="1")).status_code == 200
+    assert not Run.objects.exists()

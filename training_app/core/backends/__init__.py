@@ -96,10 +96,13 @@ BACKENDS: dict[str, str] = {
 Notify = Callable[[str], None]
 
 
-def open_backend(ref: ModelRef, notify: Notify) -> Backend:
-    """The backend a model reference names, ready to answer; `notify` gets sentences for the log (a halved batch)."""
+def open_backend(ref: ModelRef, notify: Notify, *, dtype: str | None = None) -> Backend:
+    """The backend a model reference names, ready to answer.
+
+    `notify` gets sentences for the log (a halved batch); `dtype` overrules the device's number format.
+    """
     if ref.backend not in BACKENDS:
         raise BadInput(f"There is no backend {ref.backend!r}; there are {', '.join(BACKENDS)}.")
     module, name = BACKENDS[ref.backend].split(":")
-    opened: Backend = getattr(importlib.import_module(module), name)(ref, notify)
+    opened: Backend = getattr(importlib.import_module(module), name)(ref, notify, dtype)
     return opened

@@ -124,10 +124,12 @@ class LocalBackend:
                 raise OutOfMemory(
                     "Not even one item fits in memory.", "Use shorter texts or a smaller model, and resume."
                 ) from error
-        self._give_memory_back()
-        half = len(batch) // 2
         self._notify(f"A batch of {len(batch)} did not fit in memory; it is done in halves.")
-        return self._halving(batch[:half], answer) + self._halving(batch[half:], answer)
+        half, answers = len(batch) // 2, []
+        for part in (batch[:half], batch[half:]):
+            self._give_memory_back()
+            answers += self._halving(part, answer)
+        return answers
 
     def _give_memory_back(self) -> None:
         import torch
@@ -137,9 +139,9 @@ class LocalBackend:
             torch.cuda.empty_cache()
 
 
-def open_backend(ref: ModelRef, notify: Callable[[str], None]) -> LocalBackend:
-    """The model folder of `ref` on the device of `choose_device`."""
-    return LocalBackend.load(ref, notify=notify)
+def open_backend(ref: ModelRef, notify: Callable[[str], None], dtype: str | None) -> LocalBackend:
+    """The model folder of `ref` on the device of `choose_device`, in its number format or in `dtype`."""
+    return LocalBackend.load(ref, choose_device(dtype), notify)
 
 
 def _starts_with_bos(tokenizer: Any) -> bool:

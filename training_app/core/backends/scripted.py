@@ -76,7 +76,7 @@ class ScriptedBackend:
         return Generation(request.key, text.strip(), words, "length" if is_cut else "stop")
 
 
-def open_backend(ref: ModelRef, notify: Callable[[str], None]) -> ScriptedBackend:
+def open_backend(ref: ModelRef, notify: Callable[[str], None], dtype: str | None) -> ScriptedBackend:
     """Read ``{"outputs": [...], "scores": [[a, b], ...]}`` from the JSON file the reference names."""
     if not ref.path.is_file():
         raise BadInput(f"The script {ref.path} is not there.")

@@ -49,7 +49,7 @@ def known_here(found: Verification) -> tuple[str, bool]:
         if (row := Checkpoint.objects.filter(digest=found.manifest_digest).select_related("run").first()) is not None:
             return _said_of(row, found)
         run, stage = _run_id(manifest), str(manifest.get("stage"))
-        ours = Checkpoint.objects.filter(run__pk=run, stage=stage).first() if run else None
+        ours = Checkpoint.objects.filter(run__pk=run, stage=stage).first() if run and stage.isprintable() else None
     except DatabaseError as error:
         reason = str(error).strip().splitlines()[0]
         return f"The database was not asked, because it does not answer ({reason}).", True
