@@ -181,7 +181,7 @@ def in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     """Train and generate in the processor's float32 on one thread, whatever this processor could do."""
     torch.set_num_threads(1)  # two threads only wait for each other over a model this small
     cpu = Device("CPU", "cpu", "float32")
-    for name in ("sft.choose_device", "reward_model.choose_device", "rl.choose_device", "evaluate.choose_device"):
+    for name in ("training.training_device", "rl.choose_device", "evaluate.choose_device"):
         monkeypatch.setattr(f"training_app.core.{name}", lambda *_: cpu)
 
 
