@@ -23,7 +23,7 @@ from training_app.core import training
 from training_app.core.backends import Backend, GenerationRequest, open_backend
 from training_app.core.base_model import check_model_folder
 from training_app.core.config import EvaluateParams
-from training_app.core.device import choose_device
+from training_app.core.device import choose_device, judging_dtype
 from training_app.core.errors import BadInput, Stopped
 from training_app.core.events import EventLog
 from training_app.core.feedback import judge
@@ -157,13 +157,18 @@ def measure_all(
             raise Stopped
         verdicts = None
         if name != BASE and BASE in answers:
-            backend = backend or open_backend(judge_ref, lambda message: events.log(message, level="warning"))
+            backend = backend or open_judge(judge_ref, events)
             verdicts = compare(
                 prompts, answers[name], answers[BASE], constitution, backend, params, template=template, seed=job.seed
             )
             done += len(prompts)
         events.record("evaluation", name, measure(name, answers[name], verdicts, params, seed=job.seed))
         events.progress(done)
+
+
+def open_judge(ref: ModelRef, events: EventLog) -> Backend:
+    """The judge, asked in the number format labels are asked in."""
+    return open_backend(ref, lambda message: events.log(message, level="warning"), dtype=judging_dtype())
 
 
 def compare(

@@ -24,7 +24,7 @@ from training_app.core.base_model import check_model_folder, load_classifier
 from training_app.core.checkpoints import fresh_parameters
 from training_app.core.config import RewardParams
 from training_app.core.datasets import harmlessness_share, refuse_leak
-from training_app.core.device import Device
+from training_app.core.device import Device, choose_device
 from training_app.core.errors import BadInput, NotFinite
 from training_app.core.events import EventLog
 from training_app.core.formatting import ChatFormat
@@ -119,19 +119,22 @@ def run(job: Job, events: EventLog, should_stop: training.ShouldStop) -> None:
     """Train a reward model from ``job.model`` on inputs.train, measure it on inputs.heldout, publish it."""
     params = job.params(RewardParams)
     pairs = job.read_input("train", Pair.from_row)
-    heldout = job.read_input("heldout", Pair.from_row) if job.has_input("heldout") else []
+    has_heldout = job.has_input("heldout") and job.inputs["heldout"].rows != 0
+    heldout = job.read_input("heldout", Pair.from_row) if has_heldout else []
     refuse_leak([_row(pair) for pair in pairs], [_row(pair) for pair in heldout])
     check_model_folder(job.model)
     if training.finish_if_published(job, events):
         return
     training.prepare(job.seed)  # seeds the new head too
-    device = training.training_device()
+    device = choose_device()
     form = ChatFormat.load(job.model.path)
     rows, left_out = encode_pairs(form, pairs, max_length=params.max_length, soft=params.soft_targets)
     measured, _ = encode_pairs(form, heldout, max_length=params.max_length, soft=True)
-    warn(events, pairs, left_out=len(left_out), heldout_left_out=len(heldout) - len(measured), params=params)
     if not rows:
         raise BadInput(f"No pair fits into {params.max_length} tokens.", "Raise max_length.")
+    too_long = set(map(id, left_out))
+    kept = [pair for pair in pairs if id(pair) not in too_long]
+    warn(events, kept, left_out=len(left_out), heldout_left_out=len(heldout) - len(measured), params=params)
     scorer = Scorer(load_classifier(job.model.path, device, dtype="float32"), form)
     fresh = fresh_parameters(scorer.model, job.model.path)
     trainer = make_trainer(job, params, rows, scorer, device)

@@ -17,6 +17,7 @@ from training_app.core import training
 from training_app.core.base_model import check_model_folder, load_model
 from training_app.core.checkpoints import fresh_parameters
 from training_app.core.config import SftParams
+from training_app.core.device import choose_device
 from training_app.core.errors import BadInput
 from training_app.core.events import EventLog
 from training_app.core.formatting import ChatFormat, Encoded
@@ -65,7 +66,7 @@ def run(job: Job, events: EventLog, should_stop: training.ShouldStop) -> None:
     if training.finish_if_published(job, events):
         return
     training.prepare(job.seed)
-    device = training.training_device()
+    device = choose_device()
     form = ChatFormat.load(job.model.path)
     rows, notes = encode_all(form, examples, max_length=params.max_length)
     trainer = make_trainer(

@@ -6,13 +6,12 @@ becomes a "metric" event; a value that is not finite fails the stage. Saves fall
 rollout boundaries too (`rl.py`), are sealed and verified (`checkpoints.py`), and a resumed stage ends in the very
 weights of an uninterrupted one.
 
-Under `accelerate launch` the first process alone writes events and checkpoints. What is left out: sharded training
-(FSDP, DeepSpeed), packing and adapters.
+What several processes under `accelerate launch` need (one of them writes, all stop and save together) is at the end.
+What is left out: starting them (`stage.py` runs one process), sharded training (FSDP, DeepSpeed), packing, adapters.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -21,18 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from training_app.core import checkpoints
-from training_app.core.device import Device, choose_device, processor_flags
-from training_app.core.errors import StageError, Stopped
+from training_app.core.device import Device
+from training_app.core.errors import NotFinite, StageError, Stopped
 from training_app.core.events import EventLog, read_events
 from training_app.core.job import Job
 from training_app.core.stage import stay_offline
 
 ShouldStop = Callable[[], bool]
-
-NATIVE_BFLOAT16 = frozenset({"amx_bf16", "avx512_bf16"})
-"""Flags of processors that multiply bfloat16 matrices faster than float32 ones."""
-
-log = logging.getLogger(__name__)
 
 
 def prepare(seed: int) -> None:
@@ -48,18 +42,6 @@ def prepare(seed: int) -> None:
     libraries.disable_progress_bar()
     datasets.disable_progress_bars()
     transformers.set_seed(seed % 2**32)
-
-
-def training_device(dtype: str | None = None) -> Device:
-    """The device to train on; processors that multiply bfloat16 natively do so, weights stay in float32.
-
-    Unlike generation (`device.py`), training multiplies large matrices, where AVX-512 BF16 alone already pays: half as
-    fast again as float32 on the measured processor (docs/lab-notes.md).
-    """
-    device = choose_device(dtype)
-    if dtype is None and not device.is_cuda and processor_flags() & NATIVE_BFLOAT16:
-        return replace(device, dtype="bfloat16")
-    return device
 
 
 def shared_arguments(job: Job, device: Device, *, learning_rate: float, batch_size: int) -> dict[str, Any]:
@@ -110,7 +92,15 @@ def train(
     reporter = make_reporter(job, events, should_stop, device=device, save_steps=save_steps, names=names, notes=notes)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(reporter)
-    trainer.train(resume_from_checkpoint=None if state is None else str(state))
+    try:
+        trainer.train(resume_from_checkpoint=None if state is None else str(state))
+    except RuntimeError as error:
+        if "probability tensor" not in str(error):
+            raise
+        raise NotFinite(  # torch refuses to draw from such a policy before any loss is seen
+            f"The policy's probabilities became no numbers after step {trainer.state.global_step}.",
+            "Lower the learning rate, or start from another checkpoint.",
+        ) from error
     if reporter.stopped:
         raise Stopped
 
@@ -185,6 +175,8 @@ def publish(
     results: Mapping[str, Any] | None = None,
 ) -> None:
     """Prove that the weights moved, publish them, say so, and finish the stage."""
+    if not is_first_process():
+        return
     moved = checkpoints.weights_moved(model, job.model.path, fresh)
     results = training_summary(events) | dict(results or {}) | {"weights_moved": asdict(moved)}
     published = checkpoints.publish(model, tokenizer, job, moved=moved, device=device.label, results=results)
@@ -235,6 +227,13 @@ def check_world_size() -> None:
             f"The launcher started {promised} processes, but {found} of them work together.",
             "Look at the accelerate configuration; without it every process would train alone.",
         )
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that writes checkpoints and events."""
+    from accelerate import PartialState
+
+    return bool(PartialState().is_main_process)
 
 
 def world_size() -> int:

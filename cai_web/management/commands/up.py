@@ -183,10 +183,8 @@ def _stop(signum: int, frame: FrameType | None) -> None:
 
 def _port(given: int | None) -> int:
     """The port to serve on. Raises CommandError for a PORT that is not one."""
-    if given is not None:
-        return given
-    value = text("PORT", "8000")
-    if not value.isdigit() or int(value) > 65535:
+    value = text("PORT", "8000") if given is None else str(given)
+    if not (value.isascii() and value.isdigit() and len(value) < 6) or int(value) > 65535:
         raise CommandError(f"PORT={value} is not a port: use a number from 1 to 65535, for example make run PORT=8001")
     return int(value)
 

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from constitutions_app.core.principles import canonical_json, digest
 from tests.tiny_model import build_tiny_model
 from tests.training_app.core.training_jobs import (
     CONSTITUTION,
     StopAfter,
+    compute_in,
     equal_weights,
     events,
     in_float32,
@@ -186,13 +188,23 @@ def test_a_checkpoint_of_another_job_in_the_folder_is_replaced(
     assert not equal_weights(file.parent / "checkpoint", other.parent / "checkpoint")
 
 
-def test_a_loss_that_is_no_number_fails_the_stage_with_a_sentence(make_job: MakeJob) -> None:
-    file = make_job("sft", "run", learning_rate=1e30)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_loss_that_is_no_number_fails_the_stage_with_a_sentence(
+    make_job: MakeJob, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, dtype: str
+) -> None:
+    compute_in(monkeypatch, dtype)
+    broken = shutil.copytree(models, tmp_path / "broken") / "tiny"
+    tensors = weights(broken)
+    tensors["model.norm.weight"][3] = float("nan")
+    save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
+    file = write(broken.parent, tmp_path / "run", stage)
     assert run(file) == 1
     (failed,) = events(file, "failed")
     assert failed["error"] == "not_finite"
     assert "became" in failed["message"]
     assert not (file.parent / "checkpoint").exists()
+    assert not events(file, "metric")
 
 
 def test_weights_that_did_not_move_fail_the_stage(make_job: MakeJob) -> None:

@@ -178,10 +178,15 @@ class StopAfter:
 
 
 def in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train and generate in the processor's float32 on one thread, whatever this processor could do."""
+    """Train and generate in the processor's float32, whatever this processor could do."""
+    compute_in(monkeypatch, "float32")
+
+
+def compute_in(monkeypatch: pytest.MonkeyPatch, dtype: str) -> None:
+    """Train and generate in this number format, on one thread of the processor."""
     torch.set_num_threads(1)  # two threads only wait for each other over a model this small
-    cpu = Device("CPU", "cpu", "float32")
-    for name in ("training.training_device", "rl.choose_device", "evaluate.choose_device"):
+    cpu = Device("CPU", "cpu", dtype)
+    for name in ("sft.choose_device", "reward_model.choose_device", "rl.choose_device", "evaluate.choose_device"):
         monkeypatch.setattr(f"training_app.core.{name}", lambda *_: cpu)
 
 
