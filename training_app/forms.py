@@ -236,3 +236,15 @@ class StepAuditForm(AuditForm):
 def new_key() -> str:
     """A fresh audit id for a form."""
     return str(uuid.uuid4())
+
+
+class LoadPromptsForm(forms.Form):
+    """A prompt file on its way to becoming a frozen set."""
+
+    name = forms.CharField(max_length=200, help_text="What the launch form will call it.")
+    kind = forms.ChoiceField(choices=PromptSet.Kind.choices)
+    licence = forms.CharField(max_length=100, required=False, help_text="Under which the prompts may be used.")
+    file = forms.FileField(
+        help_text='JSONL, one {"text": …} a line; for human comparisons one {"chosen": …, "rejected": …} a line.',
+        error_messages={"empty": "The file is empty: there is no prompt in it."},
+    )

@@ -31,6 +31,7 @@ audit_urls = [
 
 prompt_urls = [
     path("prompts/", prompt_sets.prompt_sets, name="prompt_sets"),
+    path("load-prompts/", prompt_sets.load_prompts, name="load_prompts"),
     path("prompt-preview/", prompt_sets.prompt_preview, name="prompt_preview"),
     path("prompts/<slug:slug>/", prompt_sets.prompt_set, name="prompt_set"),
 ]

@@ -10,6 +10,7 @@ from django.contrib.auth.models import AnonymousUser, User
 
 from constitutions_app import access
 from constitutions_app.ledger import name_of
+from constitutions_app.templatetags.diffs import spelled
 
 register = template.Library()
 
@@ -39,8 +40,8 @@ VERB_WORDS = {
 
 @register.filter
 def person(user: User | None) -> str:
-    """A person as named everywhere: the full name, else the sign-in name."""
-    return name_of(user) if user else "system"
+    """A person as named everywhere: the full name, else the sign-in name. No hidden marks in it are obeyed."""
+    return spelled(name_of(user)) if user else "system"
 
 
 @register.filter

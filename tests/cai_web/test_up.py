@@ -19,7 +19,7 @@ from cai_web.services import OwnServices
 from tests.base import wait_for
 from tests.running_app import RunningApp, start_app
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("app")]
 
 
 def get(address: str) -> tuple[int, str]:
@@ -86,7 +86,7 @@ def test_a_port_in_use_is_said_in_one_sentence_and_nothing_is_started(tmp_path: 
     assert not (app.var / "postgres").exists()
 
 
-@pytest.mark.parametrize("port", ["eighty", "70000"])
+@pytest.mark.parametrize("port", ["eighty", "70000", "²"])
 def test_a_port_that_is_none_is_refused(port: str, tmp_path: Path) -> None:
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "cai_web.settings", "VAR_DIR": str(tmp_path), "PORT": port}
     result = subprocess.run(

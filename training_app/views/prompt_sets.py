@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_POST, require_safe
+from django.shortcuts import redirect, render
+from django.utils.text import slugify
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from constitutions_app.access import AuthenticatedHttpRequest, require_role
+from constitutions_app.access import AuthenticatedHttpRequest, Role, require_role
 from constitutions_app.core.principles import Principle, normalise
 from constitutions_app.core.wordings import wordings_for
 from training_app.access import get_prompt_set_for
+from training_app.actions import load_prompt_set
 from training_app.core.prompts import PromptFormat, comparison
 from training_app.core.rows import Message
+from training_app.forms import LoadPromptsForm
 from training_app.models import Comparison, Prompt, PromptSet
+from training_app.prompt_files import LARGEST_FILE
+from training_app.refusals import PromptFileRefused
 from training_app.views.paging import page_of
 
 ASKED = "(the person's prompt)"
@@ -50,6 +56,37 @@ def prompt_set(request: AuthenticatedHttpRequest, slug: str) -> HttpResponse:
     )
     context = {"set": read, "page": rows, "is_comparisons": is_comparisons, "runs": read.runs.all()[:20]}
     return render(request, f"training/prompt_set.html{'#results' if request.htmx else ''}", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@require_role(Role.ENGINEER)
+@vary_on_headers("HX-Request")
+def load_prompts(request: AuthenticatedHttpRequest) -> HttpResponse:
+    """A file becomes a frozen set, or every bad line is named with its reason and nothing is loaded."""
+    form = LoadPromptsForm(request.POST or None, request.FILES or None)
+    if form.is_valid() and (made := _loaded(request, form)):
+        messages.success(request, f"{made.name} holds {made.rows} rows and is ready to launch with.")
+        return redirect("training:prompt_set", made.slug)
+    return render(request, "training/load_prompts.html", {"form": form}, status=422 if form.errors else 200)
+
+
+def _loaded(request: AuthenticatedHttpRequest, form: LoadPromptsForm) -> PromptSet | None:
+    """The set, or None when the file was refused; the form then says why, line by line."""
+    said = form.cleaned_data
+    try:
+        return load_prompt_set(
+            user=request.user,
+            content=said["file"].read(LARGEST_FILE + 1),
+            kind=said["kind"],
+            slug=slugify(said["name"])[:100] or "prompts",
+            name=said["name"],
+            licence=said["licence"],
+        )
+    except PromptFileRefused as refusal:
+        for problem in refusal.problems:
+            form.add_error("file", problem)
+        form.add_error(None, "Nothing was loaded. Mend the file and choose it again; the rest is kept.")
+        return None
 
 
 @require_POST

@@ -110,7 +110,7 @@ def test_what_is_shown_is_what_is_launched(engineer: Client, version: Version, l
     assert [one.slug for one in said["prompt_sets"]] == ["red", "help"]
     assert said["overrides"]["rl"]["steps"] == 3
     assert said["overrides"]["reward"]["soft_targets"] is False
-    assert said["overrides"]["generate"]["sampling"]["temperature"] == 1.0
+    assert said["overrides"]["generate"]["sampling"]["temperature"] == PRESETS["demo"].generate.sampling.temperature
     assert said["overrides"]["max_prompts"] is None
     assert (said["base_model"], said["preset"], said["seed"], said["name"]) == ("tiny", "demo", 7, "evening")
 

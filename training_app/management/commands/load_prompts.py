@@ -1,0 +1,43 @@
+"""`manage.py load_prompts FILE --kind KIND`: a prompt file becomes a frozen set, or its bad lines are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.text import slugify
+
+from training_app.actions import load_prompt_set
+from training_app.models import PromptSet
+from training_app.refusals import PromptFileRefused
+
+
+class Command(BaseCommand):
+    help = "Loads a JSONL file of prompts or of human comparisons as a frozen prompt set."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", type=Path, metavar="FILE")
+        parser.add_argument("--kind", required=True, choices=PromptSet.Kind.values)
+        parser.add_argument("--name", default="", help="default: the file's name")
+        parser.add_argument("--licence", default="")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        file: Path = options["file"]
+        name = options["name"] or file.stem
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise CommandError(f"{file} cannot be read: {error.strerror}. Nothing was loaded.") from error
+        try:
+            made = load_prompt_set(
+                user=None,
+                content=content,
+                kind=options["kind"],
+                slug=slugify(name)[:100] or "prompts",
+                name=name[:200],
+                licence=options["licence"],
+            )
+        except PromptFileRefused as refusal:
+            raise CommandError("\n".join((*refusal.problems, "Nothing was loaded."))) from refusal
+        self.stdout.write(f"Loaded {made.name}: {made.rows} rows, set {made.slug}, sha256 {made.digest}.")
