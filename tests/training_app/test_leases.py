@@ -68,14 +68,14 @@ class World:
         if who in self.leases:
             leases.give_back(self.leases[who])
             if who == self.owner and self.state == "running":
-                self.owner, self.state = None, "queued"
+                self.owner, self.state, self.expired = None, "queued", False
 
     def _finish(self, who: str) -> None:
         def finish(lease: leases.Lease) -> None:
             leases.finish(lease, RunState.FAILED, reason="told to")
 
         if self._effect(who, finish):
-            self.owner, self.state = None, "failed"
+            self.owner, self.state, self.expired = None, "failed", False
 
     def _effect(self, who: str, deed: Callable[[leases.Lease], Any], *, prolongs: bool = False) -> bool:
         if who not in self.leases:
