@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
     from pytest_django import DjangoDbBlocker
 
-# How fast this machine is at this moment is no property of the code: no deadline for an example. A person's runs look for
-# new counterexamples each time; the gate tries the same ones each time, so that it never answers the same tree twice
-# differently.
+# How fast this machine is at this moment is no property of the code: no deadline for an example. A person's runs look
+# for new counterexamples each time; the gate tries the same ones, so that it never answers the same tree differently.
 hypothesis.settings.register_profile("writ", deadline=None, print_blob=True)
 hypothesis.settings.register_profile("gate", parent=hypothesis.settings.get_profile("writ"), derandomize=True)
 hypothesis.settings.load_profile("gate" if os.environ.get("CI") else "writ")
