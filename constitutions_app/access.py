@@ -18,7 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django_htmx.middleware import HtmxDetails
 
-from constitutions_app.models import Constitution, Draft, DraftPrinciple, LedgerEntry, PrincipleVersion, Version
+from constitutions_app.models import MAIN, Constitution, Draft, DraftPrinciple, LedgerEntry, PrincipleVersion, Version
 
 P = ParamSpec("P")
 
@@ -112,10 +112,13 @@ def get_constitution_for(user: User | AnonymousUser, slug: str) -> Constitution:
 
 
 def get_draft_for(user: User | AnonymousUser, slug: str) -> Draft:
-    """The draft, for reading. One query; its principles are one more."""
+    """The draft at an address ("slug" or "slug@branch"), for reading. One query; its principles are one more."""
     _require_reader(user)
+    slug, _, branch = slug.partition("@")
     return get_object_or_404(
-        Draft.objects.select_related("constitution", "base", "updated_by"), constitution__slug=slug
+        Draft.objects.select_related("constitution", "base", "merging", "updated_by"),
+        constitution__slug=slug,
+        branch=branch or MAIN,
     )
 
 
@@ -124,6 +127,8 @@ def get_editable_draft_for(user: User | AnonymousUser, slug: str) -> Draft:
     draft = get_draft_for(user, slug)
     if not can_write(user):
         raise PermissionDenied("Your role reads drafts and does not change them.")
+    if draft.closed_at:
+        raise PermissionDenied("This branch was closed; its words can be read and compared, not changed.")
     return draft
 
 

@@ -14,6 +14,7 @@ from django.contrib.auth.models import Group, User
 from django.db import models
 from django.http import HttpRequest
 
+from constitutions_app import models as rows
 from constitutions_app.access import Role, has_role
 from constitutions_app.models import Constitution, Draft, DraftPrinciple, LedgerEntry, PrincipleVersion, Version
 
@@ -101,6 +102,25 @@ class LedgerEntryAdmin(FrozenAdmin):
     list_display = ("seq", "at", "actor_name", "verb", "object_label", "hash")
     list_filter = ("verb",)
     ordering = ("-seq",)
+
+
+admin.site.register(
+    [
+        rows.Alias,
+        rows.Comment,
+        rows.Import,
+        rows.Notification,
+        rows.Presence,
+        rows.PublishingRules,
+        rows.Review,
+        rows.Scenario,
+        rows.ScenarioResult,
+        rows.Suggestion,
+        rows.Thread,
+        rows.Verdict,
+    ],
+    FrozenAdmin,
+)
 
 
 class ReadOnlyUserAdmin(ReadOnlyMixin, UserAdmin[User]):

@@ -255,8 +255,8 @@ class LedgerFilter(django_filters.FilterSet):  # type: ignore[misc]  # the libra
 class Constitutions(mixins.RetrieveModelMixin, mixins.ListModelMixin, viewsets.GenericViewSet[Constitution]):
     """Constitutions, newest first."""
 
-    queryset = Constitution.objects.select_related("draft", "created_by").annotate(
-        newest_version=Max("versions__number")
+    queryset = (
+        Constitution.objects.with_draft().select_related("created_by").annotate(newest_version=Max("versions__number"))
     )
     serializer_class = ConstitutionSerializer
     permission_classes = [HasRole]
@@ -371,8 +371,8 @@ class Ledger(mixins.RetrieveModelMixin, mixins.ListModelMixin, viewsets.GenericV
 
 
 def _state(request: Request, slug: str, ref: str) -> Version | Draft:
-    if ref == "draft":
-        return get_draft_for(request.user, slug)
+    if ref.startswith("draft"):
+        return get_draft_for(request.user, slug + ref.removeprefix("draft"))
     return get_version_for(request.user, slug, int(ref.removeprefix("v")))
 
 
@@ -399,8 +399,8 @@ router = SimpleRouter()
 register(router)
 urlpatterns = [
     *router.urls,
-    path("constitutions/<slug:slug>/draft/", OneDraft.as_view(), name="api-draft"),
-    path("constitutions/<slug:slug>/publish/", Publish.as_view(), name="api-publish"),
+    path("constitutions/<place:slug>/draft/", OneDraft.as_view(), name="api-draft"),
+    path("constitutions/<place:slug>/publish/", Publish.as_view(), name="api-publish"),
     path("constitutions/<slug:slug>/versions/", Versions.as_view({"get": "list"}), name="api-versions"),
     path("constitutions/<slug:slug>/versions/<number:number>/", OneVersion.as_view(), name="api-version"),
     path(

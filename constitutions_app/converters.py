@@ -1,4 +1,4 @@
-"""The two parts of an address that Django has no converter for."""
+"""The parts of an address that Django has no converter for."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ from django.urls.converters import get_converters
 
 
 class StateConverter:
-    """One state of a constitution in an address: "v3" or "draft"."""
+    """One state of a constitution in an address: "v3", "draft", or "draft@branch"."""
 
-    regex = r"v[1-9][0-9]{0,8}|draft"
+    regex = r"v[1-9][0-9]{0,8}|draft(?:@[-a-z0-9_]+)?"
 
     def to_python(self, value: str) -> str:
         return value
 
     def to_url(self, value: str) -> str:
         return value
+
+
+class PlaceConverter(StateConverter):
+    """A draft in an address: its constitution's slug, with "@branch" behind it unless that is the main one."""
+
+    regex = r"[-a-zA-Z0-9_]+(?:@[-a-z0-9_]+)?"
 
 
 class NumberConverter:
@@ -31,7 +37,7 @@ class NumberConverter:
 
 
 def register() -> None:
-    """Make both known to `path`; pages and API each ask for it, whichever is loaded first."""
-    for name, converter in (("state", StateConverter), ("number", NumberConverter)):
+    """Make them known to `path`; pages and API each ask for it, whichever is loaded first."""
+    for name, converter in (("state", StateConverter), ("place", PlaceConverter), ("number", NumberConverter)):
         if name not in get_converters():
             register_converter(converter, name)

@@ -9,7 +9,7 @@ from constitutions_app.views import compare, constitutions, draft_parts, drafts,
 
 converters.register()
 
-# /constitutions/<slug>/draft/
+# /constitutions/<slug>/draft/ and /constitutions/<slug>@<branch>/draft/
 draft_urls = [
     path("", drafts.draft, name="draft"),
     path("preamble/", draft_parts.preamble, name="draft_preamble"),
@@ -38,7 +38,7 @@ constitution_urls: list[URLPattern | URLResolver] = [
     path("", constitutions.index, name="list"),
     path("new/", constitutions.create, name="create"),
     path("<slug:slug>/", constitutions.detail, name="detail"),
-    path("<slug:slug>/draft/", include(draft_urls)),
+    path("<place:slug>/draft/", include(draft_urls)),
     path("<slug:slug>/v<number:number>/", include(version_urls)),
     path("<slug:slug>/compare/", compare.choose, name="choose_compare"),
     path("<slug:slug>/compare/<state:old>..<state:new>/", compare.show, name="compare"),

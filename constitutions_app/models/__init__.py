@@ -1,9 +1,42 @@
-"""What the rules are, as rows: constitutions, drafts, frozen versions, and the ledger of every verb."""
+"""What the rules are, as rows: constitutions, drafts, frozen versions, review, scenarios, and the ledger."""
 
 from __future__ import annotations
 
-from constitutions_app.models.constitution import Constitution, Draft, DraftPrinciple
+from constitutions_app.models.constitution import MAIN, Constitution, Draft, DraftPrinciple, EditKind
 from constitutions_app.models.ledger import LedgerEntry
-from constitutions_app.models.version import PrincipleVersion, Version
+from constitutions_app.models.review import (
+    Comment,
+    Notification,
+    Presence,
+    PublishingRules,
+    Review,
+    Suggestion,
+    Thread,
+    Verdict,
+)
+from constitutions_app.models.scenario import Import, Scenario, ScenarioResult
+from constitutions_app.models.version import Alias, Change, PrincipleVersion, Version
 
-__all__ = ["Constitution", "Draft", "DraftPrinciple", "LedgerEntry", "PrincipleVersion", "Version"]
+__all__ = [
+    "MAIN",
+    "Alias",
+    "Change",
+    "Comment",
+    "Constitution",
+    "Draft",
+    "DraftPrinciple",
+    "EditKind",
+    "Import",
+    "LedgerEntry",
+    "Notification",
+    "Presence",
+    "PrincipleVersion",
+    "PublishingRules",
+    "Review",
+    "Scenario",
+    "ScenarioResult",
+    "Suggestion",
+    "Thread",
+    "Verdict",
+    "Version",
+]

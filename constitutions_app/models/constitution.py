@@ -6,13 +6,33 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.utils.functional import cached_property
 
 from constitutions_app.core import principles as core
+
+MAIN = "main"
+"""The branch that every constitution has from the start."""
+
+
+class EditKind(models.TextChoices):
+    """What an edit does to a principle's meaning. What was made under semantically changed text is stale."""
+
+    SEMANTIC = "semantic", "Semantic"
+    MINOR = "minor", "Minor"
 
 
 def all_stages() -> list[str]:
     """The stages a new principle serves: all of them."""
     return list(core.STAGES)
+
+
+class ConstitutionQuerySet(models.QuerySet["Constitution"]):
+    """Constitutions, and what lists of them need."""
+
+    def with_draft(self) -> ConstitutionQuerySet:
+        """Each with the draft of its main branch, in one query more."""
+        drafts = Draft.objects.filter(branch=MAIN).select_related("updated_by")
+        return self.prefetch_related(models.Prefetch("drafts", drafts, to_attr="main_drafts"))
 
 
 class Constitution(models.Model):
@@ -21,8 +41,11 @@ class Constitution(models.Model):
     slug = models.SlugField(unique=True, max_length=80)
     name = models.CharField(max_length=200)
     description = models.TextField(blank=True)
+    forked_from = models.ForeignKey("Version", on_delete=models.PROTECT, null=True, blank=True, related_name="forks")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = ConstitutionQuerySet.as_manager()
 
     class Meta:
         ordering = ("name",)
@@ -30,20 +53,55 @@ class Constitution(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @cached_property
+    def draft(self) -> Draft:
+        """The draft of the main branch. One query the first time, none after `with_draft`."""
+        fetched: list[Draft] = getattr(self, "main_drafts", [])
+        return fetched[0] if fetched else self.drafts.get(branch=MAIN)
+
 
 class Draft(models.Model):
-    """The editable workspace of a constitution. `revision` grows by one with every saved change."""
+    """The editable workspace of one branch of a constitution. `revision` grows by one with every saved change.
 
-    constitution = models.OneToOneField(Constitution, on_delete=models.PROTECT, related_name="draft")
+    `base` is the version it began from; `merging` the version whose words are being merged in, which becomes the second
+    parent of the version that this draft publishes next.
+    """
+
+    constitution = models.ForeignKey(Constitution, on_delete=models.PROTECT, related_name="drafts")
+    branch = models.SlugField(max_length=60, default=MAIN)
     preamble = models.TextField(blank=True)
     exemplars = models.JSONField(default=list, blank=True)
     base = models.ForeignKey("Version", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    merging = models.ForeignKey("Version", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     revision = models.PositiveIntegerField(default=0)
     updated_at = models.DateTimeField(auto_now=True)
     updated_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("constitution", "branch"), name="one_draft_per_branch"),
+            models.CheckConstraint(
+                condition=models.Q(closed_at__isnull=True) | ~models.Q(branch=MAIN), name="the_main_branch_stays_open"
+            ),
+        )
 
     def __str__(self) -> str:
-        return f"Draft of constitution {self.constitution_id}"
+        return f"Draft {self.branch} of constitution {self.constitution_id}"
+
+    @property
+    def is_main(self) -> bool:
+        return self.branch == MAIN
+
+    @property
+    def ref(self) -> str:
+        """Its name in a comparison's address: "draft", or "draft@branch"."""
+        return "draft" if self.is_main else f"draft@{self.branch}"
+
+    @property
+    def address(self) -> str:
+        """Its constitution's slug, with the branch behind it unless that is the main one. Reads the constitution."""
+        return self.constitution.slug if self.is_main else f"{self.constitution.slug}@{self.branch}"
 
     def to_core(self) -> core.Constitution:
         """The draft as a plain value. Two queries: the constitution's name and the principles."""
@@ -56,7 +114,10 @@ class Draft(models.Model):
 
 
 class DraftPrinciple(models.Model):
-    """One principle as it stands in a draft. `key` is the stable id that every version repeats."""
+    """One principle as it stands in a draft. `key` is the stable id that every version repeats.
+
+    `edit_kind` is what people said its edits since the base are; empty: not said, so that the words decide.
+    """
 
     draft = models.ForeignKey(Draft, on_delete=models.CASCADE, related_name="principles")
     key = models.SlugField(max_length=80)
@@ -77,6 +138,7 @@ class DraftPrinciple(models.Model):
     comparison_question = models.TextField(blank=True)
     positive_examples = ArrayField(models.TextField(), default=list, blank=True)
     negative_examples = ArrayField(models.TextField(), default=list, blank=True)
+    edit_kind = models.CharField(max_length=10, choices=EditKind.choices, blank=True)
     revision = models.PositiveIntegerField(default=0)
     updated_at = models.DateTimeField(auto_now=True)
     updated_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")

@@ -66,8 +66,8 @@ def show(request: AuthenticatedHttpRequest, slug: str, old: str, new: str) -> Ht
 
 def side_for(request: AuthenticatedHttpRequest, slug: str, ref: str) -> Side:
     """The side a reference names, fetched through the same access functions as its own page."""
-    if ref == "draft":
-        draft = get_draft_for(request.user, slug)
+    if ref.startswith("draft"):
+        draft = get_draft_for(request.user, slug + ref.removeprefix("draft"))
         return Side(ref, draft, draft.to_core())
     version = get_version_for(request.user, slug, int(ref.removeprefix("v")))
     return Side(ref, version, version.to_core())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import Count, OuterRef, Q, Subquery
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
@@ -19,7 +19,7 @@ from constitutions_app.access import (
 from constitutions_app.comparing import Activity, grouped_activity
 from constitutions_app.core.diff import diff_constitutions
 from constitutions_app.forms import CompareForm, CreateForm
-from constitutions_app.models import Constitution, Draft, LedgerEntry, Version
+from constitutions_app.models import MAIN, Constitution, Draft, LedgerEntry, Version
 
 ACTIVITY_SHOWN = 60
 ACTIVITY_LINES = 15
@@ -37,11 +37,11 @@ def home(request: AuthenticatedHttpRequest) -> HttpResponse:
 def index(request: AuthenticatedHttpRequest) -> HttpResponse:
     newest = Version.objects.filter(constitution=OuterRef("pk")).order_by("-number")
     constitutions = (
-        Constitution.objects.select_related("draft", "draft__updated_by")
+        Constitution.objects.with_draft()
         .annotate(
             newest_number=Subquery(newest.values("number")[:1]),
             newest_at=Subquery(newest.values("created_at")[:1]),
-            principle_count=Count("draft__principles"),
+            principle_count=Count("drafts__principles", filter=Q(drafts__branch=MAIN)),
         )
         .order_by("name", "pk")
     )
