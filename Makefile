@@ -6,6 +6,8 @@ BIN := .venv/bin
 PY := $(BIN)/python
 # Extra arguments, for example: make test ARGS="tests/cai_web -x"
 ARGS ?=
+# Which benchmarks `make bench` runs; files that begin with an underscore are shared parts, not benchmarks
+BENCH ?= $(sort $(basename $(notdir $(wildcard benchmarks/[a-z]*.py))))
 
 help:  ## Lists the commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,8 +46,8 @@ browser:  ## Installs the system's Chromium for the browser tests
 		echo "The browser tests need Chromium: install it with your system's package manager (Debian: sudo apt-get install chromium)." >&2; exit 1; \
 	fi
 
-bench: setup-dev  ## Runs the benchmarks; each prints a table and writes JSON under var/benchmarks
-	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(PY) $$file || exit 1; done
+bench: setup-dev  ## Runs the benchmarks; each prints a table and writes var/benchmarks/NAME.json (BENCH="labelling" picks, ARGS="--help" lists options)
+	@for name in $(BENCH); do echo "== $$name"; $(PY) -m benchmarks.$$name $(ARGS) || exit 1; done
 
 worker: setup  ## One more worker for the default queue (set DATABASE_URL and CELERY_BROKER_URL on another machine)
 	@exec $(BIN)/celery -A cai_web worker --queues default,infer --concurrency 2 --hostname default-extra-$$$$@%h --without-mingle --without-gossip --loglevel INFO
