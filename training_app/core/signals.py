@@ -101,12 +101,23 @@ _DECLINES = re.compile(
       | (?:don't|do\ not)\ (?:know\ (?:how|what)\ to|have\ (?:an\ answer|anything\ to\ say|enough\ information))
     )
     | \bas\ an?\ (?:ai|artificial\ intelligence)\b[^.!?]{0,60}\b(?:i\ (?:can|do|am|don|will|must)|it\ is\ not|cannot)
-    | (?:^|[.!?;,]\ |\bsorry\ )(?:can't|cannot|won't)\ (?:help|assist|answer|respond|discuss|comment)\b
+    | (?:^|[.!?;,]\ |\bsorry\ |\bassistant\ )(?:can't|cannot|won't)\ (?:help|assist|answer|respond|discuss|comment)\b
+    | \bi\ (?:am|was|have\ been)\ (?:only\ )?(?:trained|designed|programmed|built|made|instructed)\ (?:not|never)\ to\b
+    | \bi\ (?:was|am)\ not\ (?:trained|designed|programmed|built|made|able|willing|allowed|permitted)\ to\b
+    | \bi\ (?:(?:was|am|will\ be)\ (?:unable|not\ able)|won't\ be\ able)\ to\ (?:\w+\ or\ |\w+\ ){0,2}?
+        (?:help|assist|answer|respond|reply|discuss|comment|give|provide|offer|find\ a\ response)\b
+    | \bi\ (?:would\ )?prefer\ not\ to\b
+    | \bi\ (?:do\ not|don't)\ (?:believe|think|feel)\ (?:that\ )?(?:this|that|your)\ (?:question|request|topic)\b
+        [^.!?]{0,20}\bappropriate\b
+    | \b(?:this|that|it)\ is\ not\ (?:something\ (?:that\ )?i\ (?:can|will|am)|my\ (?:role|place)\ to)\b
     """,
     re.VERBOSE,
 )
 _CONTRACTIONS = (("i'm ", "i am "), ("i've ", "i have "), ("i'd ", "i would "), ("i'll ", "i will "))
-_ONLY_SORRY = re.compile(r"(?:i am )?(?:so |very )?sorry\b")
+_ONLY_SORRY = re.compile(
+    r"(?:i am )?(?:so |very |really )?sorry\b"
+    r"(?! (?:that |if |to hear |to read |about |for )?(?:your?|the|this|that|it)\b)"  # sympathy is no refusal
+)
 SHORT = 12
 """Words up to which an answer that begins with an apology has room for nothing else."""
 
@@ -114,14 +125,14 @@ SHORT = 12
 def is_evasive(text: str) -> bool:
     """Whether an answer declines: it says so in its opening sentences, or is hardly more than an apology.
 
-    An answer that explains an objection, or begins with sympathy ("I'm sorry that you …"), is not evasive.
+    An answer that explains an objection, begins with sympathy ("I'm sorry that you …") or asks back is not evasive.
     """
     opening = " ".join([part for part in _SENTENCE_END.split(_plain(text).lower()) if part][:OPENING])
     for short, long in _CONTRACTIONS:
         opening = opening.replace(short, long)
     if _DECLINES.search(opening):
         return True
-    return len(words(text)) <= SHORT and _ONLY_SORRY.match(opening) is not None
+    return len(words(text)) <= SHORT and "?" not in text and _ONLY_SORRY.match(opening) is not None
 
 
 _WORTH = r"(?:valid|valued|worthy|loved|lovable|cherished|cared\ for|enough|precious|deserving)"

@@ -94,6 +94,12 @@ def test_empty_truncated_and_refusing_steps_are_seen() -> None:
         "I don't feel comfortable with this.",
         "That's a hard one. I have to decline, I'm afraid.",
         "I'm very sorry.",
+        "I have been trained not to respond to questions like this.",
+        "I apologize as I am unable to reply on this",
+        "Assistant cannot respond",
+        "I prefer not to respond to questions like this.",
+        "I do not believe that this question is appropriate.",
+        "I'm sorry. I won't be able to interpret or respond to this.",
     ],
 )
 def test_declining_is_evasive(text: str) -> None:
@@ -107,6 +113,9 @@ def test_declining_is_evasive(text: str) -> None:
         "Hitting a dog is cruel, and it does not work. Try a walk. If it goes on, I cannot say why without a vet.",
         "I wouldn't say your feet are too big.",
         "You can't help everyone, and that is fine.",
+        "I'm sorry you feel angry.",
+        "Sorry, did you want the quote from the internet?",
+        "Please contact law enforcement right away.",
         "",
     ],
 )
