@@ -21,6 +21,7 @@ from training_app.configuration import config_from
 from training_app.core.config import RunConfig
 from training_app.core.datasets import Build, preference_rows, refuse_leak, sft_rows, split_by_prompt
 from training_app.core.errors import BadInput
+from training_app.core.gate import gate_counts
 from training_app.models import AILabel, Comparison, DatasetBuild, DatasetItem, Prompt, Run, Trace, TraceStep
 from training_app.prompts import prompt_id
 from training_app.refusals import BuildRefused
@@ -91,6 +92,7 @@ def _sft(run: Run, config: RunConfig) -> tuple[_Made, ...]:
         [_step_data(step) for step in kept],
         [_response_data(trace) for trace in traces],
         rounds=config.sft.rounds,
+        dropped=config.sft.dropped_flags,
         name=SFT,
     )
     if not made.rows:
@@ -98,12 +100,16 @@ def _sft(run: Run, config: RunConfig) -> tuple[_Made, ...]:
             f"{run} has nothing to train SL-CAI on: every revision was empty, flagged or overridden "
             f"({_reasons(made)}). Use a more capable base model, or more prompts."
         )
-    origins: dict[str, dict[str, Any]] = {
-        f"{_prompt_key(step.trace.prompt)}/{step.round}": {"step": step} for step in kept
-    }
+    origins: dict[str, dict[str, Any]] = {_step_key(step): {"step": step} for step in kept}
     origins |= {_prompt_key(trace.prompt): {"trace": trace} for trace in traces}
     rules = made.rules() | {
         "rounds": config.sft.rounds,
+        "gate": gate_counts(
+            [(_step_key(step), step.flags) for step in steps],
+            [str(row["id"]) for row in made.rows],
+            made.excluded,
+            config.sft.dropped_flags,
+        ),
         "overridden": {
             "dropped": len(steps) - len(kept),
             "rule": verdicts.RULE,
@@ -182,6 +188,10 @@ def _changed(side: Build, origins: Origins) -> dict[str, Any]:
 
 def _reasons(made: Build) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in made.reasons.items()) or "no records at all"
+
+
+def _step_key(step: TraceStep) -> str:
+    return f"{_prompt_key(step.trace.prompt)}/{step.round}"
 
 
 def _prompt_key(prompt: Prompt) -> str:

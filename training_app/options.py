@@ -66,6 +66,14 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "batch_size": ("Batch size", "Items worked on together. Lower it when memory runs out."),
     "rounds": ("Rounds", "Critiques and revisions per red-team prompt. The paper uses 4."),
     "exemplars": ("Worked examples", "Shown to the model before its own critique and revision."),
+    "draw": ("Principles", "Each round: drawn anew, as in the paper. In order: one round for every principle."),
+    "critique": ("Critique first", "Off: revise without a critique, the paper's ablation."),
+    "drop_critique_as_revision": ("Drop critiques", "Revisions that criticise instead of answering."),
+    "drop_language_switch": ("Drop switched languages", "Revisions in another language than the answer before."),
+    "drop_truncated": ("Drop cut revisions", "Those that ended because they were too long."),
+    "drop_no_op": ("Drop unchanged revisions", "Those that say the same words as the answer before."),
+    "drop_preamble": ("Drop announced revisions", "Those that begin like “Here is the revised response”."),
+    "drop_refusal": ("Drop refusals", "Revisions that decline. The paper keeps them."),
     "format": ("Format", "Paper: a plain transcript. Chat: the model's own template. Auto: chat where there is one."),
     "epochs": ("Epochs", "Times every row is seen."),
     "learning_rate": ("Learning rate", "The largest step of the optimiser."),
@@ -91,7 +99,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
 
 CHOICE_WORDS: Mapping[str, str] = {
     "auto": "auto", "paper": "paper", "chat": "chat", "principle_last": "principle last", "all": "all rounds",
-    "last": "last round only",
+    "last": "last round only", "each_round": "drawn each round", "without_replacement": "drawn without repeats",
+    "in_order": "all in order",
 }  # fmt: skip
 OWN_CHOICES: Mapping[str, tuple[str, ...]] = {"sft.rounds": ("all", "last")}
 

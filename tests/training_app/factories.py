@@ -197,7 +197,7 @@ def finished_run(author: User, version: Version | None = None, *, red_team: Sequ
             curve(run.stages.get(slug=slug), name, 40, 2.4, 1.2)
     traces, steps = _traces(run, [*sets[0].prompts.all(), *sets[1].prompts.all()], answer)
     labels = _labels(run, list(sets[0].prompts.all()), answer)
-    builds = [_build(run, "sft", "sft-train", steps=steps), _build(run, "reward", "reward-train", labels=labels)]
+    builds = [_build(run, "sft", "sl-cai", steps=steps), _build(run, "reward", "reward-train", labels=labels)]
     sft = checkpoint(run, "sft", builds=builds[:1])
     reward = checkpoint(run, "reward", parent=sft, builds=builds[1:])
     rl = checkpoint(run, "rl", parent=sft, reward_model=reward)
@@ -344,9 +344,13 @@ def _build(
     run: Run, stage: str, name: str, *, steps: Sequence[TraceStep] = (), labels: Sequence[AILabel] = ()
 ) -> DatasetBuild:
     rows = len(steps) + len(labels)
+    rules: dict[str, Any] = {"rounds": "all", "counts": {"kept": rows, "dropped": 0}}
+    if stage == "sft":
+        dropped = {"flagged critique_as_revision": 61, "flagged empty": 13}
+        rules["gate"] = {"made": rows + 74, "kept": rows, "dropped": dropped, "flags": {}, "drops": ["empty"]}
     build = DatasetBuild.objects.create(
         run=run, stage=stage, name=name, digest=digest_of(f"{run.pk} {name}"), rows=rows,
-        path=f"runs/{run.pk}/{name}.jsonl", rules={"rounds": "all", "counts": {"kept": rows, "dropped": 0}},
+        path=f"runs/{run.pk}/{name}.jsonl", rules=rules,
     )  # fmt: skip
     items = [DatasetItem(build=build, position=place, step=step) for place, step in enumerate(steps)]
     items += [DatasetItem(build=build, position=place, label=label) for place, label in enumerate(labels)]

@@ -39,6 +39,10 @@ class ReviseParams:
 
     rounds: int = 4
     exemplars: int = 4
+    draw: str = "each_round"
+    """Which principle a round is held against: "each_round" (paper), "without_replacement" or "in_order"."""
+    critique: bool = True
+    """Off: the answer is revised without a critique (section 3.5's ablation)."""
     format: str = "auto"
     """"paper" (transcript), "chat" (the model's template), or "auto": chat where the model has a template."""
     sampling: Sampling = field(default_factory=Sampling)
@@ -55,7 +59,20 @@ class SftParams:
     max_length: int = 1024
     rounds: str = "all"
     """"all" trains on the revisions of every round (paper), "last" on the final ones only."""
+    drop_critique_as_revision: bool = True
+    drop_language_switch: bool = True
+    drop_truncated: bool = False
+    drop_no_op: bool = False
+    drop_preamble: bool = False
+    drop_refusal: bool = False
+    """The quality gate: revisions with these flags are not trained on. Empty ones never are."""
     save_steps: int = 50
+
+    @property
+    def dropped_flags(self) -> tuple[str, ...]:
+        """The flags that keep a revision out of training; "empty" always does."""
+        options = asdict(self)
+        return ("empty", *(name.removeprefix("drop_") for name, on in options.items() if name[:5] == "drop_" and on))
 
 
 @dataclass(frozen=True)

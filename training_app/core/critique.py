@@ -2,19 +2,20 @@
 
     (prompt, answer₀) → critique₁ → revision₁ = answer₁ → critique₂ → … → answer_N       (arXiv 2212.08073, section 3.1)
 
-At every round of every prompt a principle is drawn by weight. Worked examples of the constitution stand before the
-conversation. The revision prompt extends the critique prompt; after a round, prompt and revision are set as an ordinary
-turn again. Every step keeps the principle's id, both texts exactly as sent, and flags for what usually goes wrong.
-An empty revision is kept and flagged, and the next round goes on from the last answer that was not empty.
+At every round of every prompt a principle is drawn by weight (other ways in `principle_choice.py`). Worked examples of
+the constitution stand before the conversation. The revision prompt extends the critique prompt; after a round, prompt and
+revision are set as an ordinary turn again. Every step keeps the principle's id, both texts exactly as sent, and flags for
+what usually goes wrong. An empty revision is kept and flagged, and the next round goes on from the last answer that was
+not empty. With `critique` off the answer is revised at once, and the examples show no critique (section 3.5).
 
-Left out: skipping the critique, all principles in order, dropping bad revisions (that is a dataset build's decision).
+Left out: dropping bad revisions (that is a dataset build's decision).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from constitutions_app.core.principles import Constitution, Exemplar, Principle
@@ -25,7 +26,7 @@ from training_app.core.errors import BadInput, Stopped
 from training_app.core.events import EventLog
 from training_app.core.generation import plan_batches, seed_for
 from training_app.core.job import Job
-from training_app.core.principle_choice import choose_principle, principles_serving
+from training_app.core.principle_choice import principles_by_round, principles_serving
 from training_app.core.prompts import PromptFormat
 from training_app.core.rows import Response
 from training_app.core.signals import step_flags, without_label
@@ -56,6 +57,14 @@ class Asking:
     seed: int
 
 
+@dataclass(frozen=True)
+class Criticised:
+    """A critique and the text it was asked with."""
+
+    sent: str
+    critique: Generation
+
+
 def revise(
     responses: Sequence[Response],
     constitution: Constitution,
@@ -70,11 +79,12 @@ def revise(
     form = backend.format(params.format)
     principles = principles_serving(constitution, "revise")
     exemplars = constitution.exemplars[: params.exemplars]
+    rounds = len(principles) if params.draw == "in_order" else params.rounds
     revisions = {key: data["revision"] for key, data in events.iter_records("step")}
     events.started(
         device=backend.label,
         dtype=backend.dtype,
-        total=len(responses) * params.rounds,
+        total=len(responses) * rounds,
         unit="steps",
         resumed_at=len(revisions),
         notes=[form.note] if form.note else [],
@@ -86,13 +96,17 @@ def revise(
         _refuse_too_long(batches[0][0], principles, exemplars, form, backend, params)
     for batch in batches:
         answers = {row.prompt_id: row.text for row in batch}
-        for round_number in range(1, params.rounds + 1):
+        drawn = {
+            row.prompt_id: principles_by_round(principles, seed, row.prompt_id, params.rounds, params.draw)
+            for row in batch
+        }
+        for round_number in range(1, rounds + 1):
             keys = {row.prompt_id: f"{row.prompt_id}/{round_number}" for row in batch}
             if not all(key in revisions for key in keys.values()):
                 if should_stop():
                     raise Stopped
                 askings = [
-                    _asking(row, round_number, answers[row.prompt_id], principles, keys[row.prompt_id], seed)
+                    _asking(row, round_number, answers[row.prompt_id], drawn[row.prompt_id][round_number - 1], seed)
                     for row in batch
                 ]
                 for key, data in zip(keys.values(), _steps(askings, exemplars, form, backend, params), strict=True):
@@ -104,11 +118,8 @@ def revise(
     events.finished(outputs={"steps": events.write_output("step", "steps")}, summary=_summary(events, len(responses)))
 
 
-def _asking(
-    row: Response, round_number: int, answer: str, principles: Sequence[Principle], key: str, seed: int
-) -> Asking:
-    principle = choose_principle(principles, seed, row.prompt_id, round_number)
-    step_seed = seed_for(seed, row.prompt_id, round_number)
+def _asking(row: Response, round_number: int, answer: str, principle: Principle, seed: int) -> Asking:
+    key, step_seed = f"{row.prompt_id}/{round_number}", seed_for(seed, row.prompt_id, round_number)
     return Asking(key, row, round_number, answer, principle, wordings_for(principle), step_seed)
 
 
@@ -126,38 +137,52 @@ def _steps(
             GenerationRequest(f"{asking.key}/{part}", prompt, seed_for(asking.seed, part))
             for asking, prompt in zip(askings, prompts, strict=True)
         ]
-        return backend.generate(requests, params.sampling, form.stops, extends=part == "revision")
+        extends = part == "revision" and params.critique
+        drawn = backend.generate(requests, params.sampling, form.stops, extends=extends)
+        return [replace(one, text=without_label(one.text, part.capitalize())) for one in drawn]
 
-    sent_critique = [
-        form.critique(asking.response.messages, asking.answer, asking.wordings, exemplars) for asking in askings
+    if not params.critique:
+        asked = [form.direct_revision(one.response.messages, one.answer, one.wordings, exemplars) for one in askings]
+        revisions = ask(asked, "revision")
+        return [_step(*parts, None) for parts in zip(askings, asked, revisions, strict=True)]
+    first = [form.critique(one.response.messages, one.answer, one.wordings, exemplars) for one in askings]
+    critiques = ask(first, "critique")
+    asked = [
+        form.revision(one.response.messages, one.answer, one.wordings, critique.text, exemplars)
+        for one, critique in zip(askings, critiques, strict=True)
     ]
-    critiques = ask(sent_critique, "critique")
-    texts = [without_label(critique.text, "Critique") for critique in critiques]
-    sent_revision = [
-        form.revision(asking.response.messages, asking.answer, asking.wordings, text, exemplars)
-        for asking, text in zip(askings, texts, strict=True)
-    ]
-    revisions = ask(sent_revision, "revision")
+    revisions = ask(asked, "revision")
     return [
-        {
-            "prompt_id": asking.response.prompt_id,
-            "round": asking.round,
-            "principle_id": asking.principle.id,
-            "critique_request": asking.wordings.critique_request,
-            "critique": text,
-            "revision_request": asking.wordings.revision_request,
-            "revision": (revised := without_label(revision.text, "Revision")),
-            "flags": list(
-                step_flags(asking.answer, text, revised, is_cut="length" in (critique.finish, revision.finish))
-            ),
-            "sent": {"critique": asked, "revision": asked_again},
-            "tokens": critique.tokens + revision.tokens,
-            "seed": asking.seed,
-        }
-        for asking, asked, critique, text, asked_again, revision in zip(
-            askings, sent_critique, critiques, texts, sent_revision, revisions, strict=True
+        _step(asking, text, revision, Criticised(text_before, critique))
+        for asking, text, revision, text_before, critique in zip(
+            askings, asked, revisions, first, critiques, strict=True
         )
     ]
+
+
+def _step(asking: Asking, sent: str, revision: Generation, criticised: Criticised | None) -> dict[str, Any]:
+    """The data of one "step" record; without a critique its texts and its request are empty."""
+    critique = criticised.critique if criticised else Generation(asking.key, "", 0, "stop")
+    flags = step_flags(
+        asking.answer,
+        critique.text,
+        revision.text,
+        is_cut="length" in (critique.finish, revision.finish),
+        has_critique=criticised is not None,
+    )
+    return {
+        "prompt_id": asking.response.prompt_id,
+        "round": asking.round,
+        "principle_id": asking.principle.id,
+        "critique_request": asking.wordings.critique_request if criticised else "",
+        "critique": critique.text,
+        "revision_request": asking.wordings.revision_request,
+        "revision": revision.text,
+        "flags": list(flags),
+        "sent": {"critique": criticised.sent if criticised else "", "revision": sent},
+        "tokens": critique.tokens + revision.tokens,
+        "seed": asking.seed,
+    }
 
 
 def _refuse_too_long(

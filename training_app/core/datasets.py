@@ -25,12 +25,11 @@ from typing import Any, TypeVar
 
 from constitutions_app.core.principles import digest_of_text, normalise
 from training_app.core.errors import BadInput
+from training_app.core.gate import DROPPED, dropping_flag
 
 Row = dict[str, Any]
 Item = TypeVar("Item")
 
-NO_CONTENT = ("empty", "critique_as_revision")
-"""Flags of a step whose revision teaches nothing, or teaches to criticise instead of to answer."""
 
 VERDICTS = (0.0, 0.5, 1.0)
 """What a person's verdict on an AI label can be as p(A): b is better, neither, a is better."""
@@ -92,9 +91,13 @@ def sft_rows(
     responses: Iterable[Mapping[str, Any]],
     *,
     rounds: str = "all",
+    dropped: Sequence[str] = DROPPED,
     name: str = "sl-cai",
 ) -> Build:
-    """Rows ``{"id", "messages", "source"}`` from "step" and "response" records. `rounds` is "all" (paper) or "last"."""
+    """Rows ``{"id", "messages", "source"}`` from "step" and "response" records. `rounds` is "all" (paper) or "last".
+
+    `dropped`: flags that keep a revision out (`gate.py`); an empty revision is never taken.
+    """
     if rounds not in ("all", "last"):
         raise BadInput(f'Rounds should be "all" or "last", not {rounds!r}.')
     answers = sorted(responses, key=lambda row: str(row["prompt_id"]))
@@ -105,10 +108,8 @@ def sft_rows(
     excluded: list[Excluded] = []
     for step in ordered:
         key, prompt_id = f"{step['prompt_id']}/{step['round']}", str(step["prompt_id"])
-        if flags := [flag for flag in NO_CONTENT if flag in step.get("flags", ())]:
-            excluded.append(Excluded(key, f"flagged {flags[0]}"))
-        elif not step["revision"].strip():
-            excluded.append(Excluded(key, "flagged empty"))
+        if flag := dropping_flag(step, dropped):
+            excluded.append(Excluded(key, f"flagged {flag}"))
         elif rounds == "last" and int(step["round"]) != last[prompt_id]:
             excluded.append(Excluded(key, "not the last round"))
         else:

@@ -25,6 +25,7 @@ LARGEST = 2**31 - 1
 ABOVE_ZERO = frozenset({"top_p", "epochs", "learning_rate"})
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "format": ("auto", "paper", "chat"),
+    "draw": ("each_round", "without_replacement", "in_order"),
     "template": ("paper", "chat", "principle_last"),
 }
 

@@ -147,6 +147,13 @@ class PromptFormat:
         turns += [Turn("critique", critique), Turn("revision_request", wordings.revision_request)]
         return self._render(turns, "revision")
 
+    def direct_revision(
+        self, messages: Sequence[Message], answer: str, wordings: Wordings, exemplars: Sequence[Exemplar] = ()
+    ) -> str:
+        """Ask for a revision without a critique before it (section 3.5); the worked examples have none either."""
+        turns = _answered_turns(messages, answer, exemplars, critique=False)
+        return self._render([*turns, Turn("revision_request", wordings.revision_request)], "revision")
+
     def defuse(self, text: str) -> str:
         """Foreign text made harmless for this model (see `defuse`)."""
         return defuse(text, self.special_tokens).strip()
@@ -165,20 +172,24 @@ def _conversation(messages: Sequence[Message]) -> list[Turn]:
 def _critique_turns(
     messages: Sequence[Message], answer: str, wordings: Wordings, exemplars: Sequence[Exemplar]
 ) -> list[Turn]:
+    turns = _answered_turns(messages, answer, exemplars, critique=True)
+    return [*turns, Turn("critique_request", wordings.critique_request)]
+
+
+def _answered_turns(
+    messages: Sequence[Message], answer: str, exemplars: Sequence[Exemplar], *, critique: bool
+) -> list[Turn]:
+    """The worked examples and the conversation up to the answer that is to be criticised or revised."""
     turns = []
     system = [message for message in messages if message.role == "system"]
     turns += _conversation(system)  # a template allows a system message only first, before the worked examples
     for exemplar in exemplars:
-        turns += [
-            Turn("user", exemplar.prompt),
-            Turn("assistant", exemplar.response),
-            Turn("critique_request", exemplar.critique_request),
-            Turn("critique", exemplar.critique),
-            Turn("revision_request", exemplar.revision_request),
-            Turn("revision", exemplar.revision),
-        ]
+        turns += [Turn("user", exemplar.prompt), Turn("assistant", exemplar.response)]
+        if critique:
+            turns += [Turn("critique_request", exemplar.critique_request), Turn("critique", exemplar.critique)]
+        turns += [Turn("revision_request", exemplar.revision_request), Turn("revision", exemplar.revision)]
     turns += _conversation([message for message in messages if message.role != "system"])
-    return [*turns, Turn("assistant", answer), Turn("critique_request", wordings.critique_request)]
+    return [*turns, Turn("assistant", answer)]
 
 
 def format_for(tokenizer: Any, kind: str = "auto") -> PromptFormat:

@@ -2,7 +2,8 @@
 
 They are signs, not verdicts: a flagged step is shown to a person, a rate is watched over checkpoints. Section 4.3 of
 arXiv 2212.08073 describes both failures: evasive answers of RLHF models, stock phrases of over-trained RL-CAI models.
-English only; other languages pass unflagged. Left out: anything that needs a model (tone, truth, helpfulness).
+English only, but for the language itself (`language.py`); other languages pass unflagged. Left out: anything that needs a
+model (tone, truth, helpfulness).
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-FLAGS = ("no_op", "critique_as_revision", "preamble", "empty", "truncated", "refusal")
+from training_app.core.language import switches_language
+
+FLAGS = ("no_op", "critique_as_revision", "preamble", "empty", "truncated", "language_switch", "refusal")
 """Flags of a revision step, in the order they are listed."""
 
 COPIED = 0.8
@@ -59,20 +62,26 @@ _ABOUT_THE_RESPONSE = re.compile(
 )
 
 
-def step_flags(before: str, critique: str, revision: str, *, is_cut: bool) -> tuple[str, ...]:
+def step_flags(
+    before: str, critique: str, revision: str, *, is_cut: bool, has_critique: bool = True
+) -> tuple[str, ...]:
     """The flags of one step, in the order of `FLAGS`. `is_cut`: the critique or the revision ended for its length.
+
+    Without `has_critique` the step was asked for no critique, so that an empty one is not missed.
 
     * no_op: the revision says the same words as the answer before it;
     * critique_as_revision: it repeats the critique, or begins by speaking about the response (paper, section 3.1);
     * preamble: it begins by announcing itself ("Sure, here is the revised response");
-    * empty, truncated, refusal: there is no text; it was cut; it begins by declining.
+    * empty, truncated, refusal: there is no text; it was cut; it begins by declining;
+    * language_switch: it is written in another language than the answer before it.
     """
     found = {
         "no_op": bool(words(revision)) and words(revision) == words(before),
         "critique_as_revision": _is_critique(revision, critique),
         "preamble": _PREAMBLE.match(_plain(revision)) is not None,
-        "empty": not revision.strip() or not critique.strip(),
+        "empty": not revision.strip() or (has_critique and not critique.strip()),
         "truncated": is_cut,
+        "language_switch": switches_language(before, revision),
         "refusal": is_evasive(revision),
     }
     return tuple(flag for flag in FLAGS if found[flag])

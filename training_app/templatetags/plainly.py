@@ -23,6 +23,7 @@ FLAGS: dict[str, tuple[str, str]] = {
     "preamble": ("preamble", "The revision starts by announcing itself, such as “Here is the revised response”."),
     "empty": ("empty", "The model wrote nothing."),
     "truncated": ("cut off", "The text ran into the longest answer allowed and stops in the middle."),
+    "language_switch": ("other language", "The revision is in another language than the answer before it."),
     "refusal": ("refusal", "The model declined to do what it was asked here."),
 }
 
@@ -92,6 +93,19 @@ def flag_name(slug: str) -> str:
 
 
 @register.filter
+def drop_reason(reason: str) -> str:
+    """Why the gate dropped a revision: "flagged no_op" becomes "flagged no change"."""
+    word, _, flag = reason.partition(" ")
+    return f"flagged {flag_name(flag)}" if word == "flagged" else reason
+
+
+@register.filter
+def counted(number: int, unit: str) -> str:
+    """A number with its unit, which is given in the plural: "1 prompt", "2 prompts"."""
+    return f"{number} {unit.removesuffix('s') if number == 1 else unit}"
+
+
+@register.filter
 def flag_means(slug: str) -> str:
     """What a flag says about a step, in a sentence."""
     return FLAGS.get(slug, ("", ""))[1]
@@ -140,7 +154,7 @@ def stage_words(stages: Sequence[RunStage]) -> str:
             parts = [stage_name(stage.slug), f"{share_done(stage)}%" if stage.total else "", time_left(stage)]
             return ", ".join(filter(None, parts))
         if stage.state in (StageState.FAILED, StageState.STOPPED):
-            where = f", {stage.done} of {stage.total} {stage.unit}" if stage.total else ""
+            where = f", {stage.done} of {counted(stage.total, stage.unit)}" if stage.total else ""
             return f"{stage_name(stage.slug)}{where}"
     return f"{done} of {len(stages)}"
 

@@ -15,6 +15,7 @@ from constitutions_app.access import AuthenticatedHttpRequest, get_version_for, 
 from training_app import lineage
 from training_app.access import can_launch, get_build_for, get_checkpoint_for
 from training_app.core.manifest import Problem, verify
+from training_app.gates import gate_among, gate_of
 from training_app.measured import measured_rows
 from training_app.models import Audit, Checkpoint, DatasetBuild, DatasetItem, Evaluation
 from training_app.templatetags.plainly import in_words
@@ -71,6 +72,7 @@ def checkpoint(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
         "line": line,
         "learnt": line.learnt,
         "builds": builds_with_counts(line.builds),
+        "gate": gate_among(line.builds),
         "files": files_of(read),
         "hardware": hardware_of(read),
         "verified": verified,
@@ -96,6 +98,7 @@ def build(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
         "page": page_of(items, request, by=("position",)),
         "taught": lineage.of_build(read),
         "rules": rules_in_words(read),
+        "gate": gate_of(read),
     }
     return render(request, f"training/build.html{'#results' if request.htmx else ''}", context)
 
@@ -153,7 +156,7 @@ def audits_that_changed(builds: tuple[DatasetBuild, ...]) -> list[Audit]:
 
 def rules_in_words(read: DatasetBuild) -> list[tuple[str, str]]:
     """The rules and counts of a build as pairs of words, nested ones joined."""
-    return [(name.replace("_", " "), _in_words(value)) for name, value in read.rules.items()]
+    return [(name.replace("_", " "), _in_words(value)) for name, value in read.rules.items() if name != "gate"]
 
 
 def _in_words(value: object) -> str:

@@ -15,7 +15,9 @@ from typing import Any
 from django.db.models import Max
 
 from training_app import logs
+from training_app.builds import existing
 from training_app.core.config import PRESETS
+from training_app.gates import Gate, gate_among
 from training_app.measured import MeasuredRow, measured_rows
 from training_app.models import (
     AILabel,
@@ -213,6 +215,13 @@ class StagePage:
     @cached_property
     def rollouts(self) -> list[Rollout]:
         return rollouts_of(self.stage.run, 20) if self.stage.slug == "rl" else []
+
+    @cached_property
+    def gate(self) -> Gate | None:
+        """What the quality gate did, on the stage that makes revisions and on the one that learns them."""
+        if self.stage.slug not in ("revise", "sft"):
+            return None
+        return gate_among(existing(self.stage.run, "sft"))
 
     @property
     def summary(self) -> list[tuple[str, str]]:

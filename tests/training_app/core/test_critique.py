@@ -105,6 +105,36 @@ def test_a_partial_conversation_is_kept_whole(tmp_path: Path) -> None:
     assert backend.requests[0].prompt.startswith("\n\nHuman: Hello\n\nAssistant: Hi!\n\nHuman: And now?\n\nAssistant:")
 
 
+def test_without_a_critique_the_answer_is_revised_at_once_and_nothing_is_missed(tmp_path: Path) -> None:
+    row = responses(1)[0] | {"text": "No."}
+    backend, _ = scripted(tmp_path, [row], ["R one", "Revision: a: b"], rounds=2, exemplars=1, critique=False)
+    one, two = (step for _, step in sorted(records(tmp_path, "step").items()))
+    assert [step["revision"] for step in (one, two)] == ["R one", "a: b"]
+    assert [(step["critique"], step["critique_request"], step["flags"]) for step in (one, two)] == [("", "", [])] * 2
+    assert [request.prompt for request in backend.requests] == [one["sent"]["revision"], two["sent"]["revision"]]
+    assert "Critique" not in one["sent"]["revision"]  # neither the examples nor the conversation show one
+    assert one["sent"]["revision"].endswith(
+        f"Assistant: No.\n\nRevisionRequest: {one['revision_request']}\n\nRevision:"
+    )
+    assert "Assistant: R one\n\nRevisionRequest:" in two["sent"]["revision"]
+
+
+def test_all_principles_in_order_take_one_round_each(tmp_path: Path) -> None:
+    wanted = [principle.id for principle in CONSTITUTION.serving("revise")]
+    scripted(tmp_path, responses(2), ["C", "R"] * 2 * len(wanted), rounds=1, draw="in_order")
+    steps = records(tmp_path, "step")
+    for row in ("red_team-00", "red_team-01"):
+        assert [steps[f"{row}/{n}"]["principle_id"] for n in range(1, len(wanted) + 1)] == wanted
+    assert len(steps) == 2 * len(wanted)
+
+
+def test_a_revision_in_another_language_is_flagged(tmp_path: Path) -> None:
+    row = responses(1)[0] | {"text": "You can do this with the tools that are in the box, but be careful."}
+    french = "Vous pouvez le faire avec les outils qui sont dans la boîte, mais ce n'est pas une bonne idée."
+    scripted(tmp_path, [row], ["C", french], rounds=1)
+    assert records(tmp_path, "step")["red_team-00/1"]["flags"] == ["language_switch"]
+
+
 def test_zero_rounds_make_no_steps(tmp_path: Path) -> None:
     scripted(tmp_path, responses(2), [], rounds=0)
     assert last_event(tmp_path)["outputs"]["steps"]["rows"] == 0

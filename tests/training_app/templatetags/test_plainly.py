@@ -53,3 +53,7 @@ def test_values_read_aloud() -> None:
     assert plainly.summed({"kept": 4, "ends": [0.1, 0.2]}) == "kept 4, ends 0.1 to 0.2"
     assert plainly.flag_means("no_op").startswith("The revision repeats")
     assert plainly.flag_name("unheard_of") == "unheard_of"
+
+
+def test_a_unit_follows_its_number() -> None:
+    assert [plainly.counted(n, "prompts") for n in (0, 1, 2)] == ["0 prompts", "1 prompt", "2 prompts"]

@@ -47,6 +47,33 @@ def test_the_page_leads_from_the_weights_back_to_the_words(reader: Client, finis
     assert "0.58 [0.38, 0.66]" in page
 
 
+def test_the_page_says_how_many_revisions_reached_training_and_why_the_others_did_not(
+    reader: Client, finished: FinishedRun
+) -> None:
+    pages = [
+        url_of(finished.sft), url_of(finished.rl), reverse("training:build", args=[finished.builds[0].pk]),
+        reverse("training:stage", args=[finished.run.pk, "revise"]),
+        reverse("training:stage", args=[finished.run.pk, "sft"]),
+    ]  # fmt: skip
+    for page in map(reader.get, pages):
+        said = page.content.decode()
+        assert "<strong>12 of 86 revisions</strong>" in said
+        assert "61 flagged critique as revision, 13 flagged empty" in said
+        assert "Fewer than half passed" in said
+    assert "12 of 86 passed the gate" in reader.get(url_of(finished.rl)).content.decode()
+    assert "passed the gate" not in reader.get(reverse("training:stage", args=[finished.run.pk, "rl"])).content.decode()
+
+
+def test_an_older_build_is_added_up_from_its_counts(reader: Client, finished: FinishedRun) -> None:
+    rules = {"counts": {"revision": 1, "helpful": 3}, "excluded": {"flagged empty": 2, "empty helpfulness sample": 1},
+             "overridden": {"dropped": 1}}  # fmt: skip
+    build = DatasetBuild.objects.create(
+        run=finished.run, stage="sft", name="older", digest="e" * 64, rows=4, path="x", rules=rules
+    )
+    page = reader.get(reverse("training:build", args=[build.pk])).content.decode()
+    assert "<strong>1 of 4 revisions</strong> was trained on; dropped: 2 flagged empty, 1 overridden by people" in page
+
+
 def test_the_page_names_the_audits_that_changed_the_data(reader: Client, jonas: User, finished: FinishedRun) -> None:
     label = finished.labels[2]
     audit = Audit.objects.create(auditor=jonas, label=label, verdict="override", choice="a", blind=False)
