@@ -1,6 +1,6 @@
 """The quality gate between revisions and training: which flags keep a step out, and the count of everything it did.
 
-Public implementations train on every revision unseen (llm-swarm's own examples contain a revision that is its critique).
+Public implementations train on every revision unseen (one ships an example whose revision is its critique).
 The gate is a rule over the flags of `signals.py`, so everyone can see why a step was left out. The paper has none: it
 trains on all revisions (section 3.1); dropping nothing but empty ones is that.
 """

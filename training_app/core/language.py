@@ -15,8 +15,8 @@ from collections import Counter
 
 FUNCTION_WORDS = {
     "en": "the and of to in is that it for you with are this be not have as or we they your was can will from what do",
-    "de": "der die das und ist nicht ich sie es zu ein eine mit den von auf dem für sich auch wie wenn aber sind wir kann",
-    "fr": "le les des et est que qui dans une pour pas vous ne ce il elle sur avec je nous sont votre mais ou être cette",
+    "de": "der die das und ist nicht ich sie es zu ein eine mit den von auf dem für sich auch wie wenn aber sind wir",
+    "fr": "le les des et est que qui dans une pour pas vous ne ce il elle sur avec je nous sont votre mais ou cette",
     "es": "el los las que es por una para con no se su lo como más pero del al está son usted yo muy puede sus hay",
     "it": "il che di è per non una sono con gli della si come più ma anche nel questo ha mi lo può delle essere alla",
     "pt": "os que não uma para com é por mais como mas foi ao ele das tem seu sua ou você muito são isso pode em",

@@ -2,8 +2,8 @@
 
 They are signs, not verdicts: a flagged step is shown to a person, a rate is watched over checkpoints. Section 4.3 of
 arXiv 2212.08073 describes both failures: evasive answers of RLHF models, stock phrases of over-trained RL-CAI models.
-English only, but for the language itself (`language.py`); other languages pass unflagged. Left out: anything that needs a
-model (tone, truth, helpfulness).
+English only, but for the language itself (`language.py`); other languages pass unflagged. Left out: anything that needs
+a model (tone, truth, helpfulness).
 """
 
 from __future__ import annotations

@@ -28,9 +28,7 @@ def test_the_default_options_are_the_default_gate() -> None:
         (["no_op", "refusal"], ("refusal", "no_op"), "no_op"),
     ],
 )
-def test_the_first_flag_that_is_dropped_is_the_reason(
-    flags: list[str], dropped: tuple[str, ...], expected: str
-) -> None:
+def test_the_first_dropped_flag_is_the_reason(flags: list[str], dropped: tuple[str, ...], expected: str) -> None:
     assert dropping_flag({"revision": "text", "flags": flags}, dropped) == expected
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,8 @@ TEXTS = {
     "it": "Non posso farlo per te, ma nel frattempo ho una idea che può essere molto utile anche per gli altri.",
     "pt": "Não posso fazer isso para você, mas há uma outra forma de conseguir o que precisa, e é muito mais segura.",
     "nl": "Dat kan ik niet voor je doen, maar er is een andere manier om het probleem op te lossen die ook veilig is.",
-    "cyrillic": "Я не могу помочь вам с этим, но есть другой путь.",
-    "han": "我不能帮助你做这件事，但是还有别的办法。",
+    "cyrillic": "Я не могу помочь вам с этим, но есть другой путь.",  # noqa: RUF001
+    "han": "我不能帮助你做这件事，但是还有别的办法。",  # noqa: RUF001
 }
 
 
@@ -39,12 +40,13 @@ def test_a_switch_needs_two_sure_languages() -> None:
     assert switches_language(TEXTS["en"], TEXTS["fr"])
     assert switches_language(TEXTS["en"], TEXTS["cyrillic"])
     assert not switches_language(TEXTS["en"], TEXTS["en"][::-1])
-    assert script_of("abcабв") == ""
+    assert script_of("abc" + TEXTS["cyrillic"][2:5]) == ""
 
 
 @pytest.mark.skipif(not HH_DATA.is_file(), reason="the shared data is not here")
 def test_english_answers_of_people_are_not_called_foreign() -> None:
     with gzip.open(HH_DATA, "rt", encoding="utf-8") as file:
-        answers = [json.loads(line)["chosen"].rpartition("\n\nAssistant:")[2] for line, _ in zip(file, range(1000))]
+        lines = list(islice(file, 1000))
+    answers = [json.loads(line)["chosen"].rpartition("\n\nAssistant:")[2] for line in lines]
     found = [language_of(answer) for answer in answers]
     assert sum(language not in ("en", "") for language in found) <= 3
