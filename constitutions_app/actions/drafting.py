@@ -48,10 +48,16 @@ class Refused(ValueError):
 
 
 def edit_principle(
-    *, user: User, principle: DraftPrinciple, expected: int, changes: Mapping[str, Any]
+    *,
+    user: User,
+    principle: DraftPrinciple,
+    expected: int,
+    changes: Mapping[str, Any],
+    credit: Mapping[str, object] | None = None,
 ) -> DraftPrinciple:
     """Save some fields of a principle. `expected` is the revision they were read at.
 
+    `credit` says in the ledger whose words these are, when the person who saves them applied a suggestion.
     Raises Conflict for a stale save, Gone for a removed principle, ValidationError (by field) for unfit values.
     """
     if unknown := set(changes) - EDITABLE:
@@ -77,7 +83,7 @@ def edit_principle(
             actor=user,
             verb="draft.edit_principle",
             obj=draft.constitution,
-            data={"principle": row.key, "title": row.title, "revision": row.revision, "set": wanted},
+            data={"principle": row.key, "title": row.title, "revision": row.revision, "set": wanted, **(credit or {})},
         )
     return row
 
@@ -179,7 +185,9 @@ def move_principle(*, user: User, principle: DraftPrinciple, to: int) -> bool:
     return True
 
 
-def edit_preamble(*, user: User, draft: Draft, expected: str, text: str) -> Draft:
+def edit_preamble(
+    *, user: User, draft: Draft, expected: str, text: str, credit: Mapping[str, object] | None = None
+) -> Draft:
     """Save the preamble. `expected` is `text_revision` of the preamble it was made from. Raises Conflict."""
     text = core.normalise(text)
     with transaction.atomic():
@@ -191,11 +199,23 @@ def edit_preamble(*, user: User, draft: Draft, expected: str, text: str) -> Draf
         draft.preamble = text
         draft.save(update_fields=["preamble"])
         touch(draft, user)
-        record(actor=user, verb="draft.edit_preamble", obj=draft.constitution, data={"set": {"preamble": text}})
+        record(
+            actor=user,
+            verb="draft.edit_preamble",
+            obj=draft.constitution,
+            data={"set": {"preamble": text}, **(credit or {})},
+        )
     return draft
 
 
-def edit_exemplars(*, user: User, draft: Draft, expected: str, exemplars: Sequence[core.Exemplar]) -> Draft:
+def edit_exemplars(
+    *,
+    user: User,
+    draft: Draft,
+    expected: str,
+    exemplars: Sequence[core.Exemplar],
+    credit: Mapping[str, object] | None = None,
+) -> Draft:
     """Save all few-shot exemplars. `expected` is `text_revision` of those they were made from. Raises Conflict."""
     wanted = [_plain_exemplar(exemplar) for exemplar in exemplars]
     with transaction.atomic():
@@ -210,7 +230,9 @@ def edit_exemplars(*, user: User, draft: Draft, expected: str, exemplars: Sequen
             if number > len(draft.exemplars) or draft.exemplars[number - 1] != new
         ]
         _save_exemplars(draft, wanted, user)
-        record(actor=user, verb="draft.edit_exemplars", obj=draft.constitution, data={"changed": changed})
+        record(
+            actor=user, verb="draft.edit_exemplars", obj=draft.constitution, data={"changed": changed, **(credit or {})}
+        )
     return draft
 
 
