@@ -141,8 +141,8 @@ class JudgeSerializer(serializers.ModelSerializer[Judge]):
     class Meta:
         model = Judge
         fields = (
-            "id", "name", "model_name", "model_digest", "template", "aggregation", "order_policy", "dtype", "digest",
-            "created_at",
+            "id", "name", "model_name", "model_digest", "template", "aggregation", "order_policy", "dtype", "backend",
+            "layout", "sampling", "digest", "created_at",
         )  # fmt: skip
         read_only_fields = fields
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,9 @@ PROMPTS = ("rl_prompt", "prompt", "question", "instruction", "query", "input", "
 NOT_ANSWERS = frozenset(
     {*PROMPTS, "id", "model", "kind", "source", "dataset", "comparison_dataset", "finish", "license"}
 )
+
+LONGEST_LINE = 8 * 2**20
+"""Bytes of the longest line that is read."""
 
 WORST = 20
 """So many bad lines are named."""
@@ -64,17 +69,24 @@ def read_answers(path: Path) -> list[Answer]:
     return answers
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines that are not blank, with their numbers from 1. gzip is known by its first bytes. Raises BadInput."""
+def numbered_lines(path: Path, *, most_bytes: float = math.inf) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not blank, with their numbers from 1. gzip is known by its first bytes.
+
+    Raises BadInput for a file that cannot be read, a line longer than `LONGEST_LINE`, or more than `most_bytes` in all
+    (unpacked: a small gzip file can hold a very large text).
+    """
     try:
         with path.open("rb") as start:
             is_gzip = start.read(2) == b"\x1f\x8b"
         with gzip.open(path) if is_gzip else path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                plain = line.removeprefix(b"\xef\xbb\xbf").strip()
-                if plain:
+            number, read = 0, 0
+            while line := file.readline(LONGEST_LINE + 1):
+                number, read = number + 1, read + len(line)
+                if len(line) > LONGEST_LINE or read > most_bytes:
+                    raise BadInput(f"{path.name}, line {number}: the line or the whole file is too long.")
+                if plain := line.removeprefix(b"\xef\xbb\xbf").strip():
                     yield number, plain
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise BadInput(f"{path.name} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
 
 

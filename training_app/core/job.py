@@ -117,6 +117,16 @@ class Job:
 
         Raises BadInput naming file, line and reason; also for a missing, changed or empty file and for a repeated "id".
         """
+        ref, path = self.inputs.get(name), self.input_path(name)
+        rows = _read_jsonl(path, read)
+        if not rows:
+            raise BadInput(f"{path.name} is empty; the stage {self.stage} needs at least one row of {name}.")
+        if ref is not None and ref.rows is not None and len(rows) != ref.rows:
+            raise BadInput(f"{path.name} has {len(rows)} rows; the job says {ref.rows}.")
+        return rows
+
+    def input_path(self, name: str) -> Path:
+        """The file of one input, its digest verified. Raises BadInput when it is missing or changed."""
         if name not in self.inputs:
             raise BadInput(f"{self.file.name}: inputs.{name} is missing; the stage {self.stage} needs it.")
         ref = self.inputs[name]
@@ -127,12 +137,7 @@ class Job:
                 f"The file of {name} is not the one the job was made for (its digest differs): {ref.path}.",
                 "Restore the file, or make a new job from the file as it is.",
             )
-        rows = _read_jsonl(ref.path, read)
-        if not rows:
-            raise BadInput(f"{ref.path.name} is empty; the stage {self.stage} needs at least one row of {name}.")
-        if ref.rows is not None and len(rows) != ref.rows:
-            raise BadInput(f"{ref.path.name} has {len(rows)} rows; the job says {ref.rows}.")
-        return rows
+        return ref.path
 
     def constitution(self) -> Constitution:
         """The constitution, its digest verified. Raises BadInput."""

@@ -91,12 +91,16 @@ def defuse(text: str, special_tokens: Sequence[str] = ()) -> str:
     control token, of the chat models in use or of `special_tokens`, gets a space behind its first character. Both leave
     the text readable for people and models, and doing it twice changes nothing more.
     """
+    return _OPENERS.sub("> ", without_control(text, special_tokens))
+
+
+def without_control(text: str, special_tokens: Sequence[str] = ()) -> str:
+    """`text` with line ends as "\\n" and every control token broken: for a text that *is* a whole prompt of its own."""
     plain = _LINE_ENDS.sub("\n", text)
     for token in sorted(special_tokens, key=len, reverse=True):
         if len(token) > 1:
             plain = plain.replace(token, f"{token[0]} {token[1:]}")
-    plain = _CONTROL_TOKENS.sub(lambda match: f"{match.group()} ", plain)
-    return _OPENERS.sub("> ", plain)
+    return _CONTROL_TOKENS.sub(lambda match: f"{match.group()} ", plain)
 
 
 # -- formats -----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from training_app.models.run import Run
 
 
 class Judge(FrozenModel):
-    """Model + revision + prompt template + aggregation + order policy; `digest` covers them all."""
+    """Model + revision + template + aggregation + order policy + how it computes (core/judge_spec.py), one digest."""
 
     name = models.CharField(max_length=200)
     model_name = models.CharField(max_length=200)
@@ -20,6 +20,10 @@ class Judge(FrozenModel):
     aggregation = models.CharField(max_length=40)
     order_policy = models.CharField(max_length=40)
     dtype = models.CharField(max_length=20)
+    backend = models.CharField(max_length=20, default="local")
+    layout = models.CharField(max_length=40, default="", blank=True)
+    sampling = models.CharField(max_length=60, default="", blank=True)
+    """Empty: log-probabilities. Else how votes were drawn."""
     digest = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

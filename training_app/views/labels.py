@@ -24,7 +24,8 @@ from training_app.views.paging import filters_in, page_of
 def labels(request: AuthenticatedHttpRequest) -> HttpResponse:
     """Every AI label, newest first, filtered as the URL says."""
     chosen = LabelFilter(request.GET, user=request.user)
-    listed = AILabel.objects.select_related("comparison", "principle__version", "run").defer("sent_ab", "sent_ba")
+    related = ("comparison", "principle__version", "run", "judge")
+    listed = AILabel.objects.select_related(*related).defer("sent_ab", "sent_ba")
     page = page_of(chosen.apply(listed), request, newest_first=True)
     context = {
         "page": page,
