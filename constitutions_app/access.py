@@ -18,7 +18,16 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django_htmx.middleware import HtmxDetails
 
-from constitutions_app.models import MAIN, Constitution, Draft, DraftPrinciple, LedgerEntry, PrincipleVersion, Version
+from constitutions_app.models import (
+    MAIN,
+    Constitution,
+    Draft,
+    DraftPrinciple,
+    LedgerEntry,
+    PrincipleVersion,
+    Scenario,
+    Version,
+)
 
 P = ParamSpec("P")
 
@@ -50,6 +59,9 @@ ROLE_DUTIES = {
 
 WRITERS = (Role.AUTHOR,)
 """Roles that may edit drafts and publish; admins may always."""
+
+SCENARIO_WRITERS = (Role.AUTHOR, Role.REVIEWER, Role.AUDITOR)
+"""Roles that may write scenarios: they change no published word, and auditors find the best ones."""
 
 
 class AuthenticatedHttpRequest(HttpRequest):
@@ -154,6 +166,26 @@ def get_principle_for(user: User | AnonymousUser, slug: str, number: int, key: s
     principle = get_object_or_404(PrincipleVersion, version=version, key=key)
     principle.version = version
     return principle
+
+
+def can_write_scenarios(user: User | AnonymousUser) -> bool:
+    """Whether the person may create, edit, retire and restore scenarios."""
+    return has_role(user, *SCENARIO_WRITERS)
+
+
+def get_scenario_for(user: User | AnonymousUser, slug: str, key: str) -> Scenario:
+    """One scenario, for reading, with its constitution and who wrote it."""
+    _require_reader(user)
+    rows = Scenario.objects.select_related("constitution", "created_by", "updated_by")
+    return get_object_or_404(rows, constitution__slug=slug, key=key)
+
+
+def get_editable_scenario_for(user: User | AnonymousUser, slug: str, key: str) -> Scenario:
+    """One scenario, for changing: authors, reviewers, auditors and admins."""
+    scenario = get_scenario_for(user, slug, key)
+    if not can_write_scenarios(user):
+        raise PermissionDenied("Your role reads scenarios and does not change them.")
+    return scenario
 
 
 def get_ledger_entry_for(user: User | AnonymousUser, seq: int) -> LedgerEntry:

@@ -117,6 +117,7 @@ admin.site.register(
         rows.ScenarioResult,
         rows.Suggestion,
         rows.Thread,
+        rows.Upload,
         rows.Verdict,
     ],
     FrozenAdmin,

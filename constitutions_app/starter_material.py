@@ -10,10 +10,14 @@ from django.db import transaction
 
 from constitutions_app.actions import create_constitution, publish_version
 from constitutions_app.core import principles as core
+from constitutions_app.core.scenarios import Scenario, read_scenarios
 from constitutions_app.models import Constitution
 
 FOLDER = Path(__file__).parent / "starter"
 FILES = ("harmless_assistant.yaml", "countable_habits.yaml")
+SCENARIOS = {"harmless-assistant": "scenarios.yaml"}
+"""The file of each constitution's scenarios."""
+
 NOTE = "The starter text, as it comes with the app."
 SYSTEM_USER = "starter"
 
@@ -56,6 +60,11 @@ def _load_file(path: Path, author: User) -> Constitution | None:
             description=str(data.get("description") or ""),
             slug=slug,
             start=constitution,
+            scenarios=_scenarios_of(slug),
         )
         publish_version(user=author, draft=made.draft, note=NOTE)
     return made
+
+
+def _scenarios_of(slug: str) -> tuple[Scenario, ...]:
+    return read_scenarios(FOLDER / SCENARIOS[slug]) if slug in SCENARIOS else ()

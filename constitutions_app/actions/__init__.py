@@ -21,6 +21,14 @@ from constitutions_app.actions.drafting import (
     restore_removed,
     text_revision,
 )
+from constitutions_app.actions.imported_files import ImportedFile
+from constitutions_app.actions.importing import (
+    add_to_upload,
+    choose_links,
+    discard_upload,
+    import_into_draft,
+    keep_upload,
+)
 from constitutions_app.actions.people import (
     Invitation,
     change_password,
@@ -32,31 +40,55 @@ from constitutions_app.actions.people import (
     set_role,
 )
 from constitutions_app.actions.publishing import PublishRefused, publish_version
+from constitutions_app.actions.scenarios import (
+    Result,
+    ScenarioConflict,
+    create_scenario,
+    edit_scenario,
+    record_scenario_result,
+    record_scenario_results,
+    restore_scenario,
+    retire_scenario,
+)
 from constitutions_app.actions.starting import create_constitution, start_draft_from_version
 
 __all__ = [
     "Conflict",
     "Gone",
+    "ImportedFile",
     "Invitation",
     "PublishRefused",
     "Refused",
+    "Result",
+    "ScenarioConflict",
     "add_exemplar",
     "add_principle",
+    "add_to_upload",
     "change_password",
+    "choose_links",
     "create_constitution",
+    "create_scenario",
     "deactivate_person",
+    "discard_upload",
     "edit_exemplars",
     "edit_preamble",
     "edit_principle",
+    "edit_scenario",
+    "import_into_draft",
     "invite_person",
+    "keep_upload",
     "make_sign_in_link",
     "move_principle",
     "publish_version",
     "reactivate_person",
+    "record_scenario_result",
+    "record_scenario_results",
     "remove_exemplar",
     "remove_principle",
     "rename_person",
     "restore_removed",
+    "restore_scenario",
+    "retire_scenario",
     "set_role",
     "start_draft_from_version",
     "text_revision",

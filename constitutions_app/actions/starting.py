@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import count
 
@@ -10,11 +11,13 @@ from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
 from constitutions_app.actions.drafting import Refused, locked, principle_row, touch
+from constitutions_app.actions.imported_files import ImportedFile, keep_file, keep_scenarios
 from constitutions_app.core import principles as core
+from constitutions_app.core.scenarios import Scenario
 from constitutions_app.ledger import record
 from constitutions_app.models import Constitution, Draft, DraftPrinciple, Version
 
-RESERVED_SLUGS = frozenset({"new"})
+RESERVED_SLUGS = frozenset({"new", "import"})
 """Addresses under /constitutions/ that belong to pages."""
 
 
@@ -25,9 +28,12 @@ def create_constitution(
     description: str = "",
     slug: str = "",
     start: core.Constitution | None = None,
+    scenarios: Sequence[Scenario] = (),
+    file: ImportedFile | None = None,
 ) -> Constitution:
     """A constitution with its draft: empty, or holding the words of `start`. The address comes from the name.
 
+    `scenarios` come with it; so do those of `file`, with its provenance, when the words come from a file.
     Raises Refused for an empty name, a slug in use, or a `start` whose parts do not fit.
     """
     name = core.normalise(name)
@@ -41,11 +47,18 @@ def create_constitution(
         draft = Draft.objects.create(constitution=constitution, updated_by=user)
         if start:
             _fill(draft, start, user)
+        keep_scenarios(user, constitution, scenarios, {"kind": "starter"})
+        if file:
+            keep_file(user, constitution, file)
         record(
             actor=user,
             verb="constitution.create",
             obj=constitution,
-            data={"slug": constitution.slug, "starting_digest": core.digest(start) if start else None},
+            data={
+                "slug": constitution.slug,
+                "starting_digest": core.digest(start) if start else None,
+                **({"import": file.told()} if file else {}),
+            },
         )
     return constitution
 

@@ -5,14 +5,15 @@ What is left out: running a scenario (that needs a judge and lives on the traini
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from constitutions_app.core.principles import normalise
+from constitutions_app.core.principles import digest_of_text, normalise
 
 EXPECTED = ("", "a", "b")
 """Which response should win; empty where nobody has said so yet, or where responses are still missing."""
@@ -42,6 +43,12 @@ class Scenario:
     def is_complete(self) -> bool:
         """Whether a judge can be asked: both responses are there and one is expected to win."""
         return bool(self.prompt and self.response_a and self.response_b and self.expected)
+
+
+def digest(scenario: Scenario) -> str:
+    """sha256 (64 hexadecimal digits) of what a judge is asked; id, title and note are for people and do not count."""
+    asked = {name: value for name, value in asdict(scenario).items() if name not in ("id", "title", "note")}
+    return digest_of_text(json.dumps(asked, sort_keys=True, ensure_ascii=False, separators=(",", ":")))
 
 
 def from_dict(data: object, where: str = "The scenario") -> Scenario:

@@ -14,7 +14,7 @@ from constitutions_app.models.review import (
     Thread,
     Verdict,
 )
-from constitutions_app.models.scenario import Import, Scenario, ScenarioResult
+from constitutions_app.models.scenario import Import, Scenario, ScenarioResult, Upload
 from constitutions_app.models.version import Alias, Change, PrincipleVersion, Version
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "ScenarioResult",
     "Suggestion",
     "Thread",
+    "Upload",
     "Verdict",
     "Version",
 ]

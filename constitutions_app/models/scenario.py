@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
@@ -56,6 +58,11 @@ class Scenario(models.Model):
             note=self.note,
         )
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether a judge can be asked: both responses are there and one is expected to win."""
+        return self.to_core().is_complete
+
 
 class ScenarioResult(FrozenModel):
     """What a judge said of a scenario under one constitution text. Digests name text and judge; no foreign keys.
@@ -92,6 +99,8 @@ class Import(FrozenModel):
     format = models.CharField(max_length=40)
     file_name = models.CharField(max_length=200)
     file_digest = models.CharField(max_length=64)
+    licence = models.CharField(max_length=200, blank=True)
+    """In the words of whoever imported it; empty where nobody said."""
     provenance = models.JSONField(default=dict)
     not_understood = models.JSONField(default=list)
     imported_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
@@ -99,6 +108,33 @@ class Import(FrozenModel):
 
     class Meta:
         ordering = ("-imported_at", "-pk")
+
+    def __str__(self) -> str:
+        return self.file_name
+
+
+class Upload(models.Model):
+    """A file that waits for its owner to read the preview and decide. It is read anew whenever it is shown.
+
+    `beside` holds files of its examples/ folder by relative path, as base64; `choices` the links between the paper's two
+    lists by pair: {"question": position or null, "confirmed": bool}, or null where nobody has chosen any.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    file_name = models.CharField(max_length=200)
+    data = models.BinaryField()
+    format = models.CharField(max_length=40, blank=True)
+    licence = models.CharField(max_length=200, blank=True)
+    link_name = models.CharField(max_length=200, blank=True)
+    link_data = models.BinaryField(null=True)
+    beside = models.JSONField(default=dict, blank=True)
+    choices = models.JSONField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-created_at",)
+        indexes = (models.Index(fields=("person", "-created_at"), name="uploads_by_person"),)
 
     def __str__(self) -> str:
         return self.file_name

@@ -24,9 +24,9 @@ from constitutions_app.core.interchange import (
     polis,
 )
 from constitutions_app.core.interchange.documents import Document, document, read_document
-from constitutions_app.core.interchange.imported import Found, Imported, Link, NotUnderstood
+from constitutions_app.core.interchange.imported import Choice, Found, Imported, Link, NotUnderstood
 from constitutions_app.core.interchange.located_json import parse
-from constitutions_app.core.principles import Constitution
+from constitutions_app.core.principles import Constitution, Principle
 
 FORMATS = {
     "json": "Our own format as JSON",
@@ -118,10 +118,19 @@ def read_bytes(
     format: str | None = None,
     link: tuple[bytes, str] | None = None,
     beside: Mapping[str, bytes] | None = None,
+    choices: Mapping[str, Choice] | None = None,
 ) -> Imported:
-    """Read an uploaded file. `link` is the paper's other file with its name; `beside` holds files by relative path."""
+    """Read an uploaded file. `link` is the paper's other file with its name; `beside` holds files by relative path.
+
+    `choices` says by a pair's id which question of the paper's other file a person links to it.
+    """
     second = None if link is None else document(*link)
-    return _imported(document(data, name, (beside or {}).get), format, second)
+    return _imported(document(data, name, (beside or {}).get), format, second, choices)
+
+
+def paper_lists(data: bytes, name: str, link: tuple[bytes, str]) -> tuple[list[Principle], list[Principle]] | None:
+    """The pairs and the questions of the paper's two files, for a person to link; None when they are not those."""
+    return paper.lists(document(data, name), document(*link))
 
 
 def write(constitution: Constitution, format: str) -> str:
@@ -133,9 +142,11 @@ def write(constitution: Constitution, format: str) -> str:
     return writers[known](constitution)
 
 
-def _imported(document: Document, format: str | None, link: Document | None) -> Imported:
+def _imported(
+    document: Document, format: str | None, link: Document | None, choices: Mapping[str, Choice] | None = None
+) -> Imported:
     known = format_named(format) if format else detected(document)
-    found = _found(document, known, link)
+    found = _found(document, known, link, choices)
     if len(found.principles) > MAX_PRINCIPLES or len(found.scenarios) > MAX_SCENARIOS:
         reason = f"Only the first {MAX_PRINCIPLES} principles and {MAX_SCENARIOS} scenarios were taken."
         document.remarks.add(0, document.name, reason)
@@ -154,7 +165,7 @@ def _imported(document: Document, format: str | None, link: Document | None) -> 
     )
 
 
-def _found(document: Document, known: str, link: Document | None) -> Found:
+def _found(document: Document, known: str, link: Document | None, choices: Mapping[str, Choice] | None) -> Found:
     if not document.text.strip():
         if not document.remarks.items:
             document.remarks.add(1, "", "The file is empty.")
@@ -165,7 +176,7 @@ def _found(document: Document, known: str, link: Document | None) -> Found:
         document.remarks.add(1, document.lines[0], f"This is none of the formats {', '.join(FORMATS)}.")
         return Found()
     if known == "paper":
-        return paper.read(document, link)
+        return paper.read(document, link, choices)
     if link is not None:
         document.remarks.add(0, link.name, "Only the two files of the paper can be linked.")
     return _READERS[known](document)
@@ -194,12 +205,14 @@ def _detected_json(document: Document) -> str:
 __all__ = [
     "FORMATS",
     "WRITTEN",
+    "Choice",
     "Imported",
     "Link",
     "NotUnderstood",
     "detect",
     "detected",
     "format_named",
+    "paper_lists",
     "read",
     "read_bytes",
     "write",

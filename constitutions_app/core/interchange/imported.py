@@ -37,6 +37,14 @@ class Link:
     linked_line: int
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Which question, by its position from 0, a person links to a pair (None: none), and whether they are sure."""
+
+    question: int | None
+    confirmed: bool = False
+
+
 @dataclass
 class Remarks:
     """Collects what was not understood. Keeps the first thousand; the rest is counted."""

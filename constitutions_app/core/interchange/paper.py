@@ -2,8 +2,9 @@
 
 `CritiqueRevisionInstructions.json` maps a key to a critique request and a revision request, each inside the transcript
 marks of the paper; `RLMadisonInstructions.json` is a list of comparison questions that end in "Options:". With a second
-file of the other kind, pair and question at the same position become one principle. Position is a guess, so each link
-is reported as unconfirmed and its principle carries the tag `link-unconfirmed` until a person takes it off.
+file of the other kind, pair and question at the same position become one principle, unless a person has chosen
+otherwise. Position is a guess, so each link that nobody confirmed is reported as such, and its principle carries the tag
+`link-unconfirmed` until a person takes it off.
 
 The files have no plain text for a rule: the revision request, or else the question, stands in for it.
 """
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from constitutions_app.core.interchange.documents import Document
-from constitutions_app.core.interchange.imported import Found, Link, Provenance
+from constitutions_app.core.interchange.imported import Choice, Found, Link, Provenance
 from constitutions_app.core.interchange.located_json import parse
 from constitutions_app.core.interchange.naming import MAX_ARTICLE, MAX_DOCUMENT, MAX_TITLE, Ids, short, title_from
 from constitutions_app.core.principles import STAGES, Principle, Source, normalise
@@ -37,13 +38,24 @@ class _Item:
     line: int
 
 
+@dataclass(frozen=True)
+class _List:
+    """What one of the two files holds."""
+
+    document: Document
+    items: list[_Item]
+
+
 def looks_like(value: Any) -> bool:
     """Whether parsed JSON has the shape of one of the two files."""
     return _is_pairs(value) or _is_questions(value)
 
 
-def read(document: Document, link: Document | None = None) -> Found:
-    """What the document says, joined with the file it is linked to; the rest stands in the documents' remarks."""
+def read(document: Document, link: Document | None = None, choices: Mapping[str, Choice] | None = None) -> Found:
+    """What the document says, joined with the file it is linked to; the rest stands in the documents' remarks.
+
+    `choices` says by a pair's id which question, from 0, a person links to it; without it position decides.
+    """
     first = _items(document)
     if link is None:
         return _found(first)
@@ -53,7 +65,22 @@ def read(document: Document, link: Document | None = None) -> Found:
         reason = "Only a file of critique and revision requests and a file of comparison questions can be linked."
         document.remarks.add(0, link.name, reason)
         return _found(first)
-    return _linked(document, link, first, second)
+    pairs_first = first[0].principle.stages == ("revise",)
+    pairs, questions = (_List(document, first), _List(link, second))
+    if not pairs_first:
+        pairs, questions = questions, pairs
+    if choices is None:
+        choices = {item.principle.id: Choice(position) for position, item in enumerate(pairs.items)}
+    return _linked(document, link, pairs, questions, choices)
+
+
+def lists(document: Document, link: Document) -> tuple[list[Principle], list[Principle]] | None:
+    """The pairs and the questions of two files, for a person to link; None when they are not one of each."""
+    found = [item for item in map(_items, (document, link)) if item]
+    if len(found) != 2 or {found[0][0].principle.stages, found[1][0].principle.stages} != {("revise",), ("label",)}:
+        return None
+    first, second = ([item.principle for item in items] for items in found)
+    return (first, second) if first[0].stages == ("revise",) else (second, first)
 
 
 def _is_pairs(value: Any) -> bool:
@@ -141,36 +168,48 @@ def _question(document: Document, item: Any, line: int, index: int, ids: Ids) ->
     return _Item(principle, line)
 
 
-def _linked(document: Document, link: Document, first: list[_Item], second: list[_Item]) -> Found:
-    """Principles of both files, paired by position; what has no partner stays a principle of its own."""
+def _linked(document: Document, link: Document, pairs: _List, questions: _List, choices: Mapping[str, Choice]) -> Found:
+    """Principles of both files; what has no partner stays a principle of its own."""
     principles: list[Principle] = []
     links: list[Link] = []
     provenance: dict[str, Provenance] = {}
-    for position, (one, other) in enumerate(zip(first, second, strict=False)):
-        pair, question = (one, other) if one.principle.stages == ("revise",) else (other, one)
-        document_name, article = question.principle.source.document, question.principle.source.article
-        source = pair.principle.source
-        principle = replace(
-            pair.principle,
-            source=replace(source, article=short(f"{source.article}; {document_name} {article}", MAX_ARTICLE)),
-            stages=STAGES,
-            tags=(UNCONFIRMED,),
-            comparison_question=question.principle.comparison_question,
-        )
+    free = dict(enumerate(questions.items))
+    alone: list[tuple[_Item, Document]] = []
+    for position, pair in enumerate(pairs.items):
+        choice = choices.get(pair.principle.id, Choice(None))
+        question = free.pop(choice.question, None) if choice.question is not None else None
+        if question is None:
+            alone.append((pair, pairs.document))
+            continue
+        principle = _joined(pair.principle, question.principle, choice)
         principles.append(principle)
-        links.append(Link(principle.id, position, one.line, other.line))
-        provenance[principle.id] = {"linked_file": link.name, "position": position, "link": "unconfirmed"}
-    paired = len(links)
-    for alone, where in [(item, document) for item in first[paired:]] + [(item, link) for item in second[paired:]]:
-        principles.append(alone.principle)
-        line = alone.line if where is document else 0
-        reason = (
-            f"{where.name}, line {alone.line}: nothing stands at this position of the other file, so no link was made."
-        )
-        document.remarks.add(line, alone.principle.title, reason)
+        one, other = (pair, question) if pairs.document is document else (question, pair)
+        if not choice.confirmed:
+            links.append(Link(principle.id, position, one.line, other.line))
+        word = "confirmed" if choice.confirmed else "unconfirmed"
+        provenance[principle.id] = {"linked_file": link.name, "position": choice.question or 0, "link": word}
+    ids = Ids()
+    for principle in principles:
+        ids.keep(principle.id, "pair")
+    for item, where in [*alone, *((question, questions.document) for question in free.values())]:
+        principles.append(replace(item.principle, id=ids.keep(item.principle.id, "item")))
+        reason = f"{where.name}, line {item.line}: nothing of the other file belongs to this, so no link was made."
+        document.remarks.add(item.line if where is document else 0, item.principle.title, reason)
     for remark in link.remarks.items:
         document.remarks.add(0, remark.text, f"{link.name}, line {remark.line}: {remark.reason}")
     return Found(principles=tuple(principles), provenance=provenance, links=tuple(links))
+
+
+def _joined(pair: Principle, question: Principle, choice: Choice) -> Principle:
+    """A pair with its question; the tag stays until somebody has confirmed that they belong together."""
+    article = short(f"{pair.source.article}; {question.source.document} {question.source.article}", MAX_ARTICLE)
+    return replace(
+        pair,
+        source=replace(pair.source, article=article),
+        stages=STAGES,
+        tags=() if choice.confirmed else (UNCONFIRMED,),
+        comparison_question=question.comparison_question,
+    )
 
 
 def _found(items: list[_Item]) -> Found:

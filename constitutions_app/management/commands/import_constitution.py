@@ -10,12 +10,16 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from constitutions_app.access import Role, can_write, roles_of
-from constitutions_app.actions import Refused, create_constitution
+from constitutions_app.actions import ImportedFile, Refused, create_constitution
 from constitutions_app.core.interchange import FORMATS, Imported, format_named, read
+from constitutions_app.core.interchange.documents import read_limited
 from constitutions_app.models import Constitution
 
 SHOWN = 100
 """Most places not understood that are printed one by one; --json prints all of them."""
+
+PRINTED = ("principles", "scenarios", "not_understood", "digest")
+"""What --json prints, and nothing else, so that programs can rely on it."""
 
 
 class Command(BaseCommand):
@@ -37,7 +41,10 @@ class Command(BaseCommand):
             help="the other file of the paper; its list is paired by position and every link is marked unconfirmed",
         )
         parser.add_argument("--dry-run", action="store_true", help="show what was understood and write nothing")
-        parser.add_argument("--json", action="store_true", help="print the preview as JSON")
+        parser.add_argument("--json", action="store_true", help=f"print {', '.join(PRINTED)} as JSON")
+        parser.add_argument(
+            "--licence", default="", help="the file's licence; without it, the first line of a LICENSE beside FILE"
+        )
         parser.add_argument(
             "--user", default="", metavar="NAME", help="the author; needed unless there is only one admin"
         )
@@ -47,12 +54,14 @@ class Command(BaseCommand):
             format = format_named(options["format"]) if options["format"] else None
         except ValueError as error:
             raise CommandError(str(error)) from error
-        found = read(options["file"], format, options["link"])
+        path: Path = options["file"]
+        found = read(path, format, options["link"])
         made = None
         if not (options["dry_run"] or found.is_empty):
-            made = self._written(found, options["file"].name, options["user"])
+            licence = options["licence"] or _licence_beside(path)
+            made = self._written(ImportedFile(found, path.name, path.read_bytes(), licence), options["user"])
         if options["json"]:
-            body = {**found.as_json(), "written": made.slug if made else None}
+            body = {name: part for name, part in found.as_json().items() if name in PRINTED}
             self.stdout.write(json.dumps(body, ensure_ascii=False, indent=2))
         else:
             self._preview(found, made)
@@ -60,14 +69,15 @@ class Command(BaseCommand):
             first = found.not_understood[0].reason if found.not_understood else "The file holds nothing."
             raise CommandError(f"Nothing was understood: {_plain(first)}")
 
-    def _written(self, found: Imported, name: str, username: str) -> Constitution:
-        user = _author(username)
+    def _written(self, file: ImportedFile, username: str) -> Constitution:
+        user, body = _author(username), file.found.constitution
         try:
             return create_constitution(
                 user=user,
-                name=found.constitution.name,
-                description=f"Imported from {_plain(name)} ({found.format}).",
-                start=found.constitution,
+                name=body.name,
+                description=f"Imported from {_plain(file.name)} ({file.found.format}).",
+                start=body,
+                file=file,
             )
         except Refused as error:
             raise CommandError(f"Nothing was written: {_plain(str(error))}") from error
@@ -94,9 +104,15 @@ class Command(BaseCommand):
         if made is None:
             self.stdout.write("Nothing was written.")
             return
-        self.stdout.write(f"Written as the draft of the new constitution {made.slug}.")
-        if found.scenarios:
-            self.stdout.write("Scenarios are shown only; constitutions do not store them yet.")
+        along = f", with {len(found.scenarios)} scenarios" if found.scenarios else ""
+        self.stdout.write(f"Written as the draft of the new constitution {made.slug}{along}.")
+
+
+def _licence_beside(path: Path) -> str:
+    """The first line of the LICENSE that lies in the file's folder; empty where none does."""
+    data, _ = read_limited(path.resolve().parent / "LICENSE")
+    lines = (data or b"").decode("utf-8", "replace").splitlines()
+    return _plain(next((line.strip() for line in lines if line.strip()), ""))[:200]
 
 
 def _author(username: str) -> User:

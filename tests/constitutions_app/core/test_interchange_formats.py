@@ -70,7 +70,7 @@ def test_linked_files_are_paired_by_position_and_every_link_is_unconfirmed(tmp_p
     assert first.source.article == "harmful0; questions.json [0]"
     assert [(link.principle, link.position) for link in found.unconfirmed_links] == [("harmful0", 0), ("harmful1", 1)]
     assert [item.tags for item in found.constitution.principles] == [("link-unconfirmed",)] * 2 + [()]
-    assert any("nothing stands at this position" in item.reason for item in found.not_understood)
+    assert any("no link was made" in item.reason for item in found.not_understood)
 
 
 def test_two_files_of_one_kind_cannot_be_linked() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from io import StringIO
 from pathlib import Path
@@ -11,7 +12,7 @@ from django.core.management import CommandError, call_command
 from constitutions_app.actions import edit_preamble, text_revision
 from constitutions_app.core.interchange import WRITTEN, read_bytes
 from constitutions_app.core.principles import digest
-from constitutions_app.models import Constitution, LedgerEntry
+from constitutions_app.models import Constitution, Import, LedgerEntry
 from tests.constitutions_app.factories import draft_of, newest
 
 POLIS = "comment-id,comment-body,agrees,moderated\n1,AI should be clear.,5,1\n2,\x1b[31mred,1,-1\n"
@@ -38,8 +39,7 @@ def test_a_dry_run_needs_no_database_and_prints_json(comments: str) -> None:
         {"line": 3, "text": "\x1b[31mred", "reason": "This comment was moderated out."},
     ]
     assert len(body["digest"]) == 64
-    assert body["provenance"]["comment-1"]["agrees"] == 5
-    assert body["written"] is None
+    assert set(body) == {"principles", "scenarios", "not_understood", "digest"}
 
 
 def test_the_preview_for_people_cannot_steer_a_terminal(comments: str) -> None:
@@ -54,7 +54,6 @@ def test_the_preview_for_people_cannot_steer_a_terminal(comments: str) -> None:
 def test_it_writes_a_constitution_in_the_name_of_the_only_admin(comments: str, admin: User, author: User) -> None:
     body = json.loads(run("import_constitution", comments, "--json"))
     made = Constitution.objects.get(slug="town-hall")
-    assert body["written"] == "town-hall"
     assert made.created_by == admin
     assert digest(made.draft.to_core()) == body["digest"]
     entry = LedgerEntry.objects.latest("seq")
@@ -89,7 +88,6 @@ def test_links_are_counted_and_marked(tmp_path: Path) -> None:
     arguments = ("import_constitution", str(pairs), "--link", str(questions), "--dry-run")
     assert "1 links between the two files go by position only" in run(*arguments)
     body = json.loads(run(*arguments, "--json"))
-    assert body["unconfirmed_links"] == [{"principle": "k", "position": 0, "line": 1, "linked_line": 1}]
     assert body["principles"][0]["tags"] == ["link-unconfirmed"]
 
 
@@ -134,3 +132,23 @@ def test_what_is_not_there_is_not_exported(constitution: Constitution) -> None:
             run("export_constitution", state)
     with pytest.raises(CommandError, match="read only"):
         run("export_constitution", f"{constitution.slug}@1", "--format", "polis")
+
+
+@pytest.mark.django_db
+def test_it_stores_scenarios_votes_and_licence(tmp_path: Path, admin: User) -> None:
+    (tmp_path / "LICENSE").write_text("\nMIT License\n\nmore", encoding="utf-8")
+    traits, votes = tmp_path / "traits.json", tmp_path / "votes.csv"
+    traits.write_text('[{"trait": "Be kind.", "questions": ["Hello?", "Why?"]}]', encoding="utf-8")
+    votes.write_text(POLIS, encoding="utf-8")
+    assert "with 2 scenarios" in run("import_constitution", str(traits))
+    made = Constitution.objects.get(slug="traits")
+    assert [(row.prompt, row.principles) for row in made.scenarios.order_by("pk")] == [
+        ("Hello?", ["be-kind"]),
+        ("Why?", ["be-kind"]),
+    ]
+    run("import_constitution", str(votes), "--licence", "CC0")
+    kept = Import.objects.get(constitution__slug="votes")
+    assert kept.provenance["comment-1"]["agrees"] == 5
+    assert kept.file_digest == hashlib.sha256(votes.read_bytes()).hexdigest()
+    assert (kept.licence, made.imports.get().licence) == ("CC0", "MIT License")
+    assert kept.not_understood == [{"line": 3, "text": "\x1b[31mred", "reason": "This comment was moderated out."}]
