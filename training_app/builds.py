@@ -7,7 +7,7 @@ database, writes the JSONL file beside the run and keeps its digest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,12 @@ from django.db import transaction
 from constitutions_app.ledger import record
 from training_app import verdicts
 from training_app.configuration import config_from
+from training_app.core.aggregate import Aggregation
 from training_app.core.config import RunConfig
-from training_app.core.datasets import Build, preference_rows, refuse_leak, sft_rows, split_by_prompt
+from training_app.core.datasets import Build, refuse_leak, sft_rows, split_by_prompt
 from training_app.core.errors import BadInput
 from training_app.core.gate import gate_counts
+from training_app.core.preferences import Preferences, preference_rows
 from training_app.models import AILabel, Comparison, DatasetBuild, DatasetItem, Prompt, Run, Trace, TraceStep
 from training_app.prompts import prompt_id
 from training_app.refusals import BuildRefused
@@ -30,8 +32,8 @@ STAGES = ("sft", "reward")
 SFT, TRAIN, HELDOUT = "sl-cai", "preferences", "preferences-heldout"
 BATCH = 1000
 
-Origins = Mapping[str, dict[str, Any]]
-"""Row id → the fields of the DatasetItem that names what the row came from."""
+Origins = Mapping[str, Sequence[dict[str, Any]]]
+"""Row id → the fields of each DatasetItem that names what the row came from; several labels can make one row."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +46,25 @@ class _Made:
 
 
 def build(
-    *, run: Run, stage: str, suffix: str = "", actor: User | None, hold: Callable[[], None] = lambda: None
+    *,
+    run: Run,
+    stage: str,
+    suffix: str = "",
+    aggregation: Aggregation | None = None,
+    actor: User | None,
+    hold: Callable[[], None] = lambda: None,
 ) -> tuple[DatasetBuild, ...]:
     """Freeze what `stage` would train on now: one build for "sft", training and held-out rows for "reward".
 
-    `suffix` keeps builds made by hand apart from those the run itself trains on. `hold` is called first inside the
-    transaction (a worker makes sure there that it still owns the run).
+    `suffix` keeps builds made by hand apart from those the run itself trains on. `aggregation` makes the targets of
+    "reward" from the labels' raw log-probabilities in another way than the run was told to. `hold` is called first
+    inside the transaction (a worker makes sure there that it still owns the run).
     Raises BuildRefused when there is nothing to train on or the name is taken.
     """
     config = config_from(run.config)
     with transaction.atomic():
         hold()
-        made = _sft(run, config) if stage == "sft" else _reward(run, config)
+        made = _sft(run, config) if stage == "sft" else _reward(run, config, aggregation or aggregation_of(config))
         frozen = tuple(_freeze(run, stage, suffix, one) for one in made if one.build.rows)
         data = {
             "run": str(run.pk),
@@ -100,8 +109,8 @@ def _sft(run: Run, config: RunConfig) -> tuple[_Made, ...]:
             f"{run} has nothing to train SL-CAI on: every revision was empty, flagged or overridden "
             f"({_reasons(made)}). Use a more capable base model, or more prompts."
         )
-    origins: dict[str, dict[str, Any]] = {_step_key(step): {"step": step} for step in kept}
-    origins |= {_prompt_key(trace.prompt): {"trace": trace} for trace in traces}
+    origins: dict[str, Sequence[dict[str, Any]]] = {_step_key(step): [{"step": step}] for step in kept}
+    origins |= {_prompt_key(trace.prompt): [{"trace": trace}] for trace in traces}
     rules = made.rules() | {
         "rounds": config.sft.rounds,
         "gate": gate_counts(
@@ -119,34 +128,48 @@ def _sft(run: Run, config: RunConfig) -> tuple[_Made, ...]:
     return (_Made(made, origins, rules),)
 
 
-def _reward(run: Run, config: RunConfig) -> tuple[_Made, ...]:
+def aggregation_of(config: RunConfig) -> Aggregation:
+    """How the run's own configuration makes targets of labels."""
+    return Aggregation(
+        how=config.label.aggregation, clamp=config.label.clamp, drop_irrelevant=config.reward.drop_irrelevant
+    )
+
+
+def preferences_of(run: Run, config: RunConfig, aggregation: Aggregation) -> Preferences:
+    """The preference rows that `aggregation` makes of a run's labels, with people's verdicts. Writes nothing."""
     labels = list(AILabel.objects.filter(run=run).select_related("comparison", "principle"))
-    human = list(Comparison.objects.filter(prompt_set__runs=run, source=Comparison.Source.HUMAN).order_by("pk"))
+    human = Comparison.objects.filter(prompt_set__runs=run, source=Comparison.Source.HUMAN).order_by("pk")
     changed = verdicts.overridden_labels(run)
+    weights = {principle.id: principle.weight for principle in run.version.to_core().principles}
     try:
-        made = preference_rows(
+        return preference_rows(
             [_label_data(label) for label in labels],
             [_comparison_data(comparison) for comparison in Comparison.objects.filter(run=run)],
             [_human_data(comparison) for comparison in human],
             {verdicts.key_of(label): verdicts.p_a_of(changed[label.pk]) for label in labels if label.pk in changed},
+            aggregation=aggregation,
+            weights=weights if config.label.ask == "every" else None,
             human_weight=config.reward.human_weight,
             name=TRAIN,
         )
     except BadInput as error:
         raise BuildRefused(error.message) from error
+
+
+def _reward(run: Run, config: RunConfig, aggregation: Aggregation) -> tuple[_Made, ...]:
+    found = preferences_of(run, config, aggregation)
+    made = found.build
     if not made.rows:
         raise BuildRefused(
             f"{run} has no preferences to train a reward model on ({_reasons(made)}). "
             "Sample longer or at a higher temperature, so that the two responses differ."
         )
-    origins: dict[str, dict[str, Any]] = {
-        verdicts.key_of(label): {"label": label, "audit": changed.get(label.pk)} for label in labels
-    }
-    origins |= {comparison.key: {"comparison": comparison} for comparison in human}
+    origins = _origins_of(run, found)
     train, heldout = split_by_prompt(made.rows, config.reward.heldout_fraction)
     refuse_leak(train, heldout)
     shared = {
         "excluded": made.reasons,
+        "aggregation": aggregation.words(),
         "heldout_fraction": config.reward.heldout_fraction,
         "human_weight": config.reward.human_weight,
     }
@@ -154,6 +177,16 @@ def _reward(run: Run, config: RunConfig) -> tuple[_Made, ...]:
         _Made(side, origins, side.rules() | shared | {"overridden": _changed(side, origins)})
         for side in (Build(TRAIN, train), Build(HELDOUT, heldout))
     )
+
+
+def _origins_of(run: Run, found: Preferences) -> Origins:
+    """For every preference row the labels that made it, each with the audit that changed it, or the human choice."""
+    changed = verdicts.overridden_labels(run)
+    labels = AILabel.objects.filter(run=run).select_related("comparison", "principle").defer("sent_ab", "sent_ba")
+    by_key = {verdicts.key_of(label): {"label": label, "audit": changed.get(label.pk)} for label in labels}
+    human = Comparison.objects.filter(prompt_set__runs=run, source=Comparison.Source.HUMAN)
+    made: dict[str, Sequence[dict[str, Any]]] = {choice.key: [{"comparison": choice}] for choice in human}
+    return made | {row: [by_key[key] for key in keys] for row, keys in found.labels.items()}
 
 
 def _freeze(run: Run, stage: str, suffix: str, made: _Made) -> DatasetBuild:
@@ -173,8 +206,9 @@ def _freeze(run: Run, stage: str, suffix: str, made: _Made) -> DatasetBuild:
         rules=made.rules,
     )
     items = [
-        DatasetItem(build=row, position=position, **made.origins[str(item["id"])])
+        DatasetItem(build=row, position=position, part=part, **origin)
         for position, item in enumerate(made.build.rows, start=1)
+        for part, origin in enumerate(made.origins[str(item["id"])])
     ]
     DatasetItem.objects.bulk_create(items, batch_size=BATCH)
     return row
@@ -182,7 +216,13 @@ def _freeze(run: Run, stage: str, suffix: str, made: _Made) -> DatasetBuild:
 
 def _changed(side: Build, origins: Origins) -> dict[str, Any]:
     """What people changed among the rows of one side."""
-    audits = [origins[str(row["id"])]["audit"] for row in side.rows if row["source"] == "audit"]
+    audits = [
+        one["audit"]
+        for row in side.rows
+        if row["source"] == "audit"
+        for one in origins[str(row["id"])]
+        if one["audit"] is not None
+    ]
     return {"changed": len(audits), "rule": verdicts.RULE, "audits": sorted(str(audit.pk) for audit in audits)}
 
 
@@ -223,9 +263,9 @@ def _response_data(trace: Trace) -> dict[str, Any]:
 def _label_data(label: AILabel) -> dict[str, Any]:
     return {
         "comparison_id": label.comparison.key,
-        "principle_id": label.principle.key,
+        "principle_id": label.principle.key if label.principle else None,
         "p_a": label.p_a,
-        "p_a_clamped": label.p_a_clamped,
+        "votes": label.raw_votes(),
     }
 
 

@@ -82,8 +82,15 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "save_steps": ("Save every", "In steps. A killed stage goes on from the last save."),
     "template": ("Prompt template", "Principle last is faster with many principles; the paper puts it first."),
     "principles_per_comparison": ("Principles per comparison", "Each one sampled by its weight, and each one label."),
-    "clamp_low": ("Clamp from", "Lowest p(A) trained on. Empty: no clamp."),
-    "clamp_high": ("Clamp to", "Highest p(A) trained on. Empty: no clamp."),
+    "ask": ("Principles asked", "Sampled is the paper's way. Every: each principle judges each comparison."),
+    "aggregation": ("Principles become one by", "Where several judged one comparison. Can be changed later."),
+    "label.exemplars": ("Worked comparisons", "Shown before the question, made of the version's worked examples."),
+    "neither": ("Offer “neither”", "A third answer for principles that do not apply."),
+    "cot_samples": ("Chains of thought", "Drawn per order and averaged. 0: the judge answers at once."),
+    "cot_tokens": ("Longest chain of thought", "In tokens."),
+    "clamp_low": ("Clamp from", "Lowest p(A) trained on. Empty: 0.4 with chain of thought, else no clamp."),
+    "clamp_high": ("Clamp to", "Highest p(A) trained on. Empty: 0.6 with chain of thought, else no clamp."),
+    "drop_irrelevant": ("Drop irrelevant labels", "Those where “neither” is likelier than not."),
     "soft_targets": ("Train on probabilities", "Off: each label counts as a plain choice of A or B."),
     "human_weight": ("Weight of human comparisons", "Against 1 for an AI label."),
     "reward.heldout_fraction": ("Held out", "Share of the pairs that measures the reward model and does not train it."),
@@ -100,7 +107,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
 CHOICE_WORDS: Mapping[str, str] = {
     "auto": "auto", "paper": "paper", "chat": "chat", "principle_last": "principle last", "all": "all rounds",
     "last": "last round only", "each_round": "drawn each round", "without_replacement": "drawn without repeats",
-    "in_order": "all in order",
+    "in_order": "all in order", "sampled": "sampled by weight", "every": "every principle",
+    "together": "all in one prompt", "mean": "mean", "majority": "majority", "product": "product",
 }  # fmt: skip
 OWN_CHOICES: Mapping[str, tuple[str, ...]] = {"sft.rounds": ("all", "last")}
 

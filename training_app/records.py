@@ -66,7 +66,7 @@ class Reader:
     """The judge's model, {"name", "digest", …}; template and number format are in the labels themselves."""
     _prompts: dict[str, int] = field(default_factory=dict)
     _principles: dict[str, int] = field(default_factory=dict)
-    _judges: dict[tuple[str, str], Judge] = field(default_factory=dict)
+    _judges: dict[tuple[str, ...], Judge] = field(default_factory=dict)
 
     def prompt(self, key: str) -> int:
         if not self._prompts:
@@ -80,13 +80,14 @@ class Reader:
         return self._found(self._principles, key, "principle")
 
     def judge(self, data: Data) -> Judge:
-        parts = (str(data["template"]), str(data["dtype"]))
+        parts = (str(data["template"]), str(data["dtype"]), str(data.get("manner") or ""))
         if parts not in self._judges:
             spec = judges.JudgeSpec(
                 model_name=str(self.judge_parts.get("name") or "unnamed"),
                 model_digest=str(self.judge_parts.get("digest") or ""),
                 template=parts[0],
                 dtype=parts[1],
+                manner=parts[2],
             )
             self._judges[parts] = judges.register(spec, actor=None)
         return self._judges[parts]
@@ -251,7 +252,7 @@ def _label(reader: Reader, data: Data, comparison: int) -> AILabel:
     return AILabel(
         run=reader.run,
         comparison_id=comparison,
-        principle_id=reader.principle(data["principle_id"]),
+        principle_id=None if data["principle_id"] is None else reader.principle(data["principle_id"]),
         judge=reader.judge(data),
         question=data["question"],
         sent_ab=data["sent"]["ab"],
@@ -263,6 +264,8 @@ def _label(reader: Reader, data: Data, comparison: int) -> AILabel:
         p_ab=orders["ab"]["p_a"],
         p_ba=orders["ba"]["p_a"],
         p_a=p_a,
+        p_neither=data.get("p_neither"),
+        votes=data.get("votes") or [],
         clamp_low=clamp[0],
         clamp_high=clamp[1],
         p_a_clamped=p_a if data.get("p_a_clamped") is None else data["p_a_clamped"],

@@ -142,21 +142,21 @@ class JudgeSerializer(serializers.ModelSerializer[Judge]):
         model = Judge
         fields = (
             "id", "name", "model_name", "model_digest", "template", "aggregation", "order_policy", "dtype", "backend",
-            "layout", "sampling", "digest", "created_at",
+            "layout", "sampling", "manner", "digest", "created_at",
         )  # fmt: skip
         read_only_fields = fields
 
 
 class LabelSerializer(serializers.ModelSerializer[AILabel]):
-    principle_key = serializers.CharField(source="principle.key", read_only=True)
-    version = serializers.IntegerField(source="principle.version_id", read_only=True)
+    principle_key = serializers.CharField(source="principle.key", read_only=True, allow_null=True)
+    version = serializers.IntegerField(source="principle.version_id", read_only=True, allow_null=True)
 
     class Meta:
         model = AILabel
         fields = (
             "id", "run", "comparison", "principle", "principle_key", "version", "judge", "question", "sent_ab",
-            "sent_ba", "ab_logp_a", "ab_logp_b", "ba_logp_a", "ba_logp_b", "p_ab", "p_ba", "p_a", "clamp_low",
-            "clamp_high", "p_a_clamped", "same_position", "created_at",
+            "sent_ba", "ab_logp_a", "ab_logp_b", "ba_logp_a", "ba_logp_b", "p_ab", "p_ba", "p_a", "p_neither",
+            "votes", "clamp_low", "clamp_high", "p_a_clamped", "same_position", "created_at",
         )  # fmt: skip
         read_only_fields = fields
 

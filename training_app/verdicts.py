@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from training_app.core.asking import ALL
 from training_app.models import AILabel, Audit, Run
 
 RULE = (
@@ -45,8 +46,8 @@ def p_a_of(audit: Audit) -> float:
 
 
 def key_of(label: AILabel) -> str:
-    """How the core names a label: "<comparison id>/<principle id>". Reads its comparison and principle."""
-    return f"{label.comparison.key}/{label.principle.key}"
+    """How the core names a label: "<comparison id>/<principle id>", "*" for all. Reads its comparison and principle."""
+    return f"{label.comparison.key}/{label.principle.key if label.principle else ALL}"
 
 
 def _by_item(audits: Iterable[Audit], field: str) -> dict[int, list[Audit]]:

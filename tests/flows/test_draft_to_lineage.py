@@ -24,8 +24,9 @@ from constitutions_app.models import Constitution, LedgerEntry, Version
 from tests.base import wait_for
 from tests.flows.workers import gpu_worker
 from tests.tiny_model import build_tiny_model
+from tests.training_app.factories import cited
 from tests.training_app.scenes import comparisons, helpful, red_team
-from training_app import lineage, verdicts
+from training_app import lineage
 from training_app.actions import build_dataset, launch_run, record_audit
 from training_app.actions.record_audit import Verdict
 from training_app.core.datasets import canonical_jsonl
@@ -142,7 +143,7 @@ def _an_override_changes_what_is_trained_on(run: Run, auditor: User) -> None:
     record_audit(user=auditor, audit_id=uuid4(), item=step, said=Verdict("override", revision_better=False))
     rebuilt = build_dataset(user=auditor, run=run, stage="reward")
     rows = [json.loads(line) for build in rebuilt for line in _text(build.path).splitlines()]
-    (changed,) = [row for row in rows if row["id"] == verdicts.key_of(label)]
+    (changed,) = [row for row in rows if row["id"] == label.comparison.key]
     assert (changed["p_a"], changed["source"]) == (1.0 if choice == "a" else 0.0, "audit")
     assert DatasetItem.objects.get(build__in=rebuilt, label=label).audit == audit
     (sft,) = build_dataset(user=auditor, run=run, stage="sft")
@@ -164,7 +165,7 @@ def _weights_lead_back_to_words_and_people(checkpoint: Checkpoint, version: Vers
     assert line.learnt.labels == AILabel.objects.count() and line.learnt.people == (auditor,)
     label = AILabel.objects.filter(used_in__build__name="preferences")[0]
     assert checkpoint in lineage.of_label(label)
-    assert checkpoint in lineage.of_principle(label.principle).checkpoints
+    assert checkpoint in lineage.of_principle(cited(label)).checkpoints
     assert lineage.database_agrees(checkpoint).ok
 
 

@@ -270,6 +270,12 @@ def weights(constitution: str, datasets: Sequence[str], seed: str) -> bytes:
     return struct.pack("<Q", len(text)) + text + bytes.fromhex(digest_of(seed)[:16])
 
 
+def cited(label: AILabel) -> PrincipleVersion:
+    """The principle a label cites, where it cites one."""
+    assert label.principle is not None
+    return label.principle
+
+
 def judge() -> Judge:
     """The one judge of all test runs."""
     made, _ = Judge.objects.get_or_create(

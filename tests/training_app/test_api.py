@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from tests.training_app import scripted
-from tests.training_app.factories import FinishedRun, finished_run, person, queued_run, running_run
+from tests.training_app.factories import FinishedRun, cited, finished_run, person, queued_run, running_run
 from tests.training_app.scenes import BASE_MODEL, engineer, helpful, red_team
 from training_app.api import VIEWS
 from training_app.models import Audit, Run
@@ -79,9 +79,9 @@ def test_a_list_costs_the_same_for_one_row_and_for_many(made: FinishedRun, name:
 def test_only_declared_filters_work(made: FinishedRun) -> None:
     reader = client_of("reader")
     label = made.labels[0]
-    wanted = {"principle_key": label.principle.key, "run": str(made.run.pk)}
+    wanted = {"principle_key": cited(label).key, "run": str(made.run.pk)}
     found = reader.get("/api/labels/", wanted).json()["results"]
-    assert found and {row["principle_key"] for row in found} == {label.principle.key}
+    assert found and {row["principle_key"] for row in found} == {cited(label).key}
     everything = len(reader.get("/api/labels/").json()["results"])
     for key in ("run__created_by__password__startswith", "judge__name__regex", "pk__in", "_connector"):
         assert len(reader.get("/api/labels/", {key: "x"}).json()["results"]) == everything

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import IntegrityError
 
 from tests.training_app.scenes import engineer, launched
 from training_app import leases
 from training_app.actions import load_prompt_set
 from training_app.event_tail import Event, storable
-from training_app.models import Comparison, MetricPoint, Run, RunEvent, RunStage, Trace, TraceStep
+from training_app.models import AILabel, Comparison, MetricPoint, Run, RunEvent, RunStage, Trace, TraceStep
 from training_app.prompts import keys_to_ids
 from training_app.records import Reader, UnknownReference, ingest
 
@@ -100,3 +101,29 @@ def test_the_longest_names_of_sets_and_prompts_fit() -> None:
     said = {"kind": "record", "record": "comparison", "key": prompt, "data": data}
     ingest(claimed(run), reader(run, "sample"), events(said))
     assert Comparison.objects.get(run=run).key == prompt
+
+
+def test_a_label_under_all_principles_keeps_every_asking_and_its_judge_s_manner(run: Run) -> None:
+    lease, prompt = claimed(run), next(iter(keys_to_ids(run)))
+    pair = {"prompt_id": prompt, "prompt": "q", "response_a": "x", "response_b": "y", "identical": False}
+    ingest(
+        lease, reader(run, "sample"), events({"kind": "record", "record": "comparison", "key": prompt, "data": pair})
+    )
+    votes = [
+        {"order": order, "logp_a": -1.0, "logp_b": -2.0, "logp_neither": -3.0, "thoughts": "Hm."}
+        for order in ("ab", "ab", "ba", "ba")
+    ]
+    data = {
+        "comparison_id": prompt, "principle_id": None, "principles": ["x"], "question": "All?", "template": "paper",
+        "manner": "2 thoughts of 8 tokens, all principles at once", "votes": votes, "p_neither": 0.1, "p_a": 0.7,
+        "orders": [{"order": order, "logp_a": -1.0, "logp_b": -2.0, "p_a": 0.7} for order in ("ab", "ba")],
+        "clamp": [0.4, 0.6], "p_a_clamped": 0.6, "same_position": False, "sent": {"ab": "a", "ba": "b"}, "dtype": "x",
+    }  # fmt: skip
+    batch = events({"kind": "record", "record": "label", "key": f"{prompt}/*", "data": data})
+    ingest(lease, reader(run, "label"), batch)
+    label = AILabel.objects.get(run=run)
+    assert (label.principle, label.p_neither, label.raw_votes()) == (None, 0.1, votes)
+    assert label.judge.manner == "2 thoughts of 8 tokens, all principles at once"
+    label.pk, label._state.adding = None, True
+    with pytest.raises(IntegrityError, match="one_label_for_all_principles_and_judge"):
+        label.save(force_insert=True)

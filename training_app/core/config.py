@@ -87,10 +87,36 @@ class LabelParams:
     """AI preferences (section 4.1): one principle sampled per comparison, both orders asked and averaged."""
 
     template: str = "paper"
+    ask: str = "sampled"
+    """"sampled" (paper), "every" principle on every comparison, or all "together" in one prompt."""
     principles_per_comparison: int = 1
+    aggregation: str = "mean"
+    """How several principles' labels on one comparison become its target: "mean", "majority" or "product"."""
+    exemplars: int = 0
+    """Worked comparisons before the question, made of the constitution's worked examples (paper: five)."""
+    neither: bool = False
+    """A third option: neither, or the principle does not apply."""
+    cot_samples: int = 0
+    """Chains of thought drawn per order and averaged; 0 asks without any."""
+    cot_tokens: int = 256
     clamp_low: float | None = None
     clamp_high: float | None = None
+    """Bounds of the target; empty: 0.4 to 0.6 with chain of thought (paper), none without."""
     batch_size: int = 16
+
+    @property
+    def clamp(self) -> tuple[float, float] | None:
+        """The bounds in effect, or None."""
+        if self.clamp_low is None and self.clamp_high is None:
+            return COT_CLAMP if self.cot_samples else None
+        return (
+            0.0 if self.clamp_low is None else self.clamp_low,
+            1.0 if self.clamp_high is None else self.clamp_high,
+        )
+
+
+COT_CLAMP = (0.4, 0.6)
+"""Chain of thought drives p to 0 and 1; clamped so, RL-CAI was best (section 4.1)."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +130,8 @@ class RewardParams:
     max_length: int = 1024
     soft_targets: bool = True
     human_weight: float = 1.0
+    drop_irrelevant: bool = True
+    """Leave out labels that are more likely "neither" than not."""
     heldout_fraction: float = 0.1
     save_steps: int = 50
 

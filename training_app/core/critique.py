@@ -5,8 +5,8 @@
 At every round of every prompt a principle is drawn by weight (other ways in `principle_choice.py`). Worked examples of
 the constitution stand before the conversation. The revision prompt extends the critique prompt; after a round, prompt
 and revision are set as an ordinary turn again. Every step keeps the principle's id, both texts exactly as sent, and
-flags for what usually goes wrong. An empty revision is kept and flagged, and the next round goes on from the last answer
-that was not empty. With `critique` off the answer is revised at once, and the examples show no critique (section 3.5).
+flags for what usually goes wrong. An empty revision is kept and flagged, and the next round goes on from the last
+answer that was not empty. With `critique` off the answer is revised at once, and the examples show none (section 3.5).
 
 Left out: dropping bad revisions (that is a dataset build's decision).
 """

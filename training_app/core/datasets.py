@@ -1,9 +1,7 @@
 """What was recorded becomes what is trained on: steps and labels into trainer rows, every item left out counted.
 
 * SL-CAI rows (paper, section 3.1): the revisions of all rounds with their prompt, plus the helpfulness samples.
-* Preference rows (section 4.2): the AI labels as soft targets p(A) mixed with human helpfulness comparisons; a person's
-  verdict on a label replaces its p(A) by 1, 0 or 1/2. With K labels on one comparison each weighs 1/K, so a comparison
-  counts once however many principles judged it.
+* Preference rows (section 4.2) are made in `preferences.py`.
 * A split puts a *prompt* on one side, chosen by the digest of its text: the same prompt falls on the same side in every
   run that holds out the same share, and never on both.
 
@@ -30,9 +28,6 @@ from training_app.core.gate import DROPPED, dropping_flag
 Row = dict[str, Any]
 Item = TypeVar("Item")
 
-
-VERDICTS = (0.0, 0.5, 1.0)
-"""What a person's verdict on an AI label can be as p(A): b is better, neither, a is better."""
 
 HUMAN, ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
 _TURN = re.compile(r"\n\n(Human|Assistant):")
@@ -126,66 +121,6 @@ def sft_rows(
             {"id": str(answer["prompt_id"]), "messages": [*prompt, _assistant(answer["text"])], "source": "helpful"}
         )
     return Build(name, tuple(rows), tuple(excluded))
-
-
-def preference_rows(
-    labels: Iterable[Mapping[str, Any]],
-    comparisons: Iterable[Mapping[str, Any]],
-    human: Iterable[Mapping[str, Any]] = (),
-    overrides: Mapping[str, float] | None = None,
-    *,
-    human_weight: float = 1.0,
-    name: str = "preferences",
-) -> Build:
-    """Rows ``{"id", "prompt", "messages"?, "response_a", "response_b", "p_a", "weight", "source"}``.
-
-    `labels` and `comparisons` are those records' data, `human` rows ``{"id", "prompt", "messages"?, "chosen",
-    "rejected"}``; `overrides` maps a label's key ("<comparison id>/<principle id>") to 1.0, 0.0 or 0.5.
-    Raises BadInput for an override of a label that is not there, or of another value.
-    """
-    overrides = dict(overrides or {})
-    compared = {comparison_id(row): row for row in comparisons}
-    keyed = sorted((f"{row['comparison_id']}/{row['principle_id']}", row) for row in labels)
-    _check_overrides(overrides, {key for key, _ in keyed})
-    rows: list[Row] = []
-    excluded: list[Excluded] = []
-    kept: list[tuple[str, Mapping[str, Any]]] = []
-    for key, label in keyed:
-        comparison = compared.get(str(label["comparison_id"]))
-        if comparison is None:
-            excluded.append(Excluded(key, "its comparison is not there"))
-        elif comparison.get("identical") or comparison["response_a"] == comparison["response_b"]:
-            excluded.append(Excluded(key, "identical responses"))
-        else:
-            kept.append((key, label))
-    shares = Counter(str(label["comparison_id"]) for _, label in kept)
-    for key, label in kept:
-        comparison = compared[str(label["comparison_id"])]
-        p_a = label.get("p_a_clamped")
-        p_a = label["p_a"] if p_a is None else p_a
-        rows.append(
-            _pair(key, comparison, comparison["response_a"], comparison["response_b"])
-            | {
-                "p_a": float(overrides.get(key, p_a)),
-                "weight": 1.0 / shares[str(label["comparison_id"])],
-                "source": "audit" if key in overrides else "ai",
-            }
-        )
-    for choice in sorted(human, key=lambda row: str(row["id"])):
-        key = str(choice["id"])
-        if choice["chosen"] == choice["rejected"]:
-            excluded.append(Excluded(key, "identical responses"))
-        elif human_weight == 0:
-            excluded.append(Excluded(key, "human comparisons weigh nothing"))
-        else:
-            pair = _pair(key, choice, choice["chosen"], choice["rejected"])
-            rows.append(pair | {"p_a": 1.0, "weight": float(human_weight), "source": "human"})
-    return Build(name, tuple(rows), tuple(excluded))
-
-
-def comparison_id(row: Mapping[str, Any]) -> str:
-    """The id labels use for a comparison: its own, or (as a stage records it) its prompt's."""
-    return str(row["id"] if "id" in row else row["prompt_id"])
 
 
 def harmlessness_share(rows: Iterable[Mapping[str, Any]]) -> float | None:
@@ -366,18 +301,6 @@ def write_text(path: Path, text: str) -> None:
 def normalise_ends(text: str) -> str:
     """Line ends as ``\\n`` without NUL; unlike `normalise` the white space around a transcript stays."""
     return text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
-
-
-def _check_overrides(overrides: Mapping[str, float], keys: set[str]) -> None:
-    if unknown := sorted(set(overrides) - keys):
-        raise BadInput(f"There is an override for the label {unknown[0]}, which is not among the labels.")
-    if wrong := sorted(key for key, value in overrides.items() if value not in VERDICTS):
-        raise BadInput(f"The override for {wrong[0]} is {overrides[wrong[0]]!r}; it can be 1, 0 or 0.5.")
-
-
-def _pair(key: str, row: Mapping[str, Any], response_a: str, response_b: str) -> Row:
-    pair: Row = {"id": key, "prompt": row["prompt"], "response_a": response_a, "response_b": response_b}
-    return pair | ({"messages": row["messages"]} if row.get("messages") else {})
 
 
 def _user(text: str) -> list[dict[str, str]]:

@@ -4,29 +4,32 @@
 
 The paper asks once; small judges follow the position rather than the text (Lee et al. 2309.00267 count the same
 position preferred after a swap: 18 to 56%), so both orders are asked and averaged, and the share of labels that stuck
-to a position is reported. Log-probabilities are kept raw: any other averaging or clamp can be computed from
-them without the model. The clamp (paper: 0.4 to 0.6, with chain of thought only) is off by default. Left out: chain of
-thought, "neither".
+to a position is reported. One principle is drawn per label (paper), or every principle judges every comparison, or all
+of them are put into one prompt; worked comparisons, a third answer "neither" and a chain of thought are options
+(`asking.py`). Log-probabilities are kept raw, so every averaging and clamp can be computed again without the model
+(`aggregate.py`). Left out: self-consistency over answers instead of probabilities.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from constitutions_app.core.principles import Constitution, Principle
-from constitutions_app.core.wordings import wordings_for
-from training_app.core.backends import Backend, OptionScore, Question, open_backend
+from training_app.core.aggregate import Vote, clamped, neither_of, p_of
+from training_app.core.asking import THOUGHT_STOPS, Asking, Manner, manner_of, question_text
+from training_app.core.backends import Backend, GenerationRequest, Question, open_backend
 from training_app.core.config import LabelParams
 from training_app.core.device import judging_dtype
 from training_app.core.errors import BadInput, Stopped
 from training_app.core.events import EventLog
-from training_app.core.generation import plan_batches
+from training_app.core.generation import plan_batches, seed_for
 from training_app.core.job import Job
+from training_app.core.option_tokens import check_option_tokens
 from training_app.core.principle_choice import choose_principles, principles_serving
-from training_app.core.prompts import OPTIONS, PromptFormat, comparison
+from training_app.core.prompts import NEITHER, OPTIONS
 from training_app.core.rows import Comparison
 
 
@@ -43,7 +46,10 @@ def run(job: Job, events: EventLog, should_stop: Callable[[], bool]) -> None:
 
 @dataclass(frozen=True)
 class Order:
-    """One order of asking: "ab" shows response a first. The log-probabilities are those of the responses a and b."""
+    """One order of asking: "ab" shows response a first. The log-probabilities are those of the responses a and b.
+
+    With a chain of thought p_a is the mean over its samples, and the log-probabilities are those of that mean.
+    """
 
     order: str
     logp_a: float
@@ -52,45 +58,84 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Label:
-    """One comparison judged by one principle in both orders."""
+class Thought:
+    """What a judge was sent in one order, what it thought (None: it was not asked to) and the vote behind it."""
 
-    comparison_id: str
-    principle_id: str
-    question: str
-    template: str
-    orders: tuple[Order, Order]
-    sent: dict[str, str]
+    sent: str
+    thoughts: str | None
+    vote: Vote
+
+
+@dataclass(frozen=True)
+class Label:
+    """One comparison judged by one principle, or by all at once, in both orders."""
+
+    asking: Asking
+    manner: Manner
+    askings: tuple[Thought, ...]
+
+    @property
+    def comparison_id(self) -> str:
+        """The comparison judged."""
+        return self.asking.item.id
+
+    @property
+    def principle_id(self) -> str | None:
+        """The principle it was judged under; None for all at once."""
+        return self.asking.principle_id
+
+    @property
+    def votes(self) -> list[Vote]:
+        """The raw askings, "ab" before "ba"."""
+        return [one.vote for one in self.askings]
+
+    @property
+    def orders(self) -> tuple[Order, Order]:
+        """Both orders, each the mean of its samples."""
+        return self._order("ab"), self._order("ba")
 
     @property
     def p_a(self) -> float:
         """Probability that a is preferred, the mean of both orders."""
-        return (self.orders[0].p_a + self.orders[1].p_a) / 2
+        return p_of(self.votes)
 
     @property
     def same_position(self) -> bool:
         """Whether both orders chose the same place rather than the same response."""
-        chose_first = [self.orders[0].p_a > 0.5, self.orders[1].p_a < 0.5]
-        chose_second = [self.orders[0].p_a < 0.5, self.orders[1].p_a > 0.5]
-        return all(chose_first) or all(chose_second)
+        ab, ba = self.orders
+        return (ab.p_a > 0.5 and ba.p_a < 0.5) or (ab.p_a < 0.5 and ba.p_a > 0.5)
 
     def data(self, params: LabelParams, dtype: str) -> dict[str, Any]:
         """The data of a "label" record."""
-        low, high = clamp_of(params) or (0.0, 1.0)
-        clamp = clamp_of(params)
-        return {
+        clamp = params.clamp
+        found: dict[str, Any] = {
             "comparison_id": self.comparison_id,
             "principle_id": self.principle_id,
-            "question": self.question,
-            "template": self.template,
+            "question": self.asking.question,
+            "template": self.manner.template,
+            "manner": self.manner.words(together=self.principle_id is None),
             "orders": [asdict(order) for order in self.orders],
             "p_a": self.p_a,
             "clamp": None if clamp is None else list(clamp),
-            "p_a_clamped": min(max(self.p_a, low), high),
+            "p_a_clamped": clamped(self.p_a, clamp),
             "same_position": self.same_position,
-            "sent": self.sent,
+            "sent": {one.vote.order: one.sent for one in reversed(self.askings)},
             "dtype": dtype,
         }
+        if self.principle_id is None:
+            found["principles"] = [principle.id for principle in self.asking.principles]
+        if self.manner.cot_samples or self.manner.neither:
+            found["votes"] = [asdict(one.vote) | {"thoughts": one.thoughts} for one in self.askings]
+        if self.manner.neither:
+            found["p_neither"] = neither_of(self.votes)
+        return found
+
+    def _order(self, order: str) -> Order:
+        votes = [vote for vote in self.votes if vote.order == order]
+        if len(votes) == 1:
+            return Order(order, votes[0].logp_a, votes[0].logp_b, votes[0].p_a)
+        p_a = p_of(votes)
+        return Order(order, math.log(max(p_a, 1e-300)), math.log(max(1 - p_a, 1e-300)), p_a)
 
 
 def label(
@@ -105,10 +150,10 @@ def label(
 ) -> None:
     """Batch by batch; a batch that is already recorded is not done again. Raises Stopped between batches."""
     principles = principles_serving(constitution, "label")
+    manner = manner_of(params, constitution.exemplars, principles, seed)
+    tokens = check_option_tokens(backend, manner.options)
     different = [item for item in comparisons if not item.identical and item.response_a != item.response_b]
-    chosen = {
-        item.id: choose_principles(principles, seed, item.id, params.principles_per_comparison) for item in different
-    }
+    chosen = {item.id: askings_for(item, principles, params, seed) for item in different}
     done = len(events.known("label"))
     events.started(
         device=backend.label,
@@ -120,67 +165,87 @@ def label(
         template=params.template,
     )
     for batch in plan_batches(different, lambda item: _length(item, backend), params.batch_size):
-        pairs = [(item, principle) for item in batch for principle in chosen[item.id]]
-        if all(events.has("label", f"{item.id}/{principle.id}") for item, principle in pairs):
+        askings = [asking for item in batch for asking in chosen[item.id]]
+        if all(events.has("label", asking.key) for asking in askings):
             continue
         if should_stop():
             raise Stopped
-        for judged in judge(pairs, backend, params.template):
-            key = f"{judged.comparison_id}/{judged.principle_id}"
-            done += events.record("label", key, judged.data(params, backend.dtype))
+        for judged in judge_all(askings, backend, manner, seed):
+            done += events.record("label", judged.asking.key, judged.data(params, backend.dtype))
         events.progress(done)
     output = events.write_output("label", "labels")
-    events.finished(outputs={"labels": output}, summary=_summary(events, len(comparisons) - len(different)))
+    summary = _summary(events, len(comparisons) - len(different))
+    events.finished(outputs={"labels": output}, summary=summary | ({"answers": tokens.words()} if tokens else {}))
+
+
+def askings_for(item: Comparison, principles: Sequence[Principle], params: LabelParams, seed: int) -> list[Asking]:
+    """What one comparison is judged under: drawn principles, every principle by itself, or all of them at once."""
+    if params.ask == "together":
+        return [Asking(item, tuple(principles))]
+    count = len(principles) if params.ask == "every" else params.principles_per_comparison
+    drawn = principles if params.ask == "every" else choose_principles(principles, seed, item.id, count)
+    return [Asking(item, (principle,)) for principle in drawn]
 
 
 def judge(pairs: Sequence[tuple[Comparison, Principle]], backend: Backend, template: str) -> list[Label]:
     """Ask the judge about each comparison under its principle, in both orders; one label each, in the order given."""
+    return judge_all([Asking(item, (principle,)) for item, principle in pairs], backend, Manner(template), 0)
+
+
+def judge_all(askings: Sequence[Asking], backend: Backend, manner: Manner, seed: int) -> list[Label]:
+    """The same for askings of any kind, in any manner. `seed` draws the thoughts, one batch for each sample."""
+    places = [(asking, order) for asking in askings for order in ("ab", "ba")]
     form = backend.format("auto")
-    asked = [_ask(item, principle, form, template) for item, principle in pairs]
-    questions = [Question(sent[order], OPTIONS) for _, sent in asked for order in ("ab", "ba")]
-    scores = backend.score_options(questions)
+    asked: list[tuple[str, str | None]]
+    if not manner.cot_samples:
+        asked = [(question_text(form, manner, asking, order), None) for asking, order in places]
+    else:
+        asked = _think(places, backend, manner, seed)
+        places = [place for place in places for _ in range(manner.cot_samples)]
+    votes = iter(_vote([sent for sent, _ in asked], [order for _, order in places], backend, manner))
+    found = [Thought(sent, thoughts, next(votes)) for sent, thoughts in asked]
+    each = len(found) // max(len(askings), 1)
     return [
-        Label(
-            comparison_id=item.id,
-            principle_id=principle.id,
-            question=question,
-            template=template,
-            orders=(
-                _order("ab", scores[2 * index].first, scores[2 * index].second),
-                _order("ba", scores[2 * index + 1].second, scores[2 * index + 1].first),
-            ),
-            sent=sent,
-        )
-        for index, ((item, principle), (question, sent)) in enumerate(zip(pairs, asked, strict=True))
+        Label(asking, manner, tuple(found[number * each : (number + 1) * each]))
+        for number, asking in enumerate(askings)
     ]
 
 
-def p_first(score: OptionScore) -> float:
-    """Probability of the first option, normalised over the two."""
-    return 1 / (1 + math.exp(min(score.second - score.first, 700.0)))
+def _think(
+    places: Sequence[tuple[Asking, str]], backend: Backend, manner: Manner, seed: int
+) -> list[tuple[str, str | None]]:
+    """For every place its samples in a row: the text sent at last, with the thoughts in it, and the thoughts."""
+    form = backend.format("auto")
+    asked = [question_text(form, manner, asking, order) for asking, order in places]
+    size = manner.thoughts.batch_size
+    drawn: list[list[str]] = [[] for _ in places]
+    for sample in range(manner.cot_samples):
+        for start in range(0, len(places), size):
+            requests = [
+                GenerationRequest(
+                    f"{asking.key}/{order}/{sample}", text, seed_for(seed, asking.key, order, "thoughts", sample)
+                )
+                for (asking, order), text in zip(places[start : start + size], asked[start : start + size], strict=True)
+            ]
+            written = backend.generate(requests, manner.thoughts, (*form.stops, *THOUGHT_STOPS))
+            for place, one in enumerate(written, start=start):
+                drawn[place].append(one.text)
+    return [
+        (question_text(form, manner, asking, order, thoughts), thoughts)
+        for (asking, order), samples in zip(places, drawn, strict=True)
+        for thoughts in samples
+    ]
 
 
-def clamp_of(params: LabelParams) -> tuple[float, float] | None:
-    """The bounds p(a) is clamped to, or None when it is not."""
-    if params.clamp_low is None and params.clamp_high is None:
-        return None
-    return (
-        0.0 if params.clamp_low is None else params.clamp_low,
-        1.0 if params.clamp_high is None else params.clamp_high,
-    )
-
-
-def _ask(item: Comparison, principle: Principle, form: PromptFormat, template: str) -> tuple[str, dict[str, str]]:
-    """The question and the two texts sent, by order."""
-    question = wordings_for(principle).comparison_question
-    return question, {
-        "ab": comparison(form, template, item.messages, question, item.response_a, item.response_b),
-        "ba": comparison(form, template, item.messages, question, item.response_b, item.response_a),
-    }
-
-
-def _order(order: str, logp_a: float, logp_b: float) -> Order:
-    return Order(order, logp_a, logp_b, p_first(OptionScore(logp_a, logp_b)))
+def _vote(sent: Sequence[str], orders: Sequence[str], backend: Backend, manner: Manner) -> Iterator[Vote]:
+    """Score the answers of every text. "Neither" is a second question about the same text, whose forward is shared."""
+    questions = [Question(text, OPTIONS) for text in sent]
+    third = [Question(text, (OPTIONS[0], NEITHER)) for text in sent] if manner.neither else []
+    scores = backend.score_options([*questions, *third])
+    for number, order in enumerate(orders):
+        first, second = scores[number].first, scores[number].second
+        logp_a, logp_b = (first, second) if order == "ab" else (second, first)
+        yield Vote(order, logp_a, logp_b, scores[len(sent) + number].second if manner.neither else None)
 
 
 def _length(item: Comparison, backend: Backend) -> int:
@@ -188,7 +253,7 @@ def _length(item: Comparison, backend: Backend) -> int:
 
 
 def _refuse_bad_clamp(params: LabelParams) -> None:
-    clamp = clamp_of(params)
+    clamp = params.clamp
     if clamp is not None and clamp[0] > clamp[1]:
         raise BadInput(
             f"clamp_low ({clamp[0]:g}) is above clamp_high ({clamp[1]:g}).", "Swap them, or leave them empty."
@@ -202,10 +267,10 @@ def _notes(identical: int) -> list[str]:
 
 
 def _summary(events: EventLog, identical: int) -> dict[str, Any]:
-    labels = [
-        (data["p_a"], data["same_position"], data["orders"][0]["p_a"], data["orders"][1]["p_a"])
-        for _, data in events.iter_records("label")
-    ]
+    labels, irrelevant = [], []
+    for _, data in events.iter_records("label"):
+        labels.append((data["p_a"], data["same_position"], data["orders"][0]["p_a"], data["orders"][1]["p_a"]))
+        irrelevant += [data["p_neither"] > 0.5] if "p_neither" in data else []
     count = max(len(labels), 1)
     return {
         "labels": len(labels),
@@ -213,4 +278,4 @@ def _summary(events: EventLog, identical: int) -> dict[str, Any]:
         "p_a_mean": sum(p for p, *_ in labels) / count,
         "same_position": sum(same for _, same, *_ in labels) / count,
         "first_position": sum((ab > 0.5) + (ba < 0.5) for *_, ab, ba in labels) / (2 * count),
-    }
+    } | ({"not_relevant": sum(irrelevant)} if irrelevant else {})

@@ -12,7 +12,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-ADDED_LATER = {"backend": "local", "layout": "", "sampling": ""}
+ADDED_LATER = {"backend": "local", "layout": "", "sampling": "", "manner": ""}
 """Parts a digest leaves out while they are as every judge was before they existed: old digests stay what they are."""
 
 
@@ -30,6 +30,8 @@ class JudgeSpec:
     layout: str = ""
     sampling: str = ""
     """Empty: log-probabilities read from one forward. Else how votes were drawn, e.g. "8 votes at temperature 1"."""
+    manner: str = ""
+    """How it is asked beside the template (asking.py): worked comparisons, thoughts, "neither"."""
 
     @property
     def digest(self) -> str:
@@ -46,7 +48,8 @@ class JudgeSpec:
         """How people read it: "SmolLM2-135M-Instruct, paper template, bfloat16"."""
         how = self.dtype if self.backend == "local" else f"{self.backend} server"
         votes = f", {self.sampling}" if self.sampling else ""
-        return f"{self.model_name}, {self.template} template, {how}{votes}"[:200]
+        manner = f", {self.manner}" if self.manner else ""
+        return f"{self.model_name}, {self.template} template{manner}, {how}{votes}"[:200]
 
     def as_data(self) -> dict[str, Any]:
         """As reports show it: every part, the name people read and the digest."""

@@ -17,7 +17,8 @@ AT_LEAST: Mapping[str, float] = {
     "temperature": 0, "top_p": 0, "max_new_tokens": 1, "batch_size": 1, "rounds": 0, "exemplars": 0, "epochs": 0,
     "learning_rate": 0, "gradient_accumulation": 1, "max_length": 8, "save_steps": 1, "principles_per_comparison": 1,
     "clamp_low": 0, "clamp_high": 0, "human_weight": 0, "heldout_fraction": 0, "steps": 1, "beta": 0, "generations": 2,
-    "prompts_per_step": 1, "max_completion_length": 1, "judge_principles": 1, "bootstrap": 1,
+    "prompts_per_step": 1, "max_completion_length": 1, "judge_principles": 1, "bootstrap": 1, "cot_samples": 0,
+    "cot_tokens": 1,
 }  # fmt: skip
 AT_MOST: Mapping[str, float] = {"top_p": 1, "clamp_low": 1, "clamp_high": 1, "heldout_fraction": 1}
 LARGEST = 2**31 - 1
@@ -27,6 +28,8 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "format": ("auto", "paper", "chat"),
     "draw": ("each_round", "without_replacement", "in_order"),
     "template": ("paper", "chat", "principle_last"),
+    "ask": ("sampled", "every", "together"),
+    "aggregation": ("mean", "majority", "product"),
 }
 
 

@@ -234,6 +234,9 @@ def special_tokens_of(tokenizer: Any) -> tuple[str, ...]:
 OPTIONS = (" (A)", " (B)")
 """The two answers whose log-probabilities are compared; the first names the response shown first."""
 
+NEITHER = " (C)"
+NEITHER_WORDS = "Neither is better, or this does not apply here."
+
 ANSWER = "The answer is:"
 
 TEMPLATES = {
@@ -257,14 +260,36 @@ def comparison(
     `template` is "paper" or "principle_last" (plain text), or "chat": the paper's text as a user's message, with the
     assistant's reply begun. Raises BadInput for "chat" without a chat template.
     """
-    body = TEMPLATES["paper" if template == "chat" else template].format(
+    body = comparison_body(form, template, messages, question, first, second)
+    if template != "chat":
+        return body + ANSWER
+    return chat_of(form)([Message("user", body + ANSWER_WITH)]) + ANSWER
+
+
+ANSWER_WITH = "Answer with (A) or (B)."
+
+
+def comparison_body(
+    form: PromptFormat,
+    template: str,
+    messages: Sequence[Message],
+    question: str,
+    first: str,
+    second: str,
+    *,
+    neither: bool = False,
+) -> str:
+    """A comparison up to where the answer is asked for; everything foreign in it is defused. `neither` adds (C)."""
+    return TEMPLATES["paper" if template == "chat" else template].format(
         conversation="".join(f"\n\n{LABELS[turn.role]}: {form.defuse(turn.content)}" for turn in messages),
         question=form.defuse(question),
         first=form.defuse(first),
-        second=form.defuse(second),
+        second=form.defuse(second) + (f"\n{NEITHER} {NEITHER_WORDS}" if neither else ""),
     )
-    if template != "chat":
-        return body + ANSWER
+
+
+def chat_of(form: PromptFormat) -> ChatTemplate:
+    """The judge's chat template. Raises BadInput when it has none."""
     if form.template is None:
         raise BadInput("The judge has no chat template.", "Choose the template paper or principle_last.")
-    return form.template([Message("user", body + "Answer with (A) or (B).")]) + ANSWER
+    return form.template

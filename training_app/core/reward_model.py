@@ -80,7 +80,7 @@ class Pair:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Pair:
-        """Read a row of a preference build (`datasets.preference_rows`). Raises ValueError with the reason."""
+        """Read a row of a preference build (`preferences.preference_rows`). Raises ValueError with the reason."""
         prompt = text_of(row, "prompt")
         p_a, weight = _number(row, "p_a"), _number(row, "weight")
         if not 0 <= p_a <= 1:

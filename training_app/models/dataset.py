@@ -35,10 +35,14 @@ class DatasetBuild(FrozenModel):
 
 
 class DatasetItem(FrozenModel):
-    """One row of a build and the one item it came from; `audit` is the override that changed it, if any."""
+    """One row of a build and an item it came from; `audit` is the override that changed it, if any.
+
+    A row whose target several principles' labels make together has one item for each, numbered by `part`.
+    """
 
     build = models.ForeignKey(DatasetBuild, on_delete=models.PROTECT, related_name="items")
     position = models.PositiveIntegerField()
+    part = models.PositiveSmallIntegerField(default=0)
     step = models.ForeignKey(TraceStep, on_delete=models.PROTECT, null=True, related_name="used_in")
     trace = models.ForeignKey(Trace, on_delete=models.PROTECT, null=True, related_name="used_in")
     label = models.ForeignKey(AILabel, on_delete=models.PROTECT, null=True, related_name="used_in")
@@ -46,9 +50,9 @@ class DatasetItem(FrozenModel):
     audit = models.ForeignKey(Audit, on_delete=models.PROTECT, null=True, related_name="used_in")
 
     class Meta:
-        ordering = ("position",)
+        ordering = ("position", "part")
         constraints = (
-            models.UniqueConstraint(fields=("build", "position"), name="one_item_per_position_of_a_build"),
+            models.UniqueConstraint(fields=("build", "position", "part"), name="one_item_per_part_of_a_row"),
             models.CheckConstraint(
                 condition=models.Q(step__isnull=False)
                 | models.Q(trace__isnull=False)

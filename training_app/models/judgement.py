@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 
 from constitutions_app.models import PrincipleVersion
@@ -24,6 +26,8 @@ class Judge(FrozenModel):
     layout = models.CharField(max_length=40, default="", blank=True)
     sampling = models.CharField(max_length=60, default="", blank=True)
     """Empty: log-probabilities. Else how votes were drawn."""
+    manner = models.CharField(max_length=200, default="", blank=True)
+    """How it is asked beside the template: worked comparisons, thoughts, "neither"; empty for the plain question."""
     digest = models.CharField(max_length=64, unique=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -78,7 +82,7 @@ class Comparison(FrozenModel):
 
 
 class AILabel(FrozenModel):
-    """One comparison judged under one principle@version by one judge, in both orders.
+    """One comparison judged under one principle@version by one judge, in both orders; or under all at once.
 
     Log-probs are always those of response a and of response b being chosen; `ab` showed a first, `ba` showed b first.
     All p are in [0, 1] and mean "a is preferred".
@@ -86,7 +90,10 @@ class AILabel(FrozenModel):
 
     run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="labels")
     comparison = models.ForeignKey(Comparison, on_delete=models.PROTECT, related_name="labels")
-    principle = models.ForeignKey(PrincipleVersion, on_delete=models.PROTECT, related_name="labels")
+    principle = models.ForeignKey(
+        PrincipleVersion, on_delete=models.PROTECT, null=True, blank=True, related_name="labels"
+    )
+    """None: asked under all principles of the run's version that serve the stage, in one prompt."""
     judge = models.ForeignKey(Judge, on_delete=models.PROTECT, related_name="labels")
     question = models.TextField()
     sent_ab = models.TextField()
@@ -98,6 +105,10 @@ class AILabel(FrozenModel):
     p_ab = models.FloatField()
     p_ba = models.FloatField()
     p_a = models.FloatField()
+    p_neither = models.FloatField(null=True, blank=True)
+    """Probability of "neither, or it does not apply"; None when that was not offered."""
+    votes = models.JSONField(default=list, blank=True)
+    """Every raw asking where there is more than one an order or a third answer: {"order", "logp_a", …, "thoughts"}."""
     clamp_low = models.FloatField(null=True, blank=True)
     clamp_high = models.FloatField(null=True, blank=True)
     p_a_clamped = models.FloatField()
@@ -112,11 +123,21 @@ class AILabel(FrozenModel):
             models.UniqueConstraint(
                 fields=("run", "comparison", "principle", "judge"), name="one_label_per_principle_and_judge"
             ),
+            models.UniqueConstraint(
+                fields=("run", "comparison", "judge"),
+                condition=models.Q(principle__isnull=True),
+                name="one_label_for_all_principles_and_judge",
+            ),
             models.CheckConstraint(condition=models.Q(p_a__gte=0) & models.Q(p_a__lte=1), name="p_a_is_a_probability"),
         )
 
     def __str__(self) -> str:
         return f"AI label {self.pk}"
+
+    def raw_votes(self) -> list[dict[str, Any]]:
+        """What p(A) was made of, as `core.aggregate` reads it; any aggregation can be made of it again. No query."""
+        orders = (("ab", self.ab_logp_a, self.ab_logp_b), ("ba", self.ba_logp_a, self.ba_logp_b))
+        return self.votes or [{"order": name, "logp_a": a, "logp_b": b} for name, a, b in orders]
 
     @property
     def ai_choice(self) -> str:

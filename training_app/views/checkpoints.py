@@ -95,7 +95,7 @@ def build(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
     items = items.defer("step__sent_critique", "step__sent_revision", "label__sent_ab", "label__sent_ba")
     context = {
         "build": read,
-        "page": page_of(items, request, by=("position",)),
+        "page": page_of(items, request, by=("position", "part")),
         "taught": lineage.of_build(read),
         "rules": rules_in_words(read),
         "gate": gate_of(read),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,6 +18,7 @@ from tests.training_app.scenes import comparisons, engineer
 from training_app import verdicts
 from training_app.actions import build_dataset, record_audit
 from training_app.actions.record_audit import Verdict
+from training_app.core.aggregate import Aggregation
 from training_app.core.digests import digest_file
 from training_app.models import AILabel, Audit, DatasetBuild, DatasetItem, TraceStep
 from training_app.refusals import BuildRefused
@@ -69,11 +71,11 @@ def test_an_overridden_label_takes_the_auditors_choice(made: FinishedRun) -> Non
     give(neither, "override", "neither")
     built = build_dataset(user=engineer(), run=made.run, stage="reward")
     rows = {row["id"]: row for row in rows_of(*built)}
-    changed = rows[verdicts.key_of(label)]
+    changed = rows[label.comparison.key]
     assert (changed["p_a"], changed["source"]) == (1.0 if choice == "a" else 0.0, "audit")
-    assert rows[verdicts.key_of(neither)]["p_a"] == 0.5
-    untouched = rows[verdicts.key_of(made.labels[2])]
-    assert (untouched["p_a"], untouched["source"]) == (made.labels[2].p_a_clamped, "ai")
+    assert rows[neither.comparison.key]["p_a"] == 0.5
+    untouched = rows[made.labels[2].comparison.key]
+    assert (untouched["p_a"], untouched["source"]) == (pytest.approx(made.labels[2].p_a_clamped), "ai")
     assert sum(row["source"] == "human" for row in rows.values()) == 4
     assert DatasetItem.objects.filter(build__in=built, audit__isnull=False).count() == 2
     assert sum(build.rules["overridden"]["changed"] for build in built) == 2
@@ -116,3 +118,26 @@ def test_there_must_be_something_to_build(made: FinishedRun) -> None:
         with pytest.raises(BuildRefused, match=words):
             build_dataset(user=engineer(), run=empty, stage=stage)
     assert not DatasetBuild.objects.filter(run=empty).exists()
+
+
+def test_another_aggregation_is_made_of_the_same_labels_and_every_label_is_named(made: FinishedRun) -> None:
+    first = made.labels[0]
+    other = next(one for one in made.run.version.principles.all() if one.pk != first.principle_id)
+    second = AILabel.objects.get(pk=first.pk)
+    second.pk, second.principle, second._state.adding = None, other, True
+    second.ab_logp_a, second.ab_logp_b, second.ba_logp_a, second.ba_logp_b = -0.1, -2.4, -0.1, -2.4
+    second.save(force_insert=True)
+    mean = build_dataset(user=engineer(), run=made.run, stage="reward")
+    narrow = Aggregation("majority", clamp=(0.4, 0.6))
+    majority = build_dataset(user=engineer(), run=made.run, stage="reward", aggregation=narrow)
+    p_second = 1 / (1 + math.exp(-2.3))
+    by_mean, by_majority = ({row["id"]: row for row in rows_of(*built)} for built in (mean, majority))
+    assert by_mean[first.comparison.key]["p_a"] == pytest.approx((first.p_a + p_second) / 2)
+    assert by_majority[first.comparison.key]["p_a"] == pytest.approx(0.5)  # one says B, the other A
+    assert all(0.4 <= row["p_a"] <= 0.6 for row in by_majority.values() if row["source"] == "ai")
+    assert majority[0].rules["aggregation"] == "majority, both orders, clamped to 0.4-0.6"
+    items = DatasetItem.objects.filter(build__in=mean, label__comparison=first.comparison)
+    assert {(item.part, item.label_id) for item in items} == {(0, first.pk), (1, second.pk)} or {
+        (item.part, item.label_id) for item in items
+    } == {(1, first.pk), (0, second.pk)}
+    assert len({item.position for item in items}) == 1

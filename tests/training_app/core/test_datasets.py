@@ -15,7 +15,6 @@ from training_app.core.datasets import (
     harmlessness_share,
     parse_hh,
     parse_hh_line,
-    preference_rows,
     prompt_text,
     refuse_leak,
     sft_rows,
@@ -94,63 +93,6 @@ def test_a_build_writes_exactly_what_it_digests(tmp_path: Path) -> None:
 
 
 # Preference rows
-
-
-def label(comparison: str, principle: str, p_a: float, **more: Any) -> dict[str, Any]:
-    return {"comparison_id": comparison, "principle_id": principle, "p_a": p_a, "p_a_clamped": None} | more
-
-
-def comparison(prompt_id: str, a: str = "yes", b: str = "no", **more: Any) -> dict[str, Any]:
-    return {"prompt_id": prompt_id, "prompt": f"ask {prompt_id}", "response_a": a, "response_b": b} | more
-
-
-def test_labels_become_soft_targets_and_human_choices_certain_ones() -> None:
-    human = [{"id": "hh-1", "prompt": "q", "chosen": "good", "rejected": "bad"}]
-    build = preference_rows([label("c1", "kind", 0.7)], [comparison("c1")], human, human_weight=2.0)
-    assert build.rows == (
-        {"id": "c1/kind", "prompt": "ask c1", "response_a": "yes", "response_b": "no", "p_a": 0.7, "weight": 1.0,
-         "source": "ai"},
-        {"id": "hh-1", "prompt": "q", "response_a": "good", "response_b": "bad", "p_a": 1.0, "weight": 2.0,
-         "source": "human"},
-    )  # fmt: skip
-
-
-def test_an_override_replaces_the_label_and_says_so() -> None:
-    labels = [label("c1", "kind", 0.7), label("c2", "kind", 0.6)]
-    build = preference_rows(labels, [comparison("c1"), comparison("c2")], overrides={"c1/kind": 0.0})
-    assert [(row["p_a"], row["source"]) for row in build.rows] == [(0.0, "audit"), (0.6, "ai")]
-    assert build.digest != preference_rows(labels, [comparison("c1"), comparison("c2")]).digest
-
-
-def test_an_override_of_nothing_or_with_another_value_is_refused() -> None:
-    with pytest.raises(BadInput, match="c9/kind"):
-        preference_rows([label("c1", "kind", 0.7)], [comparison("c1")], overrides={"c9/kind": 1.0})
-    with pytest.raises(BadInput, match=r"1, 0 or 0\.5"):
-        preference_rows([label("c1", "kind", 0.7)], [comparison("c1")], overrides={"c1/kind": 0.9})
-
-
-def test_a_comparison_weighs_the_same_however_many_principles_judged_it() -> None:
-    labels = [label("c1", name, 0.7) for name in ("kind", "calm", "true")] + [label("c2", "kind", 0.5)]
-    build = preference_rows(labels, [comparison("c1"), comparison("c2")])
-    assert sum(row["weight"] for row in build.rows if row["id"].startswith("c1")) == pytest.approx(1.0)
-    assert build.rows[-1]["weight"] == 1.0
-
-
-def test_the_clamped_target_is_used_where_there_is_one() -> None:
-    build = preference_rows([label("c1", "kind", 0.9, p_a_clamped=0.6)], [comparison("c1")])
-    assert build.rows[0]["p_a"] == 0.6
-
-
-def test_equal_responses_and_lost_comparisons_are_left_out_and_counted() -> None:
-    labels = [label("c1", "kind", 0.5), label("gone", "kind", 0.5), label("c3", "kind", 0.5)]
-    build = preference_rows(labels, [comparison("c1", "same", "same"), comparison("c3", identical=True)])
-    assert build.rows == ()
-    assert build.reasons == {"identical responses": 2, "its comparison is not there": 1}
-
-
-def test_human_comparisons_of_no_weight_are_left_out() -> None:
-    human = [{"id": "hh-1", "prompt": "q", "chosen": "good", "rejected": "bad"}]
-    assert preference_rows([], [], human, human_weight=0).reasons == {"human comparisons weigh nothing": 1}
 
 
 def test_the_share_of_harmlessness_counts_weights_not_rows() -> None:

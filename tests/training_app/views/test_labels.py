@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from constitutions_app.models import LedgerEntry
 from tests.training_app import factories
-from tests.training_app.factories import FinishedRun
+from tests.training_app.factories import FinishedRun, cited
 from tests.training_app.views.conftest import Queries
 from training_app.models import AILabel, Audit
 
@@ -36,7 +36,7 @@ def test_the_list_filters_by_everything_in_the_url(auditor: Client, jonas: User,
     for query, shown in {
         f"run={finished.run.pk}": True, f"run={uuid.uuid4()}": True, "audit=override": True, "audit=waiting": False,
         "audit=mine_waiting": False, "audit=mine": True, "audit=agree": False, "audit=comment": True,
-        f"principle={first.principle.key}": True, f"principle={second.principle.key}": False,
+        f"principle={cited(first).key}": True, f"principle={cited(second).key}": False,
         "p_a=b": True, "p_a=a": False, "orders=agree": True, "orders=same": False,
     }.items():  # fmt: skip
         page = auditor.get(f"/audit/labels/?{query}").content.decode()
@@ -67,7 +67,7 @@ def test_the_page_shows_both_orders_judge_principle_and_wording(reader: Client, 
     assert "The AI preferred B, p(A) 0.27" in page
     for words in ("p(A) 0.31", "p(A) 0.23", "\u22121.17", label.judge.model_name, "Which of these responses"):
         assert words in page
-    assert reverse("constitutions:principle", args=["harmless-assistant", 1, label.principle.key]) in page
+    assert reverse("constitutions:principle", args=["harmless-assistant", 1, cited(label).key]) in page
     assert reverse("training:checkpoint", args=[finished.reward.pk]) in page  # what it taught
     assert "Same position twice." not in page
 
@@ -130,7 +130,7 @@ def test_the_same_id_for_another_item_is_refused(auditor: Client, finished: Fini
 
 
 def test_the_filter_goes_along_to_the_next_label(auditor: Client, finished: FinishedRun) -> None:
-    third, key = finished.labels[4], finished.labels[4].principle.key
+    third, key = finished.labels[4], cited(finished.labels[4]).key
     response = auditor.post(f"{url_of(third)}?principle={key}&audit=", said(choice="a"))
     assert response["Location"] == f"{url_of(finished.labels[0])}?principle={key}"
     page = auditor.get(f"{url_of(third)}?principle={key}").content.decode()
@@ -175,3 +175,17 @@ def test_the_page_takes_as_many_queries_for_many_audits(
     for _ in range(5):
         Audit.objects.create(auditor=jonas, label=label, verdict="agree", blind=False)
     assert queries(auditor, url_of(label)) == few
+
+
+def test_thoughts_and_neither_are_shown_and_escaped_once(reader: Client, finished: FinishedRun) -> None:
+    label = AILabel.objects.get(pk=finished.labels[0].pk)
+    vote = {"order": "ab", "logp_a": -1.0, "logp_b": -2.0, "logp_neither": -0.5, "thoughts": "<b>A</b> & B"}
+    label.pk, label.principle, label.votes, label.p_neither, label._state.adding = None, None, [vote], 0.41, True
+    label.save(force_insert=True)
+    page = reader.get(url_of(label)).content.decode()
+    assert "&lt;b&gt;A&lt;/b&gt; &amp; B" in page and "<b>A</b>" not in page
+    assert "Judged under all principles of the version at once" in page
+    assert "0.41" in page and "Every asking, 1" in page
+    listed = reader.get("/audit/labels/").content.decode()
+    assert "all principles at once" in listed
+    assert reader.get(f"/api/labels/{label.pk}/").json()["principle"] is None
