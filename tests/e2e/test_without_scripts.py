@@ -57,7 +57,7 @@ def test_words_are_written_published_and_compared(plain: Page, site: Site, scene
     plain.locator("select[name=old]").select_option("v2")
     plain.locator("select[name=new]").select_option("v3")
     plain.get_by_role("button", name="Compare").click()
-    assert plain.locator("#p-honesty del").first.is_visible()
+    plain.locator("#p-honesty del").first.wait_for()
     assert plain.locator("#p-brevity ins").all_inner_texts()[:2] == ["Brevity", "Say it in few words."]
 
 
