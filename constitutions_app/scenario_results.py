@@ -79,10 +79,7 @@ def _standing(row: Scenario, enabled: set[str], found: dict[tuple[int, str, str]
     words = scenarios.digest(value)
     results = {key: result for key in asked if (result := found.get((row.pk, words, key)))}
     lacking = tuple(key for key in asked if key not in results)
-    if any(result.p_expected <= 0.5 for result in results.values()):
-        state = FAILED
-    else:
-        state = NOT_RUN if lacking else PASSED
+    state = FAILED if any(result.p_expected <= 0.5 for result in results.values()) else NOT_RUN if lacking else PASSED
     return Standing(row, state, tuple(results.values()), lacking)
 
 

@@ -37,7 +37,7 @@ def keep_upload(
     link: tuple[bytes, str] | None = None,
     beside: Mapping[str, bytes] | None = None,
 ) -> Upload:
-    """Put a file aside until its owner has read the preview. `link` is the paper's other file, `beside` its examples."""
+    """Put a file aside until its owner read the preview. `link` is the paper's other file, `beside` its examples."""
     with transaction.atomic():
         kept = Upload.objects.create(
             person=user, file_name=name[:200], data=data, format=format, licence=licence[:MAX_LICENCE]

@@ -116,8 +116,8 @@ class Import(FrozenModel):
 class Upload(models.Model):
     """A file that waits for its owner to read the preview and decide. It is read anew whenever it is shown.
 
-    `beside` holds files of its examples/ folder by relative path, as base64; `choices` the links between the paper's two
-    lists by pair: {"question": position or null, "confirmed": bool}, or null where nobody has chosen any.
+    `beside` holds files of its examples/ folder by relative path, as base64; `choices` the links between the paper's
+    two lists by pair: {"question": position or null, "confirmed": bool}, or null where nobody has chosen any.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

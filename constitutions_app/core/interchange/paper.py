@@ -3,8 +3,8 @@
 `CritiqueRevisionInstructions.json` maps a key to a critique request and a revision request, each inside the transcript
 marks of the paper; `RLMadisonInstructions.json` is a list of comparison questions that end in "Options:". With a second
 file of the other kind, pair and question at the same position become one principle, unless a person has chosen
-otherwise. Position is a guess, so each link that nobody confirmed is reported as such, and its principle carries the tag
-`link-unconfirmed` until a person takes it off.
+otherwise. Position is a guess, so each link that nobody confirmed is reported as such, and its principle carries the
+tag `link-unconfirmed` until a person takes it off.
 
 The files have no plain text for a rule: the revision request, or else the question, stands in for it.
 """
