@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from django.contrib.auth import authenticate, login
+from django.contrib.auth import authenticate, get_user_model, login
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.auth.views import LoginView, LogoutView
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.urls import reverse
@@ -66,15 +67,23 @@ def sign_in_by_link(request: HttpRequest) -> HttpResponse:
     """A one-time link leads to a page with one button: programs that fetch links to preview them must not use it up."""
     values = request.POST if request.method == "POST" else request.GET
     token = values.get("sesame", "")
-    if request.method == "POST":
+    user = get_user(token, update_last_login=False) if token else None
+    if request.method == "POST" and user is not None:
+        user = _sign_in_once(request, user, token)
+        if user is not None:
+            return redirect(_safe_next(request))
+    context = {"token": token, "usable": user is not None, "person": user, "next": values.get("next", "")}
+    return render(request, "registration/link.html", context, status=200 if user else 410)
+
+
+def _sign_in_once(request: HttpRequest, person: AbstractBaseUser, token: str) -> AbstractBaseUser | None:
+    """Sign in, unless the link was used meanwhile: of two who press the button at once, one waits and is too late."""
+    with transaction.atomic():
+        get_user_model().objects.select_for_update().get(pk=person.pk)
         user = authenticate(request, sesame=token)
         if user is not None:
             login(request, user)
-            return redirect(_safe_next(request))
-    else:
-        user = get_user(token, update_last_login=False) if token else None
-    context = {"token": token, "usable": user is not None, "person": user, "next": values.get("next", "")}
-    return render(request, "registration/link.html", context, status=200 if user else 410)
+    return user
 
 
 def one_time_path(user: AbstractBaseUser, *, to: str = "") -> str:

@@ -134,6 +134,7 @@ MIDDLEWARE = [
     "cai_web.addresses.without_nul",
     "cai_web.static_files.StaticFiles",
     "csp.middleware.CSPMiddleware",
+    "cai_web.privacy.uncached",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

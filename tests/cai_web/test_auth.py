@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
+from django.db import connection
 from django.test import Client
 
 from cai_web.auth import MISTAKES, one_time_path
@@ -119,3 +122,20 @@ def test_the_admin_sites_own_password_page_leads_to_the_one_the_ledger_knows() -
     client = Client()
     client.force_login(User.objects.create_superuser("boss"))
     assert client.get("/admin/password_change/").headers["Location"] == "/account/"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_several_who_use_a_link_at_the_same_moment_one_gets_in() -> None:
+    path = one_time_path(User.objects.create_user("eve"))
+    token = parse_qs(urlsplit(path).query)["sesame"][0]
+    start = threading.Barrier(4)
+
+    def press(_: int) -> int:
+        start.wait()
+        try:
+            return Client().post(path, {"sesame": token}).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as people:
+        assert sorted(people.map(press, range(4))) == [302, 410, 410, 410]

@@ -51,6 +51,12 @@ def test_cookies_are_closed_to_scripts_and_other_sites(client: Client) -> None:
     assert cookie["samesite"] == "Lax"
 
 
+def test_what_a_signed_in_person_sees_is_kept_by_no_cache(client: Client) -> None:
+    client.force_login(User.objects.create_superuser("ada"))
+    for path in ("/constitutions/", "/account/", "/no-such-page/"):
+        assert client.get(path)["Cache-Control"] == "private, no-store", path
+
+
 def test_the_api_pages_load_only_from_here(client: Client) -> None:
     client.force_login(User.objects.create_user("ada"))
     content = client.get("/api/docs/").content.decode()

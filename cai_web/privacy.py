@@ -1,0 +1,33 @@
+"""What a signed-in person sees is kept by no cache: not by a proxy, not on the disk of a shared machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction
+from django.http import HttpRequest, HttpResponseBase
+from django.utils.decorators import sync_and_async_middleware
+
+
+@sync_and_async_middleware
+def uncached(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """Say so on every answer that depends on who asks, unless its view has said how it may be kept."""
+    if iscoroutinefunction(get_response):
+
+        async def answer_later(request: HttpRequest) -> Any:
+            return _marked(await get_response(request))
+
+        return answer_later
+
+    def answer(request: HttpRequest) -> Any:
+        return _marked(get_response(request))
+
+    return answer
+
+
+def _marked(response: HttpResponseBase) -> HttpResponseBase:
+    # The session's middleware names the cookie here as soon as anybody has looked into the session.
+    if "cookie" in response.get("Vary", "").lower():
+        response.headers.setdefault("Cache-Control", "private, no-store")
+    return response
