@@ -14,8 +14,9 @@ from training_app.configuration import BadConfiguration
 from training_app.core.stage import BAD_INPUT, FINISHED, STOPPED
 from training_app.event_tail import DamagedEvents, storable
 from training_app.jobs import JobImpossible
+from training_app.prompt_sets import WrongPrompts
 from training_app.records import UnknownReference
-from training_app.refusals import BuildRefused
+from training_app.refusals import BuildRefused, PromptFileRefused
 
 OUT_OF_MEMORY = (
     "Most often the system has run out of memory: choose a smaller batch, shorter texts or a smaller model, "
@@ -93,6 +94,8 @@ def explain(error: Exception) -> StageFailed:
         return error
     if isinstance(error, BuildRefused | JobImpossible | BadConfiguration | BadCheckpoint):
         return StageFailed(str(error), "Nothing that was made is lost.")
+    if isinstance(error, WrongPrompts | PromptFileRefused):
+        return StageFailed(f"The written prompts cannot be kept: {error}", SEE_LOG)
     if isinstance(error, UnknownReference | DamagedEvents):
         advice = MOVE_ASIDE if isinstance(error, DamagedEvents) else SEE_LOG
         return StageFailed(f"What the stage wrote cannot be taken in: {error}.", advice)

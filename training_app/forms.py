@@ -86,7 +86,7 @@ class LaunchForm(forms.Form):
                 [(one.slug, f"{one.name} ({one.rows} rows)") for one in self.prompt_sets.values() if one.kind == kind],
             )
         for option in OPTIONS:
-            self.fields[option.path] = _field_for(option)
+            self.fields[option.path] = field_for(option)
 
     def stages(self) -> Iterator[StageFields]:
         """The option fields, stage by stage."""
@@ -113,7 +113,7 @@ class LaunchForm(forms.Form):
 
     def config_shown(self) -> dict[str, Any]:
         """The configuration as the fields show it, as plain data; what cannot be read is left empty."""
-        return _nested({option.path: self._shown(option.path) for option in OPTIONS})
+        return nested({option.path: self._shown(option.path) for option in OPTIONS})
 
     def _shown(self, path: str) -> Any:
         try:
@@ -129,7 +129,7 @@ class LaunchForm(forms.Form):
 
 def overrides_in(cleaned: Mapping[str, Any]) -> dict[str, Any]:
     """Every option as the form says it, as changes to a preset: what is shown is what is launched."""
-    return _nested(cleaned)
+    return nested(cleaned)
 
 
 def values_of_preset(preset: str) -> dict[str, Any]:
@@ -147,7 +147,8 @@ def version_name(version: Version) -> str:
     return f"{version.constitution.slug}@{version.number}"
 
 
-def _field_for(option: Option) -> forms.Field:
+def field_for(option: Option) -> forms.Field:
+    """The field an option is typed into, with its words and limits."""
     common: dict[str, Any] = {"label": option.label, "help_text": option.help, "required": not option.optional}
     if option.kind is bool:
         return forms.BooleanField(**{**common, "required": False})
@@ -163,16 +164,16 @@ def _limit(option: Option, value: float | None) -> float | None:
     return int(value) if value is not None and option.kind is int else value
 
 
-def _nested(cleaned: Mapping[str, Any]) -> dict[str, Any]:
+def nested(cleaned: Mapping[str, Any], options: Iterable[Option] = OPTIONS) -> dict[str, Any]:
     """The options by path ("rl.beta") as the nested data that `RunConfig` is read from."""
-    nested: dict[str, Any] = {}
-    for option in OPTIONS:
+    data: dict[str, Any] = {}
+    for option in options:
         *places, name = option.path.split(".")
-        where = nested
+        where = data
         for place in places:
             where = where.setdefault(place, {})
         where[name] = cleaned[option.path]
-    return nested
+    return data
 
 
 class AuditForm(forms.Form):

@@ -15,6 +15,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from training_app.core.config import RunConfig
 from training_app.core.datasets import canonical_jsonl, write_text
 from training_app.core.job import SCHEMA
 from training_app.models import Checkpoint, DatasetBuild, Run, RunStage
-from training_app.prompts import RunPrompts, prompts_of
+from training_app.prompts import RunPrompts, prompts_of, prompts_whole
 
 Part = dict[str, Any]
 
@@ -70,7 +71,11 @@ class _Writer:
         self.run = run
         self.stage = stage
         self.hold = hold
-        self.config: RunConfig = config_from(run.config)
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """The pipeline's configuration; a run of another kind has none."""
+        return config_from(self.run.config)
 
     def job(self) -> Part:
         slug = self.stage.slug
@@ -82,11 +87,15 @@ class _Writer:
             "seed": self.run.seed,
             "out": ".",
             "constitution": self._constitution(),
-            "params": self.config.params_for(slug) | parts.pop("params", {}),
+            "params": self._options() | parts.pop("params", {}),
             "parents": {"constitution": self.run.version.digest, "datasets": [], "checkpoint": None}
             | parts.pop("parents", {}),
             **parts,
         }
+
+    def _options(self) -> Part:
+        slug = self.stage.slug
+        return dict(self.run.config[slug]) if slug == "write" else self.config.params_for(slug)
 
     # -- the stages, in their order ------------------------------------------------------------------------------
 
@@ -143,6 +152,10 @@ class _Writer:
             "inputs": {"prompts": self._prompts("heldout", self._split().heldout)},
             "params": {"judge": self._judge()},
         }
+
+    def _write(self) -> Part:
+        """No stage of the pipeline: new prompts after those of the run's seed sets."""
+        return {"model": self._base(), "inputs": {"seeds": self._prompts("seeds", prompts_whole(self.run))}}
 
     # -- what they are made of -----------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 
-from training_app.core.config import STAGE_SLUGS, RunConfig, Sampling
+from training_app.core.config import STAGE_SLUGS, RunConfig, Sampling, WriteParams
 from training_app.core.params import AT_LEAST, AT_MOST, CHOICES, LARGEST
 
 STAGE_NAMES: Mapping[str, str] = {
@@ -23,6 +23,7 @@ STAGE_NAMES: Mapping[str, str] = {
     "reward": "Reward model",
     "rl": "RL-CAI",
     "evaluate": "Evaluate",
+    "write": "Write prompts",
 }
 
 STAGE_DOES: Mapping[str, str] = {
@@ -34,6 +35,7 @@ STAGE_DOES: Mapping[str, str] = {
     "reward": "A model learns to predict the AI labels and the human comparisons.",
     "rl": "Reinforcement learning against the reward model, held near SL-CAI.",
     "evaluate": "Base, SL-CAI and RL-CAI answer prompts that no stage trained on.",
+    "write": "The model writes new red-team prompts after examples; what is like another is left out.",
 }
 
 STAGE_DOING: Mapping[str, str] = {
@@ -45,6 +47,7 @@ STAGE_DOING: Mapping[str, str] = {
     "reward": "training the reward model",
     "rl": "training RL-CAI",
     "evaluate": "evaluating",
+    "write": "writing prompts",
 }
 
 ESSENTIAL = frozenset(
@@ -75,6 +78,11 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "drop_preamble": ("Drop announced revisions", "Those that begin like “Here is the revised response”."),
     "drop_refusal": ("Drop refusals", "Revisions that decline. The paper keeps them."),
     "format": ("Format", "Paper: a plain transcript. Chat: the model's own template. Auto: chat where there is one."),
+    "count": ("Prompts wanted", "The new set holds at most so many."),
+    "shown": ("Seed prompts shown", "Drawn anew for every new prompt."),
+    "aim": ("Written for", "A principle: each new prompt bears on one, drawn by weight, and is tagged with it."),
+    "max_similarity": ("Most similarity", "1 keeps all but equal texts; lower leaves out what is like another."),
+    "attempts": ("Attempts per prompt", "At most so many tries for each prompt wanted."),
     "epochs": ("Epochs", "Times every row is seen."),
     "learning_rate": ("Learning rate", "The largest step of the optimiser."),
     "gradient_accumulation": ("Gradient accumulation", "Batches gathered before one step of the optimiser."),
@@ -109,6 +117,7 @@ CHOICE_WORDS: Mapping[str, str] = {
     "last": "last round only", "each_round": "drawn each round", "without_replacement": "drawn without repeats",
     "in_order": "all in order", "sampled": "sampled by weight", "every": "every principle",
     "together": "all in one prompt", "mean": "mean", "majority": "majority", "product": "product",
+    "none": "nothing in particular", "principle": "one principle each",
 }  # fmt: skip
 OWN_CHOICES: Mapping[str, tuple[str, ...]] = {"sft.rounds": ("all", "last")}
 
@@ -145,6 +154,11 @@ def all_options() -> tuple[Option, ...]:
     hints = get_type_hints(RunConfig)
     whole = [_option(part.name, hints[part.name]) for part in fields(RunConfig) if part.name not in STAGE_SLUGS]
     return (*whole, *(option for slug in STAGE_SLUGS for option in _options_of(hints[slug], slug)))
+
+
+def write_options() -> tuple[Option, ...]:
+    """The options of writing red-team prompts, a run of its own."""
+    return tuple(_options_of(WriteParams, "write"))
 
 
 def _options_of(kind: Any, where: str) -> Iterator[Option]:

@@ -48,6 +48,11 @@ def prompts_of(run: Run, config: RunConfig) -> RunPrompts:
     return RunPrompts(tuple(train), tuple(row for row in heldout if _identity(row) not in trained))
 
 
+def prompts_whole(run: Run) -> tuple[Row, ...]:
+    """The red-team prompts of the run's sets, none held out, each once. One query."""
+    return tuple(_distinct(_rows(run, PromptSet.Kind.RED_TEAM)))
+
+
 def keys_to_ids(run: Run) -> dict[str, int]:
     """Prompt id as the stages name it → primary key. One query."""
     rows = Prompt.objects.filter(prompt_set__runs=run).values_list("prompt_set__slug", "key", "pk")

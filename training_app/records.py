@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from constitutions_app.models import PrincipleVersion
-from training_app import judges, leases
+from training_app import judges, leases, prompt_sets
 from training_app.checkpoints import keep, verified
 from training_app.event_tail import Event
 from training_app.models import (
@@ -41,6 +41,9 @@ Data = Mapping[str, Any]
 BATCH = 1000
 NEWEST_ONLY = frozenset({"progress", "metric"})
 """Kinds of which only the newest of a batch is kept as an event: the points of the curves are rows of their own."""
+
+IN_FILES = frozenset({"attempt", "prompt"})
+"""Records that stay in the stage's folder: what comes of them is kept when it finishes (prompt_sets.py)."""
 
 SHOWN = frozenset({"rollout"})
 """Records that have no table of their own and are kept as events, for people to read."""
@@ -117,6 +120,9 @@ def ingest(lease: leases.Lease, reader: Reader, events: Sequence[Event]) -> None
         RunEvent.objects.bulk_create(_kept(stage, fresh), batch_size=BATCH)
         _move_stage(stage, fresh)
         stage.save(update_fields=MOVED)
+        if stage.slug == "write" and any(event.kind == "finished" for event in fresh):
+            stage.run = reader.run
+            prompt_sets.keep_written(stage)
         if stage.device and reader.run.device != stage.device:
             Run.objects.filter(pk=reader.run.pk).update(device=stage.device)
             reader.run.device = stage.device
@@ -130,7 +136,7 @@ def _insert_records(reader: Reader, said: Sequence[Data]) -> None:
     for body in said:
         by_kind.setdefault(str(body["record"]), []).append(body["data"])
     for kind, data in by_kind.items():
-        if kind not in SHOWN:
+        if kind not in SHOWN | IN_FILES:
             _TABLES[kind](reader, data)
 
 

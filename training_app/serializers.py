@@ -96,7 +96,19 @@ class MetricSerializer(serializers.ModelSerializer[MetricPoint]):
 class PromptSetSerializer(serializers.ModelSerializer[PromptSet]):
     class Meta:
         model = PromptSet
-        fields = ("id", "slug", "name", "kind", "licence", "digest", "rows", "created_by", "created_at")
+        fields = (
+            "id",
+            "slug",
+            "name",
+            "kind",
+            "licence",
+            "digest",
+            "rows",
+            "made_by",
+            "provenance",
+            "created_by",
+            "created_at",
+        )
         read_only_fields = fields
 
 

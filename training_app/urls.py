@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from training_app.views import audit, checkpoints, labels, launch, live, prompt_sets, runs, traces
+from training_app.views import audit, checkpoints, labels, launch, live, prompt_sets, runs, traces, write_prompts
 
 app_name = "training"
 
@@ -32,6 +32,7 @@ audit_urls = [
 prompt_urls = [
     path("prompts/", prompt_sets.prompt_sets, name="prompt_sets"),
     path("load-prompts/", prompt_sets.load_prompts, name="load_prompts"),
+    path("write-prompts/", write_prompts.write_prompts, name="write_prompts"),
     path("prompt-preview/", prompt_sets.prompt_preview, name="prompt_preview"),
     path("prompts/<slug:slug>/", prompt_sets.prompt_set, name="prompt_set"),
 ]

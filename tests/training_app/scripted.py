@@ -80,7 +80,9 @@ def run(job: Job, events: EventLog, should_stop: Callable[[], bool]) -> None:
         for step in (1, 2, 3):
             events.metric(step, {"loss": 1.0 / step})
         _publish(job, events, script)
-    name = {"generate": "response", "revise": "step", "sample": "comparison", "label": "label"}.get(job.stage)
+    name = {"generate": "response", "revise": "step", "sample": "comparison", "label": "label", "write": "prompt"}.get(
+        job.stage
+    )
     outputs = {f"{name}s": events.write_output(name, f"{name}s")} if name else {}
     events.finished(outputs=outputs, summary={"items": len(records)})
 
@@ -165,6 +167,14 @@ def _answers(job: Job) -> Records:
         yield "evaluation", model, {"model": model, "n": len(prompts), "reward_mean": 0.1, "reward_interval": [0, 1]}
 
 
+def _written(job: Job) -> Records:
+    for row in job.input_rows("seeds"):
+        text = f"And also: {row['text']}"
+        yield "attempt", row["id"], {"text": text, "reason": ""}
+        key = f"written-{row['id']}"
+        yield "prompt", key, {"id": key, "text": text, "kind": "red_team", "tags": ["written"]}
+
+
 def _nothing(job: Job) -> Records:
     job.input_rows("train")
     yield from ()
@@ -173,6 +183,7 @@ def _nothing(job: Job) -> Records:
 _RECORDS: dict[str, Callable[[Job], Records]] = {
     "generate": _responses, "revise": _steps, "sft": _nothing, "sample": _comparisons, "label": _labels,
     "reward": _nothing, "rl": _rollouts, "evaluate": _answers,
+    "write": _written,
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from training_app.actions.load_prompt_set import load_prompt_set
 from training_app.actions.record_audit import record_audit
 from training_app.actions.register_judge import register_judge
 from training_app.actions.resume_run import resume_run
+from training_app.actions.write_prompts import write_prompts
 
 __all__ = [
     "build_dataset",
@@ -22,4 +23,5 @@ __all__ = [
     "record_audit",
     "register_judge",
     "resume_run",
+    "write_prompts",
 ]

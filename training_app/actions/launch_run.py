@@ -62,7 +62,7 @@ def launch_run(
         created_by=user,
     )
     with transaction.atomic():
-        run = _numbered(wanted)
+        run = numbered(wanted)
         if run is not wanted:
             return run
         run.save(force_insert=True)
@@ -158,7 +158,7 @@ def _model(named: str, config: RunConfig) -> BaseModel:
 SAME = ("name", "version_id", "base_model", "preset", "seed", "config", "created_by_id")
 
 
-def _numbered(wanted: Run) -> Run:
+def numbered(wanted: Run) -> Run:
     """`wanted` with its number, or the run that this very launch made before: a button pressed twice is one launch.
 
     A form that was filled in differently since then, and sent again, is another launch and gets an id of its own.

@@ -27,6 +27,22 @@ class Sampling:
 
 
 @dataclass(frozen=True)
+class WriteParams:
+    """New red-team prompts by few-shot from a seed set (section 3.2); a run of its own, no part of the pipeline."""
+
+    count: int = 100
+    shown: int = 5
+    aim: str = "none"
+    """"none" (paper), or "principle": each prompt is written for one principle, drawn by weight."""
+    max_similarity: float = 0.5
+    """Greatest Jaccard similarity of character 4-grams to any other prompt."""
+    attempts: int = 4
+    """Tries for each prompt wanted, at most."""
+    format: str = "auto"
+    sampling: Sampling = field(default_factory=lambda: Sampling(max_new_tokens=64))
+
+
+@dataclass(frozen=True)
 class GenerateParams:
     """An initial response to every prompt (section 3.1)."""
 

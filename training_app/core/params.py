@@ -18,9 +18,9 @@ AT_LEAST: Mapping[str, float] = {
     "learning_rate": 0, "gradient_accumulation": 1, "max_length": 8, "save_steps": 1, "principles_per_comparison": 1,
     "clamp_low": 0, "clamp_high": 0, "human_weight": 0, "heldout_fraction": 0, "steps": 1, "beta": 0, "generations": 2,
     "prompts_per_step": 1, "max_completion_length": 1, "judge_principles": 1, "bootstrap": 1, "cot_samples": 0,
-    "cot_tokens": 1,
+    "cot_tokens": 1, "count": 1, "shown": 1, "attempts": 1, "max_similarity": 0,
 }  # fmt: skip
-AT_MOST: Mapping[str, float] = {"top_p": 1, "clamp_low": 1, "clamp_high": 1, "heldout_fraction": 1}
+AT_MOST: Mapping[str, float] = {"top_p": 1, "clamp_low": 1, "clamp_high": 1, "heldout_fraction": 1, "max_similarity": 1}
 LARGEST = 2**31 - 1
 """No count, length or rate is larger: beyond it lie columns of the database and then floating point."""
 ABOVE_ZERO = frozenset({"top_p", "epochs", "learning_rate"})
@@ -28,6 +28,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "format": ("auto", "paper", "chat"),
     "draw": ("each_round", "without_replacement", "in_order"),
     "template": ("paper", "chat", "principle_last"),
+    "aim": ("none", "principle"),
     "ask": ("sampled", "every", "together"),
     "aggregation": ("mean", "majority", "product"),
 }

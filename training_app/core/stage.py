@@ -40,6 +40,7 @@ STAGES: dict[str, str] = {
     "reward": "training_app.core.reward_model:run",
     "rl": "training_app.core.rl:run",
     "evaluate": "training_app.core.evaluate:run",
+    "write": "training_app.core.write_prompts:run",
     "judge_eval": "training_app.core.judge_eval:run",
 }
 """Where each stage's ``run(job, events, should_stop)`` lives; imported only when it is that stage's turn."""

@@ -23,6 +23,12 @@ class PromptSet(FrozenModel):
     licence = models.CharField(max_length=100, blank=True)
     digest = models.CharField(max_length=64)
     rows = models.PositiveIntegerField()
+    made_by = models.ForeignKey(
+        "training_app.Run", on_delete=models.PROTECT, null=True, blank=True, related_name="written_sets"
+    )
+    """The run that wrote it; None for a set that was loaded."""
+    provenance = models.JSONField(default=dict, blank=True)
+    """What went into a written set: seed sets, model, constitution, options and what was left out why."""
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -74,7 +74,7 @@ def launch_form(data: QueryDict | None = None, initial: Mapping[str, Any] | None
 def _initial(query: QueryDict) -> dict[str, Any]:
     """What the form starts from: the preset's values, then what the URL (or a filled-in form) says of the rest."""
     like = _uuid(query.get("like", ""))
-    earlier = Run.objects.filter(pk=like).first() if like else None
+    earlier = Run.objects.filter(pk=like).exclude(preset="write").first() if like else None
     values = _like(earlier) if earlier else _first_choice()
     for name in ("preset", "version", "base_model", "seed", "name"):
         values[name] = query.get(name, values.get(name))

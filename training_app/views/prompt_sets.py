@@ -36,7 +36,7 @@ LONGEST_WORDING = 20_000
 @vary_on_headers("HX-Request")
 def prompt_sets(request: AuthenticatedHttpRequest) -> HttpResponse:
     """Every prompt set, by kind."""
-    sets = list(PromptSet.objects.select_related("created_by"))
+    sets = list(PromptSet.objects.select_related("created_by", "made_by"))
     kinds = [(label, [one for one in sets if one.kind == kind]) for kind, label in PromptSet.Kind.choices]
     context = {"kinds": [(label, members) for label, members in kinds if members]}
     return render(request, "training/prompt_sets.html", context)

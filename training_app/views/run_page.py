@@ -27,6 +27,7 @@ from training_app.models import (
     Evaluation,
     EvaluationAnswer,
     MetricPoint,
+    PromptSet,
     Run,
     RunEvent,
     RunStage,
@@ -34,7 +35,7 @@ from training_app.models import (
     TraceStep,
 )
 from training_app.models.run import StageState
-from training_app.options import STAGE_NAMES, Option, all_options
+from training_app.options import STAGE_NAMES, Option, all_options, write_options
 from training_app.plots import Curve, Drawing, Point, draw, number
 from training_app.templatetags.plainly import in_words, summed
 from training_app.views.log_lines import LogLine, newest_lines
@@ -178,6 +179,11 @@ class RunPage:
         return list(Checkpoint.objects.filter(run=self.run).order_by("pk"))
 
     @cached_property
+    def written(self) -> list[PromptSet]:
+        """The prompt sets the run wrote: one, for a run that writes prompts and has ended."""
+        return list(PromptSet.objects.filter(made_by=self.run))
+
+    @cached_property
     def builds(self) -> list[DatasetBuild]:
         return list(DatasetBuild.objects.filter(run=self.run))
 
@@ -303,7 +309,7 @@ def settings_of(run: Run) -> list[StageSettings]:
     """Every effective value of a run, stage by stage, as its row keeps them. No query."""
     preset = asdict(PRESETS[run.preset]) if run.preset in PRESETS else {}
     parts: dict[str, list[Setting]] = {}
-    for option in all_options():
+    for option in write_options() if run.preset == "write" else all_options():
         value = option.value_in(run.config)
         setting = Setting(option, value, bool(preset) and value != option.value_in(preset))
         parts.setdefault(STAGE_NAMES.get(option.stage, "Whole run"), []).append(setting)

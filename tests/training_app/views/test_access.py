@@ -30,7 +30,7 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
 
 
 POST_ONLY = {"resume_run", "audit_step", "prompt_preview"}
-ENGINEERS_ONLY = {"launch", "stop_run", "resume_run", "load_prompts"}
+ENGINEERS_ONLY = {"launch", "stop_run", "resume_run", "load_prompts", "write_prompts"}
 AUDITORS_ONLY = {"audit_step"}
 
 

@@ -1,0 +1,117 @@
+"""Frozen prompt sets: how rows that were read, or written by a model, become one, and the set that a run wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.utils.text import slugify
+
+from constitutions_app.ledger import record
+from training_app.core.digests import digest_file
+from training_app.models import Comparison, Prompt, PromptSet, Run, RunStage
+from training_app.prompt_files import ReadPrompts, read_prompt_file
+
+BATCH = 1000
+NAMED = 91
+"""Characters of a slug before the digest that sets a changed file apart."""
+
+
+class WrongPrompts(Exception):
+    """The prompts a stage says it wrote are not those in its file; the message is one sentence."""
+
+
+def freeze(
+    found: ReadPrompts,
+    *,
+    slug: str,
+    name: str,
+    kind: str,
+    licence: str,
+    user: User | None,
+    made_by: Run | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> PromptSet:
+    """The set of exactly these prompts: made, with a ledger entry, the first time. Call inside a transaction.
+
+    The same content under the same slug is the set already there; other content gets a slug that ends in its digest.
+    """
+    taken = PromptSet.objects.filter(slug=slug).exclude(digest=found.digest).exists()
+    prompt_set, created = PromptSet.objects.get_or_create(
+        slug=f"{slug[:NAMED]}-{found.digest[:8]}" if taken else slug,
+        defaults={
+            "name": name, "kind": kind, "licence": licence, "digest": found.digest, "rows": found.rows,
+            "created_by": user, "made_by": made_by, "provenance": dict(provenance or {}),
+        },
+    )  # fmt: skip
+    if created:
+        _fill(prompt_set, found)
+        data = {"slug": prompt_set.slug, "kind": kind, "digest": found.digest, "rows": found.rows}
+        data |= {"run": str(made_by.pk)} if made_by else {}
+        record(actor=user, verb="prompt_set.load", obj=prompt_set, data=data)
+    return prompt_set
+
+
+def keep_written(stage: RunStage) -> PromptSet:
+    """The set of the prompts that a run's stage "write" left in its folder. Call inside a transaction.
+
+    Raises WrongPrompts when the file is not the one the stage reported.
+    """
+    run, output = stage.run, stage.outputs.get("prompts") or {}
+    path = stage.folder / "prompts.jsonl"
+    if not path.is_file() or digest_file(path) != output.get("digest"):
+        raise WrongPrompts("The file of the written prompts is not the one the stage reported.")
+    seeds = list(run.prompt_sets.all())
+    name = run.name or f"Written by run {run.number}"
+    return freeze(
+        read_prompt_file(path.read_bytes(), PromptSet.Kind.RED_TEAM),
+        slug=slugify(name)[:100] or f"written-by-run-{run.number}",
+        name=name,
+        kind=PromptSet.Kind.RED_TEAM,
+        licence=f"written by {run.base_model['name']} after {', '.join(str(one) for one in seeds)}"[:100],
+        user=None,
+        made_by=run,
+        provenance={
+            "seed_sets": {one.slug: one.digest for one in seeds},
+            "model": {"name": run.base_model["name"], "digest": run.base_model["digest"]},
+            "constitution": {"version": run.version_id, "digest": run.version.digest},
+            "job": stage.job_digest,
+            "seed": run.seed,
+            "options": run.config["write"],
+            "summary": stage.summary,
+        },
+    )
+
+
+def _fill(prompt_set: PromptSet, found: ReadPrompts) -> None:
+    Prompt.objects.bulk_create(
+        (
+            Prompt(
+                prompt_set=prompt_set,
+                key=prompt.key,
+                position=position,
+                text=prompt.text,
+                messages=list(prompt.messages),
+                tags=list(prompt.tags),
+            )
+            for position, prompt in enumerate(found.prompts, start=1)
+        ),
+        batch_size=BATCH,
+    )
+    Comparison.objects.bulk_create(
+        (
+            Comparison(
+                source=Comparison.Source.HUMAN,
+                prompt_set=prompt_set,
+                key=choice.key,
+                prompt_text=choice.prompt,
+                messages=list(choice.messages),
+                response_a=choice.response_a,
+                response_b=choice.response_b,
+                human_choice=choice.human_choice,
+            )
+            for choice in found.choices
+        ),
+        batch_size=BATCH,
+    )
