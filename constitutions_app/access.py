@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
+from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
 from django.db import models
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django_htmx.middleware import HtmxDetails
 
@@ -23,9 +24,11 @@ from constitutions_app.models import (
     Constitution,
     Draft,
     DraftPrinciple,
+    Import,
     LedgerEntry,
     PrincipleVersion,
     Scenario,
+    Upload,
     Version,
 )
 
@@ -186,6 +189,24 @@ def get_editable_scenario_for(user: User | AnonymousUser, slug: str, key: str) -
     if not can_write_scenarios(user):
         raise PermissionDenied("Your role reads scenarios and does not change them.")
     return scenario
+
+
+def get_upload_for(user: User | AnonymousUser, upload_id: UUID) -> Upload:
+    """A file that waits to be imported: its owner's alone, and only while they may write."""
+    if not can_write(user):
+        raise PermissionDenied("Your role reads constitutions and does not import any.")
+    return get_object_or_404(Upload, pk=upload_id, person=user)
+
+
+def get_import_for(user: User | AnonymousUser, slug: str, number: int) -> Import:
+    """An imported file's record, for reading. `number` counts the imports of its constitution, from 1."""
+    constitution = get_constitution_for(user, slug)
+    rows = Import.objects.filter(constitution=constitution).select_related("imported_by").order_by("pk")
+    found = rows[number - 1 : number]
+    if not found:
+        raise Http404("There is no such import.")
+    found[0].constitution = constitution
+    return found[0]
 
 
 def get_ledger_entry_for(user: User | AnonymousUser, seq: int) -> LedgerEntry:

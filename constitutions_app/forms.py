@@ -13,11 +13,18 @@ from django.core.validators import RegexValidator
 
 from constitutions_app.access import Role
 from constitutions_app.actions.publishing import MAX_NOTE
+from constitutions_app.actions.scenarios import MAX_SCENARIO_TEXT
 from constitutions_app.core import principles as core
+from constitutions_app.core.interchange import FORMATS, Choice
+from constitutions_app.core.interchange.documents import MAX_BYTES
+from constitutions_app.core.interchange.joining import WAYS
 from constitutions_app.models import Constitution, DraftPrinciple, Version
 
 MAX_TEXT = 20_000
 """Most characters of one text of a principle: far above any rule, and enough to notice a pasted book."""
+
+LIMIT = f"{MAX_BYTES // 1_000_000} MB"
+FORMAT_CHOICES = [("", "recognise it by its content"), *FORMATS.items()]
 
 STAGE_CHOICES = (("revise", "critique and revise"), ("label", "preference labels"))
 
@@ -40,6 +47,22 @@ class TextListField(forms.CharField):
 
     def run_validators(self, value: Any) -> None:
         """The limits of a single text do not apply to a list."""
+
+
+class FilesInput(forms.ClearableFileInput):
+    """Several files in one control."""
+
+    allow_multiple_selected = True
+
+
+class FilesField(forms.FileField):
+    """Several files, each checked alone; none is an empty list."""
+
+    widget = FilesInput
+
+    def clean(self, data: Any, initial: Any = None) -> list[Any]:
+        given = data if isinstance(data, list | tuple) else [data] if data else []
+        return [super(FilesField, self).clean(one, initial) for one in given]
 
 
 class TagsField(forms.CharField):
@@ -251,6 +274,73 @@ class CompareForm(forms.Form):
             set_choices(self, name, choices)
 
 
+class ScenarioForm(forms.Form):
+    """One scenario. The principles to choose from are those of the draft; keys it has beside them stay choosable."""
+
+    title = forms.CharField(required=False, max_length=200, help_text="What it tests, in a few words.")
+    prompt = forms.CharField(
+        max_length=MAX_SCENARIO_TEXT, widget=forms.Textarea(attrs={"rows": 4, "class": "matter", "dir": "auto"})
+    )
+    response_a = forms.CharField(
+        required=False,
+        max_length=MAX_SCENARIO_TEXT,
+        label="Response A",
+        widget=forms.Textarea(attrs={"rows": 6, "class": "matter", "dir": "auto"}),
+    )
+    response_b = forms.CharField(
+        required=False,
+        max_length=MAX_SCENARIO_TEXT,
+        label="Response B",
+        widget=forms.Textarea(attrs={"rows": 6, "class": "matter", "dir": "auto"}),
+    )
+    expected = forms.ChoiceField(
+        required=False,
+        label="Expected to win",
+        choices=(("", "not said yet"), ("a", "Response A"), ("b", "Response B")),
+    )
+    principles = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="It is judged under each of them. With none, it is judged under the whole constitution.",
+    )
+    note = forms.CharField(
+        required=False,
+        max_length=MAX_SCENARIO_TEXT,
+        widget=forms.Textarea(attrs={"rows": 2, "dir": "auto"}),
+        help_text="Why that response should win.",
+    )
+
+    def __init__(self, *args: Any, choices: Iterable[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        set_choices(self, "principles", list(choices))
+
+
+class ScenarioFilterForm(forms.Form):
+    """The filters of the list of scenarios; nothing else of the address reaches a query."""
+
+    principle = forms.ChoiceField(required=False)
+    state = forms.ChoiceField(
+        required=False,
+        label="Result",
+        choices=(
+            ("", "any"),
+            ("passed", "passed"),
+            ("failed", "failed"),
+            ("not run", "not run on these words"),
+            ("incomplete", "incomplete"),
+        ),
+    )
+    words = forms.ChoiceField(required=False, label="Under the words of")
+    retired = forms.BooleanField(required=False, label="Retired ones")
+
+    def __init__(
+        self, *args: Any, principles: Iterable[tuple[str, str]], texts: Iterable[tuple[str, str]], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        set_choices(self, "principle", [("", "any"), *principles])
+        set_choices(self, "words", list(texts))
+
+
 class LedgerFilterForm(forms.Form):
     """The ledger's filters; nothing else of the address reaches a query."""
 
@@ -294,3 +384,109 @@ class NameForm(forms.Form):
     name = forms.CharField(
         required=False, max_length=150, label="Full name", help_text="Shown beside what you write and decide."
     )
+
+
+class UploadForm(forms.Form):
+    """A file to import, or its text pasted. The paper's other file and examples may come along."""
+
+    file = forms.FileField(required=False, allow_empty_file=True, help_text=f"At most {LIMIT}.")
+    text = forms.CharField(
+        required=False,
+        max_length=MAX_BYTES,
+        strip=False,
+        label="Or its text",
+        widget=forms.Textarea(attrs={"rows": 6, "class": "sent", "dir": "auto"}),
+        help_text="Paste it here where there is no file.",
+    )
+    format = forms.ChoiceField(required=False, choices=FORMAT_CHOICES)
+    link = forms.FileField(
+        required=False,
+        allow_empty_file=True,
+        label="Second file",
+        help_text="The paper's other list: its pairs and its questions are linked to each other.",
+    )
+    examples = FilesField(
+        required=False,
+        label="Example files",
+        help_text="The Model Spec's examples/ folder, at most 90 files here; the shell reads any number.",
+    )
+    licence = forms.CharField(
+        required=False, max_length=200, help_text="Under which licence the words come, such as MIT or CC0."
+    )
+
+    def clean_file(self) -> tuple[bytes, str] | None:
+        return _content_of(self.cleaned_data["file"])
+
+    def clean_link(self) -> tuple[bytes, str] | None:
+        return _content_of(self.cleaned_data["link"])
+
+    def clean_examples(self) -> dict[str, bytes]:
+        given = [_content_of(file) for file in self.cleaned_data["examples"]]
+        files = {f"examples/{name}": data for data, name in filter(None, given)}
+        if sum(map(len, files.values())) > MAX_BYTES:
+            raise ValidationError(f"Together they are larger than {LIMIT}; import the file from the shell instead.")
+        return files
+
+
+class NewUploadForm(UploadForm):
+    """The first time, there must be a file or a text."""
+
+    field_order = ("file", "text", "format", "licence", "link", "examples")
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or {}
+        file, text = said.get("file"), said.get("text", "")
+        if file and text.strip():
+            raise ValidationError("Choose a file or paste a text, not both.")
+        if not file and not text.strip() and "file" not in self.errors:
+            raise ValidationError("Choose a file, or paste its text.")
+        said["content"] = file or (text.encode("utf-8", "replace"), "pasted text")
+        return said
+
+
+class MoreOfUploadForm(UploadForm):
+    """What may be added to an upload: another reading of its format, the second file, examples, the licence."""
+
+    file = None
+    text = None
+
+
+class WriteImportForm(forms.Form):
+    """Where an import is written to: a new constitution by its name, or a draft by its address."""
+
+    name = forms.CharField(required=False, max_length=200, label="Name of the new constitution")
+    into = forms.CharField(required=False, max_length=150, widget=forms.HiddenInput)
+    way = forms.ChoiceField(required=False, choices=list(WAYS.items()), widget=forms.HiddenInput)
+    revision = forms.IntegerField(required=False, min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput)
+
+
+class LinkForm(forms.Form):
+    """Which question belongs to which pair of the paper, one select and one box for each pair."""
+
+    def __init__(self, *args: Any, pairs: list[core.Principle], questions: list[core.Principle], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices = [("", "no question"), *((str(n), f"{n + 1}. {item.title}") for n, item in enumerate(questions))]
+        for number, pair in enumerate(pairs):
+            self.fields[f"question-{number}"] = forms.ChoiceField(
+                required=False, choices=choices, label=f"Question for {pair.title}"
+            )
+            self.fields[f"confirmed-{number}"] = forms.BooleanField(required=False, label="They belong together")
+        self.pairs = pairs
+
+    def chosen(self) -> dict[str, Choice]:
+        """By the pair's id: which question, and whether the person has confirmed it."""
+        found = {}
+        for number, pair in enumerate(self.pairs):
+            question = self.cleaned_data[f"question-{number}"]
+            confirmed = bool(question) and self.cleaned_data[f"confirmed-{number}"]
+            found[pair.id] = Choice(int(question) if question else None, confirmed)
+        return found
+
+
+def _content_of(file: Any) -> tuple[bytes, str] | None:
+    """The bytes of an upload with its name. Raises ValidationError for more than a constitution can have."""
+    if not file:
+        return None
+    if file.size > MAX_BYTES:
+        raise ValidationError(f"{file.name} is larger than {LIMIT}. Nothing of it was kept.")
+    return file.read(MAX_BYTES + 1), str(file.name)

@@ -7,8 +7,11 @@ response more than one half. Nothing carries over from other words: after an edi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from django.db import models
 
 from constitutions_app.core import principles as core
 from constitutions_app.core import scenarios
@@ -54,19 +57,20 @@ def scenarios_not_passed(draft: Draft) -> list[Standing]:
     return [one for one in asked if not (one.state == INCOMPLETE and _is_probe(one.scenario))]
 
 
-def in_use(constitution: Constitution) -> Iterable[Scenario]:
+def in_use(constitution: Constitution) -> models.QuerySet[Scenario]:
     """The scenarios of a constitution that are not retired."""
     return Scenario.objects.filter(constitution=constitution, retired_at=None)
 
 
-def passed_by_principle(constitution: Constitution, text: core.Constitution) -> dict[str, tuple[int, int]]:
-    """For every principle with scenarios in use: how many pass under `text`, and how many there are. Two queries."""
-    counts: dict[str, tuple[int, int]] = {}
-    for one in standings(list(in_use(constitution)), text):
-        for key in one.scenario.principles:
-            passed, of = counts.get(key, (0, 0))
-            counts[key] = (passed + (one.state == PASSED), of + 1)
-    return counts
+def of_principle(constitution: Constitution, text: core.Constitution, key: str) -> list[Standing]:
+    """How the scenarios in use of one principle stand under `text`. Two queries, whatever the constitution holds."""
+    return standings(list(in_use(constitution).filter(principles__contains=[key])), text)
+
+
+def tally(found: Iterable[Standing]) -> list[tuple[str, int]]:
+    """How many stand how, in the order in which people ask."""
+    counts = Counter(one.state for one in found)
+    return [(state, counts[state]) for state in (PASSED, FAILED, NOT_RUN, INCOMPLETE, ELSEWHERE) if counts[state]]
 
 
 def _standing(row: Scenario, enabled: set[str], found: dict[tuple[int, str, str], ScenarioResult]) -> Standing:
@@ -79,7 +83,8 @@ def _standing(row: Scenario, enabled: set[str], found: dict[tuple[int, str, str]
     words = scenarios.digest(value)
     results = {key: result for key in asked if (result := found.get((row.pk, words, key)))}
     lacking = tuple(key for key in asked if key not in results)
-    state = FAILED if any(result.p_expected <= 0.5 for result in results.values()) else NOT_RUN if lacking else PASSED
+    failed = any(result.p_expected <= 0.5 for result in results.values())
+    state = FAILED if failed else NOT_RUN if lacking else PASSED
     return Standing(row, state, tuple(results.values()), lacking)
 
 

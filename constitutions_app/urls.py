@@ -5,7 +5,19 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path
 
 from constitutions_app import converters
-from constitutions_app.views import compare, constitutions, draft_parts, drafts, ledger, people, publishing, versions
+from constitutions_app.views import (
+    compare,
+    constitutions,
+    draft_parts,
+    drafts,
+    exporting,
+    importing,
+    ledger,
+    people,
+    publishing,
+    scenarios,
+    versions,
+)
 
 converters.register()
 
@@ -23,23 +35,42 @@ draft_urls = [
     path("principles/<slug:key>/remove/", drafts.remove, name="remove_principle"),
     path("removed/<number:seq>/restore/", drafts.restore, name="restore_removed"),
     path("publish/", publishing.publish, name="publish"),
+    path("export/<slug:format>/", exporting.draft, name="export_draft"),
 ]
 
 # /constitutions/<slug>/v<number>/
 version_urls = [
     path("", versions.version, name="version"),
     path("constitution.json", versions.canonical, name="canonical"),
+    path("export/<slug:format>/", exporting.version, name="export_version"),
     path("restore/", publishing.restore, name="restore_version"),
     path("principles/<slug:key>/", versions.principle, name="principle"),
+]
+
+# /constitutions/<slug>/scenarios/
+scenario_urls = [
+    path("", scenarios.index, name="scenarios"),
+    path("new/", scenarios.create, name="create_scenario"),
+    path("<slug:key>/", scenarios.scenario, name="scenario"),
+    path("<slug:key>/edit/", scenarios.edit, name="edit_scenario"),
+    path("<slug:key>/retire/", scenarios.retire, name="retire_scenario"),
+    path("<slug:key>/restore/", scenarios.restore, name="restore_scenario"),
 ]
 
 # /constitutions/
 constitution_urls: list[URLPattern | URLResolver] = [
     path("", constitutions.index, name="list"),
     path("new/", constitutions.create, name="create"),
+    path("import/", importing.upload, name="import"),
+    path("import/<uuid:upload_id>/", importing.preview, name="import_preview"),
+    path("import/<uuid:upload_id>/more/", importing.more, name="import_more"),
+    path("import/<uuid:upload_id>/links/", importing.links, name="import_links"),
+    path("import/<uuid:upload_id>/discard/", importing.discard, name="import_discard"),
     path("<slug:slug>/", constitutions.detail, name="detail"),
     path("<place:slug>/draft/", include(draft_urls)),
     path("<slug:slug>/v<number:number>/", include(version_urls)),
+    path("<slug:slug>/imports/<number:number>/", importing.record, name="import_record"),
+    path("<slug:slug>/scenarios/", include(scenario_urls)),
     path("<slug:slug>/compare/", compare.choose, name="choose_compare"),
     path("<slug:slug>/compare/<state:old>..<state:new>/", compare.show, name="compare"),
 ]

@@ -41,6 +41,7 @@ from constitutions_app.actions.people import (
 )
 from constitutions_app.actions.publishing import PublishRefused, publish_version
 from constitutions_app.actions.scenarios import (
+    SCENARIO_FIELDS,
     Result,
     ScenarioConflict,
     create_scenario,
@@ -53,6 +54,7 @@ from constitutions_app.actions.scenarios import (
 from constitutions_app.actions.starting import create_constitution, start_draft_from_version
 
 __all__ = [
+    "SCENARIO_FIELDS",
     "Conflict",
     "Gone",
     "ImportedFile",

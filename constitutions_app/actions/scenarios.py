@@ -264,6 +264,6 @@ def _told(row: Scenario) -> dict[str, Any]:
 
 def _free_key(wanted: str, taken: set[str]) -> str:
     stem = slugify(wanted[:200])[:60].strip("-_") or f"scenario-{secrets.token_hex(4)}"
-    if stem not in taken:
+    if stem not in taken | {"new"}:  # the address of a page
         return stem
     return next(key for number in count(2) if (key := f"{stem}-{number}") not in taken)

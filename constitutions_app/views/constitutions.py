@@ -20,6 +20,8 @@ from constitutions_app.comparing import Activity, grouped_activity
 from constitutions_app.core.diff import diff_constitutions
 from constitutions_app.forms import CompareForm, CreateForm
 from constitutions_app.models import MAIN, Constitution, Draft, LedgerEntry, Version
+from constitutions_app.scenario_results import in_use, standings, tally
+from constitutions_app.uploads import imports_of
 
 ACTIVITY_SHOWN = 60
 ACTIVITY_LINES = 15
@@ -89,6 +91,8 @@ def detail(request: AuthenticatedHttpRequest, slug: str) -> HttpResponse:
         "compare_form": CompareForm(
             initial={"old": f"v{newest.number}" if newest else "draft", "new": "draft"}, constitution=constitution
         ),
+        "scenario_counts": tally(standings(list(in_use(constitution)), draft.to_core())),
+        "imports": imports_of(constitution),
         "activity": _activity_of(constitution),
     }
     return render(request, "constitutions/detail.html", ctx)

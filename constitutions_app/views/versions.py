@@ -15,6 +15,8 @@ from constitutions_app.core import diff
 from constitutions_app.core.principles import Principle, from_dict
 from constitutions_app.core.wordings import wordings_for
 from constitutions_app.models import PrincipleVersion, Version
+from constitutions_app.scenario_results import of_principle
+from constitutions_app.uploads import provenance_of
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ def principle(request: AuthenticatedHttpRequest, slug: str, number: int, key: st
         "previous_key": keys[at - 1] if at else "",
         "next_key": keys[at + 1] if at + 1 < len(keys) else "",
         "history": list(_history(row))[::-1],
+        "tested_by": of_principle(row.version.constitution, row.version.to_core(), key),
+        "provenance": provenance_of(row.version.constitution, key),
     }
     return render(request, "constitutions/principle.html", ctx)
 

@@ -18,7 +18,7 @@ from constitutions_app.actions import (
 )
 from constitutions_app.core.principles import digest
 from constitutions_app.models import Constitution, LedgerEntry, Scenario
-from constitutions_app.scenario_results import passed_by_principle, scenarios_not_passed
+from constitutions_app.scenario_results import of_principle, scenarios_not_passed
 from constitutions_app.starter_material import load
 from tests.constitutions_app.factories import draft_of, make_constitution, principle_of
 from tests.constitutions_app.strategies import ATTACKS
@@ -113,10 +113,9 @@ def test_it_passes_when_every_principle_it_is_attached_to_gives_the_expected_res
     assert states(constitution) == [("rude-letter", "failed")]
     judged(scenario, "honesty", 0.7)
     assert states(constitution) == []
-    assert passed_by_principle(constitution, draft_of(constitution).to_core()) == {
-        "kindness": (1, 1),
-        "honesty": (1, 1),
-    }
+    text = draft_of(constitution).to_core()
+    assert [one.state for one in of_principle(constitution, text, "honesty")] == ["passed"]
+    assert of_principle(constitution, text, "privacy") == []
 
 
 def test_nothing_carries_over_to_other_words(scenario: Scenario, author: User) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
@@ -13,8 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, reverse
 
 from constitutions_app import urls
-from constitutions_app.actions import remove_principle
-from constitutions_app.models import Constitution, LedgerEntry
+from constitutions_app.actions import ImportedFile, create_scenario, import_into_draft, remove_principle
+from constitutions_app.core.interchange import read_bytes
+from constitutions_app.models import Constitution, LedgerEntry, Upload
 from tests.constitutions_app.conftest import signed_in
 from tests.constitutions_app.factories import draft_of, principle_of
 
@@ -38,6 +40,10 @@ class Page:
 
 
 SLUG = ("test",)
+SCENARIO = ("test", "rude-letter")
+UPLOAD = UUID(int=7)
+"""A file that the admin has uploaded: to everybody else it is not there."""
+
 PAGES = (
     Page("home", get=READERS),
     Page("constitutions:list", get=READERS),
@@ -67,6 +73,20 @@ PAGES = (
     Page("constitutions:principle", get=READERS, args=("test", 1, "honesty")),
     Page("constitutions:choose_compare", get=READERS, args=SLUG),
     Page("constitutions:compare", get=READERS, args=("test", "v1", "draft")),
+    Page("constitutions:export_version", get=READERS, args=("test", 1, "yaml")),
+    Page("constitutions:export_draft", get=READERS, args=("test", "markdown")),
+    Page("constitutions:scenarios", get=READERS, args=SLUG),
+    Page("constitutions:create_scenario", get=WRITERS, post=WRITERS, args=SLUG, data={"prompt": "x"}),
+    Page("constitutions:scenario", get=READERS, args=SCENARIO),
+    Page("constitutions:edit_scenario", get=WRITERS, post=WRITERS, args=SCENARIO, data={"prompt": "x", "revision": 0}),
+    Page("constitutions:retire_scenario", post=WRITERS, args=SCENARIO),
+    Page("constitutions:restore_scenario", post=WRITERS, args=SCENARIO),
+    Page("constitutions:import", get=WRITERS, post=WRITERS, data={"text": "x"}),
+    Page("constitutions:import_preview", get=("admin",), post=("admin",), args=(UPLOAD,), data={"name": "New"}),
+    Page("constitutions:import_more", post=("admin",), args=(UPLOAD,), data={"format": "polis"}),
+    Page("constitutions:import_links", get=("admin",), post=("admin",), args=(UPLOAD,)),
+    Page("constitutions:import_discard", post=("admin",), args=(UPLOAD,)),
+    Page("constitutions:import_record", get=READERS, args=("test", 1)),
     Page("ledger", get=READERS),
     Page("ledger_entry", get=READERS, args=(1,)),
     Page("people", get=ADMINS),
@@ -85,9 +105,13 @@ def people(reader: User, author: User, admin: User, stranger: User) -> dict[str,
 
 
 @pytest.fixture
-def ready(constitution: Constitution, author: User) -> Constitution:
-    """With a removal, which is ledger entry 3."""
+def ready(constitution: Constitution, author: User, admin: User) -> Constitution:
+    """With a removal, which is ledger entry 3, a scenario, an import and an upload."""
     remove_principle(user=author, principle=principle_of(constitution, "kindness"))
+    create_scenario(user=author, constitution=constitution, title="Rude letter", prompt="Write a letter.")
+    found = read_bytes(b"comment-id,comment-body\n1,Be clear.\n", "town.csv")
+    import_into_draft(user=author, draft=draft_of(constitution), file=ImportedFile(found, "town.csv", b""))
+    Upload.objects.create(id=UPLOAD, person=admin, file_name="x.csv", data=b"comment-id,comment-body\n1,Be kind.\n")
     return constitution
 
 
@@ -130,7 +154,8 @@ def test_it_lets_in_who_may_and_nobody_else(
     assert ask(nobody) == 302
     for persona in EVERYBODY:
         if persona not in allowed:
-            assert ask(signed_in(people[persona])) == 403, persona
+            hidden = UPLOAD in page.args and persona == "author"
+            assert ask(signed_in(people[persona])) == (404 if hidden else 403), persona
     assert LedgerEntry.objects.count() == before, "a refused request changed something"
     status = ask(signed_in(people[allowed[-1]]))
     assert status in {200, 302, 409, 422}, status
