@@ -387,17 +387,8 @@ class NameForm(forms.Form):
 
 
 class UploadForm(forms.Form):
-    """A file to import, or its text pasted. The paper's other file and examples may come along."""
+    """What belongs to a file: its format, the paper's other list, the Model Spec's examples, the licence."""
 
-    file = forms.FileField(required=False, allow_empty_file=True, help_text=f"At most {LIMIT}.")
-    text = forms.CharField(
-        required=False,
-        max_length=MAX_BYTES,
-        strip=False,
-        label="Or its text",
-        widget=forms.Textarea(attrs={"rows": 6, "class": "sent", "dir": "auto"}),
-        help_text="Paste it here where there is no file.",
-    )
     format = forms.ChoiceField(required=False, choices=FORMAT_CHOICES)
     link = forms.FileField(
         required=False,
@@ -414,9 +405,6 @@ class UploadForm(forms.Form):
         required=False, max_length=200, help_text="Under which licence the words come, such as MIT or CC0."
     )
 
-    def clean_file(self) -> tuple[bytes, str] | None:
-        return _content_of(self.cleaned_data["file"])
-
     def clean_link(self) -> tuple[bytes, str] | None:
         return _content_of(self.cleaned_data["link"])
 
@@ -429,9 +417,22 @@ class UploadForm(forms.Form):
 
 
 class NewUploadForm(UploadForm):
-    """The first time, there must be a file or a text."""
+    """A file to import, or its text pasted: one of the two, with what belongs to it."""
+
+    file = forms.FileField(required=False, allow_empty_file=True, help_text=f"At most {LIMIT}.")
+    text = forms.CharField(
+        required=False,
+        max_length=MAX_BYTES,
+        strip=False,
+        label="Or its text",
+        widget=forms.Textarea(attrs={"rows": 6, "class": "sent", "dir": "auto"}),
+        help_text="Paste it here where there is no file.",
+    )
 
     field_order = ("file", "text", "format", "licence", "link", "examples")
+
+    def clean_file(self) -> tuple[bytes, str] | None:
+        return _content_of(self.cleaned_data["file"])
 
     def clean(self) -> dict[str, Any]:
         said = super().clean() or {}
@@ -442,13 +443,6 @@ class NewUploadForm(UploadForm):
             raise ValidationError("Choose a file, or paste its text.")
         said["content"] = file or (text.encode("utf-8", "replace"), "pasted text")
         return said
-
-
-class MoreOfUploadForm(UploadForm):
-    """What may be added to an upload: another reading of its format, the second file, examples, the licence."""
-
-    file = None
-    text = None
 
 
 class WriteImportForm(forms.Form):

@@ -24,7 +24,7 @@ from constitutions_app.access import (
 from constitutions_app.comparing import compare
 from constitutions_app.core.interchange import FORMATS, Imported
 from constitutions_app.core.interchange.joining import WAYS, joined
-from constitutions_app.forms import LinkForm, MoreOfUploadForm, NewUploadForm, WriteImportForm
+from constitutions_app.forms import LinkForm, NewUploadForm, UploadForm, WriteImportForm
 from constitutions_app.ledger import name_of
 from constitutions_app.models import Draft, Upload
 from constitutions_app.uploads import imported, links_chosen, lists_to_link
@@ -80,7 +80,7 @@ def preview(request: AuthenticatedHttpRequest, upload_id: UUID) -> HttpResponse:
 def more(request: AuthenticatedHttpRequest, upload_id: UUID) -> HttpResponse:
     """Read it as another format, or add the second file, examples or the licence."""
     kept = get_upload_for(request.user, upload_id)
-    form = MoreOfUploadForm(*_sent(request))
+    form = UploadForm(*_sent(request))
     if not form.is_valid():
         return _preview(request, kept, imported(kept), more_form=form)
     said = form.cleaned_data
@@ -205,7 +205,7 @@ def _preview(
         "shown": SHOWN,
         "unconfirmed": {link.principle for link in found.unconfirmed_links},
         "linkable": lists_to_link(kept) is not None,
-        "more_form": more_form or MoreOfUploadForm(initial={"format": kept.format, "licence": kept.licence}),
+        "more_form": more_form or UploadForm(initial={"format": kept.format, "licence": kept.licence}),
         "name": said.get("name") or body.name,
         "refusal": refusal,
         "constitution": draft.constitution if draft else None,
