@@ -135,29 +135,54 @@ def aggregation_of(config: RunConfig) -> Aggregation:
     )
 
 
-def preferences_of(run: Run, config: RunConfig, aggregation: Aggregation) -> Preferences:
-    """The preference rows that `aggregation` makes of a run's labels, with people's verdicts. Writes nothing."""
-    labels = list(AILabel.objects.filter(run=run).select_related("comparison", "principle"))
+@dataclass(frozen=True)
+class Judged:
+    """A run's labels, comparisons, human choices and verdicts, read once: what preference rows are made of."""
+
+    labels: Sequence[dict[str, Any]]
+    comparisons: Sequence[dict[str, Any]]
+    human: Sequence[dict[str, Any]]
+    overrides: Mapping[str, float]
+    weights: Mapping[str, float] | None
+    human_weight: float
+
+    def preferences(self, aggregation: Aggregation) -> Preferences:
+        """The rows that `aggregation` makes of them. No query. Raises BuildRefused."""
+        try:
+            return preference_rows(
+                self.labels,
+                self.comparisons,
+                self.human,
+                self.overrides,
+                aggregation=aggregation,
+                weights=self.weights,
+                human_weight=self.human_weight,
+                name=TRAIN,
+            )
+        except BadInput as error:
+            raise BuildRefused(error.message) from error
+
+
+def judged_in(run: Run, config: RunConfig) -> Judged:
+    """Everything of a run that preference rows are made of. Writes nothing."""
+    labels = list(AILabel.objects.filter(run=run).select_related("comparison", "principle").defer("sent_ab", "sent_ba"))
     human = Comparison.objects.filter(prompt_set__runs=run, source=Comparison.Source.HUMAN).order_by("pk")
     changed = verdicts.overridden_labels(run)
     weights = {principle.id: principle.weight for principle in run.version.to_core().principles}
-    try:
-        return preference_rows(
-            [_label_data(label) for label in labels],
-            [_comparison_data(comparison) for comparison in Comparison.objects.filter(run=run)],
-            [_human_data(comparison) for comparison in human],
-            {verdicts.key_of(label): verdicts.p_a_of(changed[label.pk]) for label in labels if label.pk in changed},
-            aggregation=aggregation,
-            weights=weights if config.label.ask == "every" else None,
-            human_weight=config.reward.human_weight,
-            name=TRAIN,
-        )
-    except BadInput as error:
-        raise BuildRefused(error.message) from error
+    return Judged(
+        labels=[_label_data(label) for label in labels],
+        comparisons=[_comparison_data(comparison) for comparison in Comparison.objects.filter(run=run)],
+        human=[_human_data(comparison) for comparison in human],
+        overrides={
+            verdicts.key_of(label): verdicts.p_a_of(changed[label.pk]) for label in labels if label.pk in changed
+        },
+        weights=weights if config.label.ask == "every" else None,
+        human_weight=config.reward.human_weight,
+    )
 
 
 def _reward(run: Run, config: RunConfig, aggregation: Aggregation) -> tuple[_Made, ...]:
-    found = preferences_of(run, config, aggregation)
+    found = judged_in(run, config).preferences(aggregation)
     made = found.build
     if not made.rows:
         raise BuildRefused(

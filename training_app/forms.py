@@ -14,6 +14,7 @@ from django import forms
 from django.forms import BoundField
 
 from constitutions_app.models import Version
+from training_app.core.aggregate import HOW, Aggregation
 from training_app.core.config import PRESETS, STAGE_SLUGS
 from training_app.models import Audit, PromptSet
 from training_app.options import CHOICE_WORDS, STAGE_DOES, STAGE_NAMES, Option, all_options
@@ -249,3 +250,35 @@ class LoadPromptsForm(forms.Form):
         help_text='JSONL, one {"text": …} a line; for human comparisons one {"chosen": …, "rejected": …} a line.',
         error_messages={"empty": "The file is empty: there is no prompt in it."},
     )
+
+
+class AggregateForm(forms.Form):
+    """How the targets of a dataset build are made of labels that are there already."""
+
+    how = forms.ChoiceField(
+        choices=[(name, CHOICE_WORDS[name]) for name in HOW], label="Principles become one by",
+        help_text="Where several judged one comparison.",
+    )  # fmt: skip
+    orders = forms.ChoiceField(
+        choices=[("both", "both"), ("ab", "A shown first"), ("ba", "B shown first")],
+        help_text="One order alone shows what averaging hides.",
+    )
+    clamp_low = forms.FloatField(label="Clamp from", required=False, min_value=0, max_value=1)
+    clamp_high = forms.FloatField(label="Clamp to", required=False, min_value=0, max_value=1, help_text="Empty: none.")
+    drop_irrelevant = forms.BooleanField(label="Drop irrelevant labels", required=False)
+    name = forms.CharField(
+        max_length=30, required=False, help_text="Small letters, digits and hyphens; without one it is numbered."
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        low, high = cleaned.get("clamp_low"), cleaned.get("clamp_high")
+        if (low is None) != (high is None) or (low is not None and high is not None and low >= high):
+            self.add_error("clamp_high", "Both ends go together, and the low one is the smaller.")
+        return cleaned
+
+    def aggregation(self) -> Aggregation:
+        """What was chosen, as builds take it."""
+        said = self.cleaned_data
+        clamp = None if said["clamp_low"] is None else (said["clamp_low"], said["clamp_high"])
+        return Aggregation(said["how"], said["orders"], clamp, said["drop_irrelevant"])

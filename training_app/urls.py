@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from django.urls import path
 
-from training_app.views import audit, checkpoints, labels, launch, live, prompt_sets, runs, traces, write_prompts
+from training_app.views import (
+    aggregate,
+    audit,
+    checkpoints,
+    labels,
+    launch,
+    live,
+    prompt_sets,
+    runs,
+    traces,
+    write_prompts,
+)
 
 app_name = "training"
 
@@ -15,6 +26,7 @@ run_urls = [
     path("runs/<uuid:run_id>/events/", live.run_events, name="run_events"),
     path("runs/<uuid:run_id>/stop/", runs.stop_run, name="stop_run"),
     path("runs/<uuid:run_id>/resume/", runs.resume_run_now, name="resume_run"),
+    path("runs/<uuid:run_id>/targets/", aggregate.aggregate, name="aggregate"),
     path("runs/<uuid:run_id>/stages/<slug:slug>/", runs.stage, name="stage"),
     path("runs/<uuid:run_id>/stages/<slug:slug>/log/", runs.stage_log, name="stage_log"),
     path("status/", live.status, name="status"),
