@@ -19,7 +19,8 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
     run, version = finished.run.pk, finished.run.version
     arguments: dict[str, list[object]] = {
         "run": [run], "run_events": [run], "stop_run": [run], "resume_run": [run], "aggregate": [run],
-        "stage": [run, "sft"], "stage_log": [run, "sft"], "trace": [finished.traces[0].pk], "audit_step": [finished.steps[0].pk],
+        "stage": [run, "sft"], "stage_log": [run, "sft"],
+        "trace": [finished.traces[0].pk], "audit_step": [finished.steps[0].pk],
         "label": [finished.labels[0].pk], "prompt_set": [finished.run.prompt_sets.first().slug],  # type: ignore[union-attr]
         "checkpoint": [finished.rl.pk], "build": [finished.builds[0].pk],
         "version_checkpoints": [version.constitution.slug, version.number],
