@@ -33,7 +33,10 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True)
 class ModelRef:
-    """A model folder, with the digest it had when the job was written (None: not known then), and who runs it."""
+    """A model folder, with the digest it had when the job was written (None: not known then), and who runs it.
+
+    For backend "openai" the name is that of an allowed server (servers.py) and the path is empty.
+    """
 
     path: Path
     name: str
@@ -219,9 +222,11 @@ class _Reader:
 
     def model(self, data: Any, where: str) -> ModelRef:
         body = self.mapping(data, where)
+        backend = self.text({"backend": body.get("backend") or "local"}, "backend", where)
+        if backend == "openai":  # a server is named; its address is the worker's own affair (servers.py)
+            return ModelRef(Path(), self.text(body, "name", where), self.digest(body, where), backend)
         path = self.resolve(self.text(body, "path", where))
         name = self.text({"name": body.get("name") or path.name}, "name", where)
-        backend = self.text({"backend": body.get("backend") or "local"}, "backend", where)
         return ModelRef(path, name, self.digest(body, where), backend)
 
     def input(self, data: Any, where: str) -> InputRef:

@@ -1,7 +1,8 @@
 """Who answers: the models behind one small protocol, chosen by the "backend" of a job's model reference.
 
-`local` runs a model folder in this process (transformers, processor or GPU); `scripted` replays given answers, for
-tests. A backend is three verbs; whatever keeps several of them apart (batches, prompts, records) stays in the stages.
+`local` runs a model folder in this process (transformers, processor or GPU); `openai` asks a server that an
+administrator allowed; `scripted` replays given answers, for tests. A backend is three verbs; whatever keeps several of
+them apart (batches, prompts, records) stays in the stages.
 """
 
 from __future__ import annotations
@@ -90,6 +91,7 @@ class Backend(Protocol):
 
 BACKENDS: dict[str, str] = {
     "local": "training_app.core.backends.local:open_backend",
+    "openai": "training_app.core.backends.openai_compatible:open_backend",
     "scripted": "training_app.core.backends.scripted:open_backend",
 }
 
@@ -106,3 +108,9 @@ def open_backend(ref: ModelRef, notify: Notify, *, dtype: str | None = None) -> 
     module, name = BACKENDS[ref.backend].split(":")
     opened: Backend = getattr(importlib.import_module(module), name)(ref, notify, dtype)
     return opened
+
+
+def spent_of(backend: Backend) -> dict[str, dict[str, object]]:
+    """What a server was asked and what that cost, for a stage's summary; nothing for a model in this process."""
+    spent = getattr(backend, "spent", None)
+    return {"server": spent} if isinstance(spent, dict) else {}
