@@ -102,6 +102,8 @@ class Runs(Reading[Run]):
                 seed=wanted["seed"],
                 overrides=wanted["overrides"],
                 name=wanted["name"],
+                judge=wanted["judge"],
+                generator=wanted["generator"],
                 say=notices.append,
             )
         except LaunchRefused as error:

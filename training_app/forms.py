@@ -49,6 +49,8 @@ class LaunchForm(forms.Form):
 
     version = forms.ChoiceField(help_text="Only published versions can be trained on.")
     base_model = forms.ChoiceField(help_text="A folder with safetensors weights.")
+    generator = forms.ChoiceField(required=False, help_text="Writes first responses, critiques and revisions.")
+    judge = forms.ChoiceField(required=False, help_text="Gives the AI labels and the win rates.")
     red_team = forms.MultipleChoiceField(
         label="Red-team prompts", widget=forms.CheckboxSelectMultiple, help_text="Answered, criticised and revised."
     )
@@ -71,6 +73,7 @@ class LaunchForm(forms.Form):
         *args: Any,
         versions: Iterable[Version],
         base_models: Iterable[tuple[str, str]],
+        servers: Iterable[tuple[str, str]] = (),
         prompt_sets: Iterable[PromptSet],
         **kwargs: Any,
     ) -> None:
@@ -81,6 +84,9 @@ class LaunchForm(forms.Form):
             "version", [(name, f"{version.constitution} v{version.number}") for name, version in self.versions.items()]
         )
         self._offer("base_model", list(base_models))
+        answering = [("", "The base model"), *servers]
+        for role in ("generator", "judge"):
+            self._offer(role, answering)
         for kind in PromptSet.Kind.values:
             self._offer(
                 kind,

@@ -22,7 +22,7 @@ from typing import Any
 from django.conf import settings
 
 from constitutions_app.core.principles import digest_of_text
-from training_app import builds
+from training_app import builds, other_models
 from training_app.base_models import folder_of
 from training_app.configuration import config_from
 from training_app.core.config import RunConfig
@@ -100,10 +100,10 @@ class _Writer:
     # -- the stages, in their order ------------------------------------------------------------------------------
 
     def _generate(self) -> Part:
-        return {"model": self._base(), "inputs": {"prompts": self._prompts("train", self._split().train)}}
+        return {"model": self._model("generator"), "inputs": {"prompts": self._prompts("train", self._split().train)}}
 
     def _revise(self) -> Part:
-        return {"model": self._base(), "inputs": {"responses": self._output("generate", "responses")}}
+        return {"model": self._model("generator"), "inputs": {"responses": self._output("generate", "responses")}}
 
     def _sft(self) -> Part:
         (build,) = self._builds()
@@ -117,7 +117,7 @@ class _Writer:
 
     def _label(self) -> Part:
         return {
-            "model": self._base(),
+            "model": self._model("judge"),
             "inputs": {"comparisons": self._output("sample", "comparisons")},
             "params": {"judge": self._judge()},
         }
@@ -147,7 +147,7 @@ class _Writer:
                 "sl_cai": self._checkpoint("sft"),
                 "rl_cai": self._checkpoint("rl"),
                 "reward": self._checkpoint("reward"),
-                "judge": self._base(),
+                "judge": self._model("judge"),
             },
             "inputs": {"prompts": self._prompts("heldout", self._split().heldout)},
             "params": {"judge": self._judge()},
@@ -172,10 +172,13 @@ class _Writer:
         model = self.run.base_model
         return {"path": str(folder_of(model)), "digest": model["digest"], "name": model["name"]}
 
+    def _model(self, role: str) -> Part:
+        """The model of a role: a server where one was chosen, else the base model."""
+        return other_models.model_for(self.run, role) or self._base()
+
     def _judge(self) -> Part:
         """The judge as labels cite it; the number format is chosen where the stage runs."""
-        model = self.run.base_model
-        return {"name": model["name"], "digest": model["digest"], "template": self.config.label.template}
+        return {**other_models.judge_parts(self.run), "template": self.config.label.template}
 
     def _made(self, slug: str) -> Checkpoint:
         checkpoint = Checkpoint.objects.filter(run=self.run, stage=slug).first()

@@ -66,7 +66,7 @@ class Reader:
     stage: RunStage
     run: Run
     judge_parts: Data = field(default_factory=dict)
-    """The judge's model, {"name", "digest", …}; template and number format are in the labels themselves."""
+    """The judge's model, {"name", "digest", "backend"}; how it was asked stands in the labels themselves."""
     _prompts: dict[str, int] = field(default_factory=dict)
     _principles: dict[str, int] = field(default_factory=dict)
     _judges: dict[tuple[str, ...], Judge] = field(default_factory=dict)
@@ -83,14 +83,19 @@ class Reader:
         return self._found(self._principles, key, "principle")
 
     def judge(self, data: Data) -> Judge:
-        parts = (str(data["template"]), str(data["dtype"]), str(data.get("manner") or ""))
+        how = data.get("how") or {}
+        told = (data["template"], data["dtype"], data.get("manner"), how.get("layout"), how.get("sampling"))
+        parts = tuple(str(part or "") for part in told)
         if parts not in self._judges:
             spec = judges.JudgeSpec(
                 model_name=str(self.judge_parts.get("name") or "unnamed"),
                 model_digest=str(self.judge_parts.get("digest") or ""),
                 template=parts[0],
                 dtype=parts[1],
+                backend=str(self.judge_parts.get("backend") or "local"),
                 manner=parts[2],
+                layout=parts[3],
+                sampling=parts[4],
             )
             self._judges[parts] = judges.register(spec, actor=None)
         return self._judges[parts]

@@ -27,6 +27,7 @@ from training_app.event_tail import EventTail
 from training_app.heartbeat import Heartbeat
 from training_app.models import Run, RunEvent, RunStage
 from training_app.models.run import RunState, StageState
+from training_app.other_models import judge_parts
 from training_app.records import Reader, ingest
 from training_app.stage_process import StageProcess, processes_for, stage_command, wait_until_free
 
@@ -124,7 +125,7 @@ class _Runner:
         self._rewind(stage)
         self._mark(stage, state=StageState.RUNNING, job_digest=job.digest, exit_code=None, reason="", advice="",
                    started_at=stage.started_at or Now(), finished_at=None)  # fmt: skip
-        reader = Reader(stage, self.run_row, judge_parts=self.run_row.base_model)
+        reader = Reader(stage, self.run_row, judge_parts=judge_parts(self.run_row))
         tail = EventTail(stage.folder / EVENTS, after=stage.last_seq)
         for attempt in range(self.conduct.kill_retries + 1):
             ending = self._run_program(stage, job, reader, tail)

@@ -48,9 +48,9 @@ class RunSerializer(serializers.ModelSerializer[Run]):
     class Meta:
         model = Run
         fields = (
-            "id", "number", "name", "version", "version_number", "constitution", "base_model", "prompt_sets", "preset",
-            "seed", "config", "state", "reason", "advice", "exit_code", "device", "attempt", "created_by", "created_at",
-            "started_at", "finished_at", "stages",
+            "id", "number", "name", "version", "version_number", "constitution", "base_model", "other_models",
+            "prompt_sets", "preset", "seed", "config", "state", "reason", "advice", "exit_code", "device", "attempt",
+            "created_by", "created_at", "started_at", "finished_at", "stages",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -77,6 +77,14 @@ class LaunchSerializer(serializers.Serializer[Any]):
     seed = serializers.IntegerField(min_value=0, max_value=2**31 - 1, default=7)
     overrides = serializers.DictField(required=False, default=dict)
     name = serializers.CharField(max_length=200, allow_blank=True, required=False, default="")
+    judge = serializers.CharField(
+        max_length=60, allow_blank=True, required=False, default="",
+        help_text="Name of an allowed model server that judges in place of the base model.",
+    )  # fmt: skip
+    generator = serializers.CharField(
+        max_length=60, allow_blank=True, required=False, default="",
+        help_text="Name of an allowed model server that writes responses, critiques and revisions.",
+    )  # fmt: skip
 
 
 class EventSerializer(serializers.ModelSerializer[RunEvent]):

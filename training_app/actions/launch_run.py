@@ -17,7 +17,9 @@ from training_app.base_models import BadBaseModel, BaseModel, find_base_model
 from training_app.configuration import BadConfiguration, effective_config
 from training_app.core.config import STAGE_SLUGS, RunConfig
 from training_app.core.datasets import same_prompt
+from training_app.core.errors import BadInput
 from training_app.models import Prompt, PromptSet, Run, RunStage
+from training_app.other_models import pinned
 from training_app.refusals import LaunchRefused
 from training_app.tasks import ring
 
@@ -36,6 +38,8 @@ def launch_run(
     seed: int,
     overrides: Mapping[str, Any] | None = None,
     name: str = "",
+    judge: str = "",
+    generator: str = "",
     run_id: UUID | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Run:
@@ -43,6 +47,7 @@ def launch_run(
 
     `run_id` is the run's id if the sender chose one: the same launch sent again under it returns the run already there.
     `base_model` names a folder under MODELS_ROOT. `overrides` changes options of the preset (configuration.py).
+    `judge` and `generator` name a model server that answers in place of the base model (other_models.py), or are "".
     `say` is told a sentence when the queue cannot be reached; the run is kept and starts when the sweeper finds it.
     Raises LaunchRefused with one sentence, nothing written, when something is missing or contradicts itself.
     """
@@ -51,11 +56,13 @@ def launch_run(
     _check_seed(seed)
     _check_prompt_sets(prompt_sets)
     model = _model(base_model, config)
+    others = _others({"judge": judge, "generator": generator})
     wanted = Run(
         id=run_id or uuid4(),
         name=name.strip()[:200],
         version=published,
         base_model=model.as_data(),
+        other_models=others,
         preset=preset,
         seed=seed,
         config=asdict(config),
@@ -77,6 +84,7 @@ def launch_run(
             data={
                 "constitution": {"version": published.pk, "number": published.number, "digest": published.digest},
                 "base_model": {"name": model.name, "digest": model.digest},
+                "other_models": others,
                 "prompt_sets": {prompt_set.slug: prompt_set.digest for prompt_set in prompt_sets},
                 "preset": preset,
                 "seed": seed,
@@ -155,7 +163,18 @@ def _model(named: str, config: RunConfig) -> BaseModel:
     return model
 
 
-SAME = ("name", "version_id", "base_model", "preset", "seed", "config", "created_by_id")
+def _others(chosen: Mapping[str, str]) -> dict[str, Any]:
+    """The servers chosen, pinned by digest."""
+    others: dict[str, Any] = {}
+    for role, server in chosen.items():
+        try:
+            others |= {role: pinned(server)} if server else {}
+        except BadInput as error:
+            raise LaunchRefused(f"{error.message} {error.advice}", field=role) from error
+    return others
+
+
+SAME = ("name", "version_id", "base_model", "other_models", "preset", "seed", "config", "created_by_id")
 
 
 def numbered(wanted: Run) -> Run:

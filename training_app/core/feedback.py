@@ -20,7 +20,7 @@ from typing import Any
 from constitutions_app.core.principles import Constitution, Principle
 from training_app.core.aggregate import Vote, clamped, neither_of, p_of
 from training_app.core.asking import THOUGHT_STOPS, Asking, Manner, manner_of, question_text
-from training_app.core.backends import Backend, GenerationRequest, Question, open_backend
+from training_app.core.backends import Backend, GenerationRequest, Question, how_of, open_backend, spent_of
 from training_app.core.config import LabelParams
 from training_app.core.device import judging_dtype
 from training_app.core.errors import BadInput, Stopped
@@ -171,10 +171,11 @@ def label(
         if should_stop():
             raise Stopped
         for judged in judge_all(askings, backend, manner, seed):
-            done += events.record("label", judged.asking.key, judged.data(params, backend.dtype))
+            data = judged.data(params, backend.dtype) | {"how": how_of(backend)}
+            done += events.record("label", judged.asking.key, data)
         events.progress(done)
     output = events.write_output("label", "labels")
-    summary = _summary(events, len(comparisons) - len(different))
+    summary = _summary(events, len(comparisons) - len(different)) | spent_of(backend)
     events.finished(outputs={"labels": output}, summary=summary | ({"answers": tokens.words()} if tokens else {}))
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from training_app.core.backends import Backend, OptionScore, open_backend
+from training_app.core.backends import Backend, OptionScore, how_of, open_backend, spent_of
 from training_app.core.device import judging_dtype
 from training_app.core.errors import BadInput, Stopped
 from training_app.core.events import EventLog
@@ -64,7 +64,8 @@ def run(job: Job, events: EventLog, should_stop: Callable[[], bool]) -> None:
         events.progress(len(events.known("judged")))
     output = events.write_output("judged", "judged")
     judged_all = [data for _, data in events.iter_records("judged")]
-    events.finished(outputs={"judged": output}, summary=report(judged_all, judge_of(backend, job.model, params)))
+    summary = report(judged_all, judge_of(backend, job.model, params)) | spent_of(backend)
+    events.finished(outputs={"judged": output}, summary=summary)
 
 
 def judge_file(
@@ -86,7 +87,7 @@ def judge_of(backend: Backend, ref: ModelRef, params: JudgeEvalParams) -> JudgeS
     """Who judged: the model and everything about how it was asked."""
     return JudgeSpec(
         model_name=ref.name, model_digest=ref.digest or "", template=params.template, dtype=backend.dtype,
-        backend=ref.backend, layout=getattr(backend, "layout", ""), sampling=getattr(backend, "sampling", ""),
+        backend=ref.backend, **how_of(backend),
     )  # fmt: skip
 
 

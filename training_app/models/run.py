@@ -46,6 +46,8 @@ class Run(models.Model):
     version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="runs")
     base_model = models.JSONField()
     """{"name", "path", "digest", "chat_template": bool}"""
+    other_models = models.JSONField(default=dict, blank=True)
+    """Who answers instead of the base model, by role ("judge", "generator"): {"backend", "name", "model", "digest"}"""
     prompt_sets = models.ManyToManyField(PromptSet, related_name="runs")
     preset = models.CharField(max_length=20)
     seed = models.PositiveIntegerField()

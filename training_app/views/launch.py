@@ -20,6 +20,7 @@ from training_app.base_models import available_names
 from training_app.estimates import Estimate, estimate_for, prompts_used
 from training_app.forms import LaunchForm, overrides_in, values_of_config, values_of_preset, version_name
 from training_app.models import PromptSet, Run
+from training_app.other_models import server_choices
 from training_app.refusals import LaunchRefused
 
 DEFAULT_PRESET = "demo"
@@ -54,6 +55,8 @@ def _launched(request: AuthenticatedHttpRequest, form: LaunchForm) -> Run | None
             seed=said["seed"],
             overrides=overrides_in(said),
             name=said["name"],
+            judge=said["judge"],
+            generator=said["generator"],
             run_id=said["idempotency_key"],
             say=partial(messages.warning, request),
         )
@@ -68,7 +71,10 @@ def launch_form(data: QueryDict | None = None, initial: Mapping[str, Any] | None
         Version.objects.select_related("constitution").defer("canonical").order_by("constitution__name", "-number")
     )
     models = [(name, name) for name in available_names()]
-    return LaunchForm(data, initial=initial, versions=versions, base_models=models, prompt_sets=PromptSet.objects.all())
+    sets = PromptSet.objects.all()
+    return LaunchForm(
+        data, initial=initial, versions=versions, base_models=models, servers=server_choices(), prompt_sets=sets
+    )
 
 
 def _initial(query: QueryDict) -> dict[str, Any]:
@@ -76,7 +82,7 @@ def _initial(query: QueryDict) -> dict[str, Any]:
     like = _uuid(query.get("like", ""))
     earlier = Run.objects.filter(pk=like).exclude(preset="write").first() if like else None
     values = _like(earlier) if earlier else _first_choice()
-    for name in ("preset", "version", "base_model", "seed", "name"):
+    for name in ("preset", "version", "base_model", "judge", "generator", "seed", "name"):
         values[name] = query.get(name, values.get(name))
     for kind in PromptSet.Kind.values:
         values[kind] = query.getlist(kind) if "fill" in query else query.getlist(kind) or values.get(kind, [])
@@ -89,6 +95,7 @@ def _like(run: Run) -> dict[str, Any]:
     version = Version.objects.select_related("constitution").defer("canonical").get(pk=run.version_id)
     values: dict[str, Any] = {"preset": run.preset, "seed": run.seed, "name": run.name}
     values |= {"version": version_name(version), "base_model": run.base_model.get("name")}
+    values |= {role: chosen["name"] for role, chosen in run.other_models.items()}
     for prompt_set in run.prompt_sets.all():
         values.setdefault(prompt_set.kind, []).append(prompt_set.slug)
     return values

@@ -110,6 +110,11 @@ def open_backend(ref: ModelRef, notify: Notify, *, dtype: str | None = None) -> 
     return opened
 
 
+def how_of(backend: Backend) -> dict[str, str]:
+    """What belongs to a judge's identity besides model, template and number format: layout and voting."""
+    return {name: str(getattr(backend, name, "")) for name in ("layout", "sampling")}
+
+
 def spent_of(backend: Backend) -> dict[str, dict[str, object]]:
     """What a server was asked and what that cost, for a stage's summary; nothing for a model in this process."""
     spent = getattr(backend, "spent", None)
