@@ -17,6 +17,7 @@ from training_app.models import (
     Checkpoint,
     Comparison,
     DatasetBuild,
+    JudgeEvaluation,
     PromptSet,
     Run,
     RunStage,
@@ -120,6 +121,12 @@ def get_label_to_audit_for(user: Person, pk: int) -> AILabel:
     label = get_label_for(user, pk)
     require_auditor(user)
     return label
+
+
+def get_judge_evaluation_for(user: Person, pk: UUID) -> JudgeEvaluation:
+    """The judge evaluation, for reading, with its judge and who asked for it."""
+    require_reader(user)
+    return get_object_or_404(JudgeEvaluation.objects.select_related("judge", "created_by"), pk=pk)
 
 
 def get_build_for(user: Person, pk: int) -> DatasetBuild:

@@ -16,6 +16,8 @@ from django.forms import BoundField
 from constitutions_app.models import Version
 from training_app.core.aggregate import HOW, Aggregation
 from training_app.core.config import PRESETS, STAGE_SLUGS
+from training_app.core.judge_items import QUESTION
+from training_app.core.params import CHOICES
 from training_app.models import Audit, PromptSet
 from training_app.options import CHOICE_WORDS, STAGE_DOES, STAGE_NAMES, Option, all_options
 
@@ -288,3 +290,32 @@ class AggregateForm(forms.Form):
         said = self.cleaned_data
         clamp = None if said["clamp_low"] is None else (said["clamp_low"], said["clamp_high"])
         return Aggregation(said["how"], said["orders"], clamp, said["drop_irrelevant"])
+
+
+class MeasureJudgeForm(forms.Form):
+    """A file of questions with known answers, and who is to answer them."""
+
+    file = forms.FileField(
+        help_text='JSONL, plain or gzip: {"prompt", "corrects", "incorrects"} or {"chosen", "rejected"} a line.',
+        error_messages={"empty": "The file is empty: there is no question in it."},
+    )
+    model = forms.ChoiceField(label="Judge", help_text="A model folder, or a model server.")
+    template = forms.ChoiceField(
+        choices=[(name, CHOICE_WORDS[name]) for name in CHOICES["template"]],
+        help_text="For a multiple choice, paper sends the prompt as it stands in the file.",
+    )
+    question = forms.CharField(
+        max_length=1000, initial=QUESTION, label="Question about a comparison",
+        help_text="A multiple choice brings its own.",
+    )  # fmt: skip
+    most = forms.IntegerField(
+        min_value=1, max_value=1_000_000, required=False, label="Only the first",
+        help_text="Questions. Empty: all of the file.",
+    )  # fmt: skip
+    idempotency_key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+
+    def __init__(self, *args: Any, models: Iterable[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["model"]
+        if isinstance(field, forms.ChoiceField):
+            field.choices = list(models)

@@ -42,3 +42,12 @@ class PromptFileRefused(Refused):
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         super().__init__(f"{problems[0]}{more} Nothing was loaded.")
         self.problems = problems
+
+
+class JudgeFileRefused(Refused):
+    """A file cannot measure a judge. `problems` holds a sentence per bad line, or one about `field`."""
+
+    def __init__(self, problems: tuple[str, ...], *, field: str = "file") -> None:
+        super().__init__(f"{problems[0]} Nothing was started.")
+        self.problems = problems
+        self.field = field

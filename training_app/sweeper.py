@@ -17,6 +17,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from constitutions_app.ledger import record
+from training_app import judge_evaluations
 from training_app.models import Run, RunStage
 from training_app.models.run import RunState, StageState
 
@@ -45,6 +46,7 @@ class Sweeper:
     """Remembers when it rang for which run. `wake` puts one message into the queue."""
 
     wake: Callable[[UUID], bool]
+    wake_for_judge: Callable[[UUID], bool] = lambda _: False
     clock: Callable[[], float] = time.monotonic
     _due: dict[UUID, tuple[float, float]] = field(default_factory=dict)
     """Run → (when to ring again, how long to pause then)."""
@@ -63,16 +65,20 @@ class Sweeper:
         return Swept(len(requeued), len(cancelled), len(lost), self._ring())
 
     def _ring(self) -> int:
-        waiting = list(Run.objects.filter(state=RunState.QUEUED).order_by("number").values_list("pk", flat=True))
+        runs = list(Run.objects.filter(state=RunState.QUEUED).order_by("number").values_list("pk", flat=True))
+        judges = judge_evaluations.waiting()
         now = self.clock()
-        self._due = {run: due for run, due in self._due.items() if run in set(waiting)}
-        woken = 0
-        for run in waiting:
-            at, pause = self._due.get(run, (now, FIRST_PAUSE_S))
-            if at <= now:
-                woken += self.wake(run)
-                self._due[run] = (now + pause, min(2 * pause, LONGEST_PAUSE_S))
-        return woken
+        self._due = {one: due for one, due in self._due.items() if one in {*runs, *judges}}
+        return sum(self._rung(one, self.wake, now) for one in runs) + sum(
+            self._rung(one, self.wake_for_judge, now) for one in judges
+        )
+
+    def _rung(self, one: UUID, wake: Callable[[UUID], bool], now: float) -> bool:
+        at, pause = self._due.get(one, (now, FIRST_PAUSE_S))
+        if at > now:
+            return False
+        self._due[one] = (now + pause, min(2 * pause, LONGEST_PAUSE_S))
+        return wake(one)
 
 
 def try_lock() -> bool:

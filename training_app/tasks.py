@@ -16,9 +16,12 @@ from celery import shared_task
 from celery.signals import worker_shutting_down
 from django.db import transaction
 
-from training_app import runner
+from training_app import judge_evaluations, runner
 
 QUEUE = "gpu"
+INFER = "infer"
+"""Short inference for people who wait: behind a training run it would wait for hours."""
+
 STALE_AFTER_S = 120
 """A wake-up nobody took in this time is dropped by the worker that finds it; the sweeper sends another one."""
 
@@ -32,6 +35,12 @@ log = logging.getLogger(__name__)
 def advance_run(run_id: str) -> None:
     """Claim the run and bring it as far as it goes; nothing happens when somebody else has it or it has ended."""
     runner.run_once(UUID(run_id))
+
+
+@shared_task(name="training_app.evaluate_judge", ignore_result=True)
+def evaluate_judge(evaluation_id: str) -> None:
+    """Claim the judge evaluation and bring it to its end; nothing happens when somebody else has it."""
+    judge_evaluations.run_once(UUID(evaluation_id))
 
 
 @worker_shutting_down.connect(weak=False)
@@ -62,6 +71,26 @@ def wake(run_id: UUID) -> bool:
 def ring(run_id: UUID, *, say: Callable[[str], None] | None = None) -> None:
     """Wake a worker once the surrounding transaction is committed, and tell `say` when that did not work."""
     transaction.on_commit(partial(_ring, run_id, say), robust=True)
+
+
+def wake_for_judge(evaluation_id: UUID) -> bool:
+    """Put one wake-up for a judge evaluation into the queue. False when the queue cannot be reached."""
+    try:
+        evaluate_judge.apply_async(args=(str(evaluation_id),), queue=INFER, expires=STALE_AFTER_S)
+    except Exception:  # as in wake(): a doorbell that does not ring must not undo a commit
+        log.warning("The queue cannot be reached; the sweeper will wake a worker for %s.", evaluation_id, exc_info=True)
+        return False
+    return True
+
+
+def ring_judge(evaluation_id: UUID, *, say: Callable[[str], None] | None = None) -> None:
+    """Wake a worker once the surrounding transaction is committed, and tell `say` when that did not work."""
+
+    def ring_now() -> None:
+        if not wake_for_judge(evaluation_id) and say is not None:
+            say("The queue cannot be reached just now. The evaluation is kept and starts when the queue is back.")
+
+    transaction.on_commit(ring_now, robust=True)
 
 
 def _ring(run_id: UUID, say: Callable[[str], None] | None) -> None:

@@ -8,6 +8,7 @@ from training_app.views import (
     aggregate,
     audit,
     checkpoints,
+    judges,
     labels,
     launch,
     live,
@@ -41,6 +42,12 @@ audit_urls = [
     path("audit/labels/<int:pk>/", labels.label, name="label"),
 ]
 
+judge_urls = [
+    path("judges/", judges.judge_evaluations, name="judge_evaluations"),
+    path("judges/new/", judges.measure, name="measure_judge"),
+    path("judges/<uuid:pk>/", judges.judge_evaluation, name="judge_evaluation"),
+]
+
 prompt_urls = [
     path("prompts/", prompt_sets.prompt_sets, name="prompt_sets"),
     path("load-prompts/", prompt_sets.load_prompts, name="load_prompts"),
@@ -56,4 +63,4 @@ checkpoint_urls = [
     path("versions/<slug:slug>/<int:number>/checkpoints/", checkpoints.version_checkpoints, name="version_checkpoints"),
 ]
 
-urlpatterns = [*run_urls, *audit_urls, *prompt_urls, *checkpoint_urls]
+urlpatterns = [*run_urls, *audit_urls, *judge_urls, *prompt_urls, *checkpoint_urls]

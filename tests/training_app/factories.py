@@ -24,7 +24,9 @@ from django.utils import timezone
 from constitutions_app.core import principles as core
 from constitutions_app.models import Constitution, PrincipleVersion, Version
 from training_app.core.config import PRESETS, STAGE_SLUGS
+from training_app.core.judge_spec import JudgeSpec
 from training_app.core.manifest import read_manifest, write_manifest
+from training_app.judges import register
 from training_app.models import (
     AILabel,
     Checkpoint,
@@ -34,6 +36,7 @@ from training_app.models import (
     Evaluation,
     EvaluationAnswer,
     Judge,
+    JudgeEvaluation,
     MetricPoint,
     Prompt,
     PromptSet,
@@ -381,3 +384,25 @@ def _evaluations(run: Run, sft: Checkpoint, rl: Checkpoint, prompts: Any, answer
                              evasive=False, boilerplate=False, words=2)
             for prompt in prompts
         )  # fmt: skip
+
+
+def judge_evaluation(user: User, **changes: Any) -> JudgeEvaluation:
+    """A judge that was measured and sticks to a place, or one in another state."""
+    spec = JudgeSpec("made-up-model", "c" * 64, "paper", "float32")
+    bins = [
+        {"low": 0.5, "high": 0.55, "n": 25, "confidence": 0.52, "accuracy": 0.56, "interval": [0.37, 0.73]},
+        {"low": 0.55, "high": 0.6, "n": 7, "confidence": 0.57, "accuracy": 0.9, "interval": [0.5, 1.0]},
+    ]
+    order = {"n": 32, "accuracy": 0.5, "interval": [0.34, 0.66], "first_position": 1.0}
+    order |= {"first_position_interval": [0.89, 1.0]}
+    report = {
+        "n": 32, "accuracy": 0.62, "interval": [0.45, 0.77], "same_position": 0.94, "ece": 0.11, "brier": 0.23,
+        "judge": spec.as_data(), "orders": {"ab": order, "ba": order}, "calibration": bins,
+    }  # fmt: skip
+    parts: dict[str, Any] = {
+        "file_name": "evals.jsonl", "file_digest": "d" * 64, "format": "choice", "total": 32, "done": 32,
+        "model": {"name": "made-up-model", "path": "made-up-model", "digest": "c" * 64},
+        "params": {"question": "Which?"},
+        "judge": register(spec, actor=None), "report": report, "state": "succeeded", "finished_at": timezone.now(),
+    }  # fmt: skip
+    return JudgeEvaluation.objects.create(created_by=user, **parts | changes)

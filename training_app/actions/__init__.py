@@ -10,6 +10,7 @@ from training_app.actions.build_dataset import build_dataset
 from training_app.actions.cancel_run import cancel_run
 from training_app.actions.launch_run import launch_run
 from training_app.actions.load_prompt_set import load_prompt_set
+from training_app.actions.measure_judge import measure_judge
 from training_app.actions.record_audit import record_audit
 from training_app.actions.register_judge import register_judge
 from training_app.actions.resume_run import resume_run
@@ -20,6 +21,7 @@ __all__ = [
     "cancel_run",
     "launch_run",
     "load_prompt_set",
+    "measure_judge",
     "record_audit",
     "register_judge",
     "resume_run",

@@ -9,7 +9,8 @@ import pytest
 from django.test import Client
 from django.urls import get_resolver, reverse
 
-from tests.training_app.factories import FinishedRun
+from tests.training_app.factories import FinishedRun, judge_evaluation
+from training_app.models import JudgeEvaluation
 
 pytestmark = pytest.mark.django_db
 
@@ -23,6 +24,7 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
         "trace": [finished.traces[0].pk], "audit_step": [finished.steps[0].pk],
         "label": [finished.labels[0].pk], "prompt_set": [finished.run.prompt_sets.first().slug],  # type: ignore[union-attr]
         "checkpoint": [finished.rl.pk], "build": [finished.builds[0].pk],
+        "judge_evaluation": [(JudgeEvaluation.objects.first() or judge_evaluation(finished.run.created_by)).pk],
         "version_checkpoints": [version.constitution.slug, version.number],
     }  # fmt: skip
     patterns = get_resolver("training_app.urls").url_patterns
@@ -31,7 +33,7 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
 
 
 POST_ONLY = {"resume_run", "audit_step", "prompt_preview"}
-ENGINEERS_ONLY = {"launch", "stop_run", "resume_run", "load_prompts", "write_prompts"}
+ENGINEERS_ONLY = {"launch", "measure_judge", "stop_run", "resume_run", "load_prompts", "write_prompts"}
 AUDITORS_ONLY = {"audit_step"}
 
 

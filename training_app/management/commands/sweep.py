@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, connection
 
 from training_app.sweeper import Sweeper, Swept, try_lock
-from training_app.tasks import wake
+from training_app.tasks import wake, wake_for_judge
 
 EVERY_S = 2.0
 
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         if not options["once"]:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: over.set())
-        sweeper = Sweeper(wake)
+        sweeper = Sweeper(wake, wake_for_judge)
         while not over.is_set():
             self._pass(sweeper)
             if options["once"]:

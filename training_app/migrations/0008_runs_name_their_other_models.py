@@ -6,6 +6,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("training_app", "0006_several_labels_make_one_row")]
+    dependencies = [("training_app", "0007_prompt_sets_say_who_wrote_them")]
 
     operations = [migrations.AddField("run", "other_models", models.JSONField(blank=True, default=dict))]

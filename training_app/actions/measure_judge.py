@@ -1,0 +1,97 @@
+"""Measure a judge: a file of questions is kept and an evaluation queued, or every bad line is named."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from uuid import UUID
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from constitutions_app.ledger import record
+from training_app.base_models import BadBaseModel, find_base_model
+from training_app.core.digests import digest_file
+from training_app.core.errors import BadInput
+from training_app.core.judge_eval import JudgeEvalParams
+from training_app.core.judge_items import Pair, read_items
+from training_app.judge_evaluations import ITEMS
+from training_app.models import JudgeEvaluation
+from training_app.other_models import pinned
+from training_app.refusals import JudgeFileRefused
+from training_app.tasks import ring_judge
+
+LARGEST_FILE = 64 * 2**20
+LARGEST_UNPACKED = 512 * 2**20
+SERVER = "server:"
+"""What the name of a model server begins with where folders can be chosen too."""
+
+
+def measure_judge(
+    *,
+    user: User,
+    content: bytes,
+    file_name: str,
+    model: str,
+    template: str,
+    question: str,
+    most: int | None = None,
+    evaluation_id: UUID | None = None,
+    say: Callable[[str], None] | None = None,
+) -> JudgeEvaluation:
+    """Queue an evaluation of a judge on a file (JSONL, plain or gzip) and wake an `infer` worker.
+
+    `model` is a folder under MODELS_ROOT or "server:NAME". `evaluation_id` makes a form sent twice one evaluation.
+    Raises JudgeFileRefused with a sentence for every bad line, or about the field that is wrong.
+    """
+    if evaluation_id and (known := JudgeEvaluation.objects.filter(pk=evaluation_id, created_by=user).first()):
+        return known
+    chosen = _model(model, template)
+    params = JudgeEvalParams(template=template, question=question, most=most)
+    row = JudgeEvaluation(
+        **({"id": evaluation_id} if evaluation_id else {}),
+        file_name=file_name[:200], model=chosen, params=asdict(params), created_by=user,
+    )  # fmt: skip
+    try:
+        _keep(row, content, most)
+        with transaction.atomic():
+            row.save(force_insert=True)
+            data = {"file": row.file_digest, "name": row.file_name, "model": chosen, "params": row.params}
+            record(actor=user, verb="judge.measure", obj=row, data=data)
+            ring_judge(row.pk, say=say)
+    except BaseException:
+        shutil.rmtree(row.folder, ignore_errors=True)
+        raise
+    return row
+
+
+def _keep(row: JudgeEvaluation, content: bytes, most: int | None) -> None:
+    """Write the file and read it once, so that a bad line is found now and not by the worker."""
+    if len(content) > LARGEST_FILE:
+        raise JudgeFileRefused((f"The file is larger than {LARGEST_FILE // 2**20} MiB.",))
+    row.folder.mkdir(parents=True, exist_ok=True)
+    path = row.folder / ITEMS
+    path.write_bytes(content)
+    try:
+        items = read_items(path, most_bytes=LARGEST_UNPACKED, most=most)
+    except BadInput as error:
+        problems = (
+            error.advice.splitlines() if error.advice.startswith("Line ") else [f"{error.message} {error.advice}"]
+        )
+        raise JudgeFileRefused(tuple(problems)) from error
+    row.file_digest, row.total = digest_file(path), len(items)
+    row.format = "comparison" if isinstance(items[0].body, Pair) else "choice"
+
+
+def _model(named: str, template: str) -> dict[str, str]:
+    try:
+        if named.startswith(SERVER):
+            server = pinned(named.removeprefix(SERVER))
+            return {part: server[part] for part in ("backend", "name", "digest")}
+        model = find_base_model(named)
+    except (BadInput, BadBaseModel) as error:
+        raise JudgeFileRefused((str(error),), field="model") from error
+    if template == "chat" and not model.chat_template:
+        raise JudgeFileRefused((f"{model.name} has no chat template. Choose another template.",), field="template")
+    return {"name": model.name, "path": model.path, "digest": model.digest}
