@@ -97,6 +97,12 @@ def can_write(user: User | AnonymousUser) -> bool:
     return has_role(user, *WRITERS)
 
 
+def require_writer(user: User | AnonymousUser) -> None:
+    """Raises PermissionDenied for somebody who may not edit drafts and publish."""
+    if not can_write(user):
+        raise PermissionDenied("Your role reads constitutions and does not change them.")
+
+
 def require_role(
     *roles: Role,
 ) -> Callable[
@@ -147,6 +153,14 @@ def get_editable_draft_for(user: User | AnonymousUser, slug: str) -> Draft:
     return draft
 
 
+def get_branch_for(user: User | AnonymousUser, slug: str) -> Draft:
+    """The draft of a branch, open or closed, for closing and reopening: authors and admins."""
+    draft = get_draft_for(user, slug)
+    if not can_write(user):
+        raise PermissionDenied("Your role reads drafts and does not change them.")
+    return draft
+
+
 def get_draft_principle_for(user: User | AnonymousUser, slug: str, key: str) -> DraftPrinciple:
     """One principle of the draft, for changing."""
     draft = get_editable_draft_for(user, slug)
@@ -159,8 +173,31 @@ def get_version_for(user: User | AnonymousUser, slug: str, number: int) -> Versi
     """One version by its number, for reading, with its constitution, author and parent."""
     _require_reader(user)
     return get_object_or_404(
-        Version.objects.select_related("constitution", "author", "parent"), constitution__slug=slug, number=number
+        Version.objects.select_related("constitution", "author", "parent", "second_parent__constitution"),
+        constitution__slug=slug,
+        number=number,
     )
+
+
+def get_state_for(user: User | AnonymousUser, slug: str, ref: str) -> Version | Draft:
+    """The version or draft a reference names ("v3", "draft", "draft@branch", "other-slug:v3"), for reading."""
+    other, _, state = ref.rpartition(":")
+    slug = other or slug
+    if state.startswith("draft"):
+        return get_draft_for(user, slug + state.removeprefix("draft"))
+    return get_version_for(user, slug, int(state.removeprefix("v")))
+
+
+def get_alias_for(user: User | AnonymousUser, slug: str, name: str) -> Version:
+    """The version an alias points to now, for reading; "latest" is the newest of the main branch."""
+    _require_reader(user)
+    versions = Version.objects.select_related("constitution", "author", "parent").filter(constitution__slug=slug)
+    if name == "latest":
+        newest = versions.filter(branch=MAIN).order_by("-number").first()
+        if newest is None:
+            raise Http404("Nothing is published on the main branch yet.")
+        return newest
+    return get_object_or_404(versions, aliases__name=name)
 
 
 def get_principle_for(user: User | AnonymousUser, slug: str, number: int, key: str) -> PrincipleVersion:

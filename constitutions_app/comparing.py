@@ -6,11 +6,12 @@ Everything here is computed from values already fetched; nothing queries.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from typing import cast
 
-from constitutions_app.core import diff
+from constitutions_app.core import diff, edits
 from constitutions_app.core import principles as core
 from constitutions_app.models import LedgerEntry
 
@@ -40,6 +41,8 @@ class PrincipleRow:
     text: tuple[diff.Span, ...]
     fields: tuple[diff.FieldChange, ...]
     wordings: tuple[WordingDiff, ...]
+    edit: edits.Edit | None = None
+    """What an edit does to the meaning; None for what was added, removed or only moved."""
 
     @property
     def key(self) -> str:
@@ -90,13 +93,16 @@ class Comparison:
     exemplars: tuple[ExemplarRow, ...]
 
 
-def compare(old: core.Constitution, new: core.Constitution) -> Comparison:
-    """Everything that differs between two constitutions, wordings included."""
+def compare(old: core.Constitution, new: core.Constitution, declared: Mapping[str, str] | None = None) -> Comparison:
+    """Everything that differs between two constitutions, wordings included.
+
+    `declared`: what people said the edits of the new side's principles are, by key.
+    """
     effort = diff.Effort()
     found = diff.diff_constitutions(old, new, effort)
     return Comparison(
         diff=found,
-        principles=tuple(_principle_row(change, effort) for change in found.changed_principles),
+        principles=tuple(_principle_row(change, effort, declared or {}) for change in found.changed_principles),
         exemplars=tuple(
             ExemplarRow(change, change.fields or _whole_exemplar(change)) for change in found.changed_exemplars
         ),
@@ -136,7 +142,7 @@ def about(entry: LedgerEntry) -> str:
     return str(data.get("title") or data.get("principle") or data.get("role") or "")
 
 
-def _principle_row(change: diff.PrincipleChange, effort: diff.Effort) -> PrincipleRow:
+def _principle_row(change: diff.PrincipleChange, effort: diff.Effort, declared: Mapping[str, str]) -> PrincipleRow:
     old, new = change.old, change.new
     return PrincipleRow(
         change=change,
@@ -146,7 +152,12 @@ def _principle_row(change: diff.PrincipleChange, effort: diff.Effort) -> Princip
         wordings=tuple(
             WordingDiff(part.name, part.spans, _how_much(part)) for part in diff.diff_wordings(old, new, effort)
         ),
+        edit=_edit_of(old, new, declared) if change.fields else None,
     )
+
+
+def _edit_of(old: core.Principle | None, new: core.Principle | None, declared: Mapping[str, str]) -> edits.Edit | None:
+    return edits.classify(old, new, cast(edits.Declared, declared.get(new.id, ""))) if old and new else None
 
 
 def _how_much(part: diff.FieldChange) -> str:

@@ -7,9 +7,9 @@ from django.urls.converters import get_converters
 
 
 class StateConverter:
-    """One state of a constitution in an address: "v3", "draft", or "draft@branch"."""
+    """One state of a constitution in an address: "v3", "draft", "draft@branch"; "slug:v3" of another constitution."""
 
-    regex = r"v[1-9][0-9]{0,8}|draft(?:@[-a-z0-9_]+)?"
+    regex = r"(?:[-a-zA-Z0-9_]+:)?(?:v[1-9][0-9]{0,8}|draft(?:@[-a-z0-9_]+)?)"
 
     def to_python(self, value: str) -> str:
         return value

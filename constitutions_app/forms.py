@@ -10,6 +10,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
+from django.db.models import QuerySet
 
 from constitutions_app.access import Role
 from constitutions_app.actions.publishing import MAX_NOTE
@@ -18,7 +19,9 @@ from constitutions_app.core import principles as core
 from constitutions_app.core.interchange import FORMATS, Choice
 from constitutions_app.core.interchange.documents import MAX_BYTES
 from constitutions_app.core.interchange.joining import WAYS
-from constitutions_app.models import Constitution, DraftPrinciple, Version
+from constitutions_app.lineages import family_of
+from constitutions_app.models import MAIN, Constitution, DraftPrinciple, Version
+from constitutions_app.templatetags.diffs import spelled
 
 MAX_TEXT = 20_000
 """Most characters of one text of a principle: far above any rule, and enough to notice a pasted book."""
@@ -260,6 +263,57 @@ class PublishForm(forms.Form):
     revision = forms.IntegerField(widget=forms.HiddenInput)
 
 
+class BranchForm(forms.Form):
+    """The name of a new branch."""
+
+    name = forms.CharField(
+        max_length=60,
+        label="Name of the branch",
+        widget=forms.TextInput(attrs={"autofocus": True, "autocomplete": "off"}),
+        help_text="What it tries out, for example “softer tone”. It becomes part of the address.",
+    )
+
+
+class ForkForm(forms.Form):
+    """A new constitution that begins with a version's words."""
+
+    name = forms.CharField(max_length=200, help_text="What people will call it.")
+    description = forms.CharField(
+        required=False,
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="What it is for, in a sentence or two.",
+    )
+
+
+class AliasForm(forms.Form):
+    """Which alias points to which version; no number takes the alias away."""
+
+    name = forms.CharField(max_length=40)
+    number = forms.IntegerField(required=False, min_value=1, max_value=999_999_999)
+
+
+class VersionField(forms.ModelChoiceField[Version]):
+    """One version, named with its constitution, its branch and the beginning of its note."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        branch = "" if obj.branch == MAIN else f", branch {obj.branch}"
+        return spelled(f"{obj.constitution.name} {obj}{branch}: {obj.note[:80]}")
+
+
+class MergeForm(forms.Form):
+    """Which version to merge into a draft, and the draft's revision that the person has read."""
+
+    version = VersionField(queryset=Version.objects.none(), empty_label=None, label="Merge")
+    revision = forms.IntegerField(required=False, min_value=0, max_value=2**31 - 1, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, versions: QuerySet[Version], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["version"]
+        if isinstance(field, forms.ModelChoiceField):
+            field.queryset = versions
+
+
 class CompareForm(forms.Form):
     """Which two states of a constitution to compare."""
 
@@ -268,8 +322,17 @@ class CompareForm(forms.Form):
 
     def __init__(self, *args: Any, constitution: Constitution, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        drafts = constitution.drafts.defer("preamble", "exemplars")
+        states = [
+            (draft.ref, draft.ref) for draft in sorted(drafts, key=lambda draft: (not draft.is_main, draft.branch))
+        ]
         numbers = constitution.versions.values_list("number", flat=True)
-        choices = [("draft", "draft"), *((f"v{number}", f"v{number}") for number in numbers)]
+        states += [(f"v{number}", f"v{number}") for number in numbers]
+        family = Version.objects.filter(family_of(constitution)).exclude(constitution=constitution)
+        named = family.order_by("constitution__name", "-number").values_list(
+            "constitution__slug", "constitution__name", "number"
+        )
+        choices = [*states, *((f"{slug}:v{number}", spelled(f"{name} v{number}")) for slug, name, number in named)]
         for name in ("old", "new"):
             set_choices(self, name, choices)
 

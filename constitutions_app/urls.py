@@ -6,11 +6,15 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from constitutions_app import converters
 from constitutions_app.views import (
+    aliases,
+    blame,
+    branches,
     compare,
     constitutions,
     draft_parts,
     drafts,
     exporting,
+    graph,
     importing,
     ledger,
     people,
@@ -34,8 +38,12 @@ draft_urls = [
     path("principles/<slug:key>/move/", drafts.move, name="move_principle"),
     path("principles/<slug:key>/remove/", drafts.remove, name="remove_principle"),
     path("removed/<number:seq>/restore/", drafts.restore, name="restore_removed"),
+    path("principles/<slug:key>/history/", blame.draft, name="draft_blame"),
     path("publish/", publishing.publish, name="publish"),
     path("export/<slug:format>/", exporting.draft, name="export_draft"),
+    path("merge/", branches.merge_in, name="merge"),
+    path("close/", branches.close, name="close_branch"),
+    path("reopen/", branches.reopen, name="reopen_branch"),
 ]
 
 # /constitutions/<slug>/v<number>/
@@ -44,7 +52,10 @@ version_urls = [
     path("constitution.json", versions.canonical, name="canonical"),
     path("export/<slug:format>/", exporting.version, name="export_version"),
     path("restore/", publishing.restore, name="restore_version"),
+    path("branch/", branches.start, name="start_branch"),
+    path("fork/", branches.fork, name="fork"),
     path("principles/<slug:key>/", versions.principle, name="principle"),
+    path("principles/<slug:key>/history/", blame.version, name="blame"),
 ]
 
 # /constitutions/<slug>/scenarios/
@@ -71,6 +82,10 @@ constitution_urls: list[URLPattern | URLResolver] = [
     path("<slug:slug>/v<number:number>/", include(version_urls)),
     path("<slug:slug>/imports/<number:number>/", importing.record, name="import_record"),
     path("<slug:slug>/scenarios/", include(scenario_urls)),
+    path("<slug:slug>/versions/", graph.versions, name="versions"),
+    path("<slug:slug>/aliases/", aliases.move, name="move_alias"),
+    path("<slug:slug>/@<slug:alias>/", aliases.follow, name="alias"),
+    path("<slug:slug>/@<slug:alias>/<path:rest>", aliases.follow, name="alias_part"),
     path("<slug:slug>/compare/", compare.choose, name="choose_compare"),
     path("<slug:slug>/compare/<state:old>..<state:new>/", compare.show, name="compare"),
 ]

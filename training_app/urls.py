@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
+from constitutions_app import converters
 from training_app.views import (
     aggregate,
     audit,
@@ -14,11 +15,13 @@ from training_app.views import (
     live,
     prompt_sets,
     runs,
+    stale,
     traces,
     write_prompts,
 )
 
 app_name = "training"
+converters.register()
 
 run_urls = [
     path("runs/", runs.runs, name="runs"),
@@ -59,6 +62,8 @@ prompt_urls = [
 checkpoint_urls = [
     path("checkpoints/", checkpoints.checkpoints, name="checkpoints"),
     path("checkpoints/<int:pk>/", checkpoints.checkpoint, name="checkpoint"),
+    path("stale/", stale.overview, name="stale"),
+    path("stale/<slug:slug>/<state:state>/", stale.under, name="stale_under"),
     path("builds/<int:pk>/", checkpoints.build, name="build"),
     path("versions/<slug:slug>/<int:number>/checkpoints/", checkpoints.version_checkpoints, name="version_checkpoints"),
 ]

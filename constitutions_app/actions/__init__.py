@@ -6,6 +6,15 @@ writes nothing.
 
 from __future__ import annotations
 
+from constitutions_app.actions.aliases import move_alias
+from constitutions_app.actions.branching import (
+    close_branch,
+    fork_constitution,
+    merge_version,
+    reason_against_merging,
+    reopen_branch,
+    start_branch,
+)
 from constitutions_app.actions.drafting import (
     Conflict,
     Gone,
@@ -39,7 +48,7 @@ from constitutions_app.actions.people import (
     rename_person,
     set_role,
 )
-from constitutions_app.actions.publishing import PublishRefused, publish_version
+from constitutions_app.actions.publishing import NO_NOTE, PublishRefused, declare_edits, publish_version
 from constitutions_app.actions.scenarios import (
     SCENARIO_FIELDS,
     Result,
@@ -54,6 +63,7 @@ from constitutions_app.actions.scenarios import (
 from constitutions_app.actions.starting import create_constitution, start_draft_from_version
 
 __all__ = [
+    "NO_NOTE",
     "SCENARIO_FIELDS",
     "Conflict",
     "Gone",
@@ -68,30 +78,38 @@ __all__ = [
     "add_to_upload",
     "change_password",
     "choose_links",
+    "close_branch",
     "create_constitution",
     "create_scenario",
     "deactivate_person",
+    "declare_edits",
     "discard_upload",
     "edit_exemplars",
     "edit_preamble",
     "edit_principle",
     "edit_scenario",
+    "fork_constitution",
     "import_into_draft",
     "invite_person",
     "keep_upload",
     "make_sign_in_link",
+    "merge_version",
+    "move_alias",
     "move_principle",
     "publish_version",
     "reactivate_person",
+    "reason_against_merging",
     "record_scenario_result",
     "record_scenario_results",
     "remove_exemplar",
     "remove_principle",
     "rename_person",
+    "reopen_branch",
     "restore_removed",
     "restore_scenario",
     "retire_scenario",
     "set_role",
+    "start_branch",
     "start_draft_from_version",
     "text_revision",
 ]

@@ -77,13 +77,21 @@ def edit_principle(
         row.clean_fields(exclude=[part.name for part in row._meta.fields if part.name not in wanted])
         row.revision += 1
         row.updated_by = user
-        row.save(update_fields=[*wanted, "revision", "updated_by", "updated_at"])
+        row.edit_kind = ""  # what people said of the edit was said of the words as they stood
+        row.save(update_fields=[*wanted, "edit_kind", "revision", "updated_by", "updated_at"])
         touch(draft, user)
         record(
             actor=user,
             verb="draft.edit_principle",
             obj=draft.constitution,
-            data={"principle": row.key, "title": row.title, "revision": row.revision, "set": wanted, **(credit or {})},
+            data={
+                "principle": row.key,
+                "title": row.title,
+                "revision": row.revision,
+                "set": wanted,
+                **branch_of(draft),
+                **(credit or {}),
+            },
         )
     return row
 
@@ -108,7 +116,7 @@ def add_principle(*, user: User, draft: Draft, title: str = "", text: str = "") 
             actor=user,
             verb="draft.add_principle",
             obj=draft.constitution,
-            data={"principle": row.key, "title": row.title, "text": row.text},
+            data={"principle": row.key, "title": row.title, "text": row.text, **branch_of(draft)},
         )
     return row
 
@@ -292,6 +300,11 @@ def text_revision(value: object) -> str:
 def locked(draft: Draft) -> Draft:
     """The draft's row, fresh and locked until the transaction ends, with its constitution."""
     return Draft.objects.select_related("constitution").select_for_update(of=("self",)).get(pk=draft.pk)
+
+
+def branch_of(draft: Draft) -> dict[str, str]:
+    """The branch, for a ledger entry about a draft; the main one goes without saying."""
+    return {} if draft.is_main else {"branch": draft.branch}
 
 
 def touch(draft: Draft, user: User) -> None:

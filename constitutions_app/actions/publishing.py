@@ -1,20 +1,22 @@
-"""The verb that freezes a draft into a version."""
+"""The verbs that freeze a draft into a version, and that say beforehand what its edits do to the meaning."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import fields
 
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Max
 
-from constitutions_app.actions.drafting import locked
+from constitutions_app.actions.drafting import Refused, locked, touch
 from constitutions_app.core import principles as core
 from constitutions_app.ledger import record
-from constitutions_app.models import Draft, PrincipleVersion, Version
+from constitutions_app.meanings import principle_rows
+from constitutions_app.models import Constitution, Draft, DraftPrinciple, EditKind, PrincipleVersion, Version
 
 MAX_NOTE = 2000
+NO_NOTE = "A version needs a change note. Say in a sentence what changed and why, then publish."
 
 
 class PublishRefused(ValueError):
@@ -24,35 +26,38 @@ class PublishRefused(ValueError):
 def publish_version(*, user: User, draft: Draft, note: str, expected: int | None = None) -> Version:
     """Freeze the draft as the next version. `expected` is the draft's revision that the person has read.
 
-    Raises PublishRefused, with nothing changed, for an empty note, an empty draft, no enabled principle, a principle
-    without text, an unfinished exemplar, no change against the newest version, or a draft that changed meanwhile.
+    The version's parent is the draft's base; where the draft merged another version, that one is its second parent.
+    Raises PublishRefused, with nothing changed, for a closed branch, an empty note, an empty draft, no enabled
+    principle, a principle without text, an unfinished exemplar, no change against the base, or a draft that changed
+    meanwhile.
     """
     note = core.normalise(note)
     with transaction.atomic():
         draft = locked(draft)
-        newest = draft.constitution.versions.first()
+        # Numbers count through all branches: two drafts that publish at once take them one after the other.
+        Constitution.objects.select_for_update(no_key=True).get(pk=draft.constitution_id)
         constitution = draft.to_core()
         canonical = core.canonical_json(constitution)
         digest = core.digest_of_text(canonical)
-        if reason := _reason_against(constitution, note):
+        if reason := _reason_against(constitution, note) or _reason_of_state(draft, digest, expected):
             raise PublishRefused(reason)
-        if newest and newest.digest == digest:
-            raise PublishRefused(f"Nothing has changed since {newest}. Edit the draft, then publish.")
-        if expected is not None and expected != draft.revision:
-            raise PublishRefused("The draft changed while you were reading. Look at the changes again, then publish.")
         version = Version(
             constitution=draft.constitution,
             number=(draft.constitution.versions.aggregate(last=Max("number"))["last"] or 0) + 1,
             canonical=canonical,
             digest=digest,
             parent_id=draft.base_id,
+            second_parent_id=draft.merging_id,
+            branch=draft.branch,
             author=user,
             note=note,
         )
         version.save()
-        PrincipleVersion.objects.bulk_create(_principles_of(version))
+        rows = principle_rows(version, dict(draft.principles.values_list("key", "edit_kind")))
+        PrincipleVersion.objects.bulk_create(rows)
         # Not `save`: the draft's words were not edited, so its "updated" time and revision stay.
-        Draft.objects.filter(pk=draft.pk).update(base=version)
+        Draft.objects.filter(pk=draft.pk).update(base=version, merging=None)
+        draft.principles.exclude(edit_kind="").update(edit_kind="")
         record(
             actor=user,
             verb="version.publish",
@@ -61,11 +66,47 @@ def publish_version(*, user: User, draft: Draft, note: str, expected: int | None
                 "version": version.number,
                 "digest": digest,
                 "note": note,
+                "branch": draft.branch,
                 "principles": len(constitution.principles),
-                "parent": newest.number if newest else None,
+                "semantic": [row.key for row in rows if row.change == "semantic"],
+                "parent": draft.base.number if draft.base else None,
+                "second_parent": str(draft.merging) if draft.merging else None,
             },
         )
     return version
+
+
+def declare_edits(*, user: User, draft: Draft, kinds: Mapping[str, str]) -> int:
+    """Say, by principle key, what this draft's edits do: "semantic", "minor", or "" for what the words say themselves.
+
+    Returns how many principles were told otherwise than before. Raises Refused for another word or an unknown key.
+    """
+    if strange := sorted(set(kinds.values()) - {"", *EditKind.values}):
+        raise Refused(f"An edit is semantic or minor, not {strange[0]!r}.")
+    with transaction.atomic():
+        draft = locked(draft)
+        rows = {row.key: row for row in draft.principles.filter(key__in=kinds).only("key", "edit_kind")}
+        if unknown := sorted(set(kinds) - set(rows)):
+            raise Refused(f"The draft has no principle {unknown[0]!r}.")
+        changed = {key: kind for key, kind in kinds.items() if rows[key].edit_kind != kind}
+        if not changed:
+            return 0
+        for key, kind in changed.items():
+            DraftPrinciple.objects.filter(pk=rows[key].pk).update(edit_kind=kind)
+        touch(draft, user)
+        record(actor=user, verb="draft.declare_edits", obj=draft.constitution, data={"set": changed})
+    return len(changed)
+
+
+def _reason_of_state(draft: Draft, digest: str, expected: int | None) -> str:
+    """Why this draft cannot be published as it stands, as one sentence; empty when it can."""
+    if draft.closed_at:
+        return "This branch was closed. Reopen it, then publish."
+    if draft.base and draft.base.digest == digest and not draft.merging_id:
+        return f"Nothing has changed since {draft.base}. Edit the draft, then publish."
+    if expected is not None and expected != draft.revision:
+        return "The draft changed while you were reading. Look at the changes again, then publish."
+    return ""
 
 
 def _reason_against(constitution: core.Constitution, note: str) -> str:
@@ -84,17 +125,7 @@ def _reason_against(constitution: core.Constitution, note: str) -> str:
                 words = part.name.replace("_", " ")
                 return f"Exemplar {position} has no {words}. Write it or remove the exemplar, then publish."
     if not note:
-        return "A version needs a change note. Say in a sentence what changed and why, then publish."
+        return NO_NOTE
     if len(note) > MAX_NOTE:
         return f"The change note has {len(note)} characters; {MAX_NOTE} are the most. Shorten it, then publish."
     return ""
-
-
-def _principles_of(version: Version) -> list[PrincipleVersion]:
-    """One row per principle, each body a part of the very text that was digested."""
-    return [
-        PrincipleVersion(
-            version=version, key=body["id"], position=position, title=body["title"], text=body["text"], body=body
-        )
-        for position, body in enumerate(json.loads(version.canonical)["principles"], start=1)
-    ]

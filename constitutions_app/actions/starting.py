@@ -46,7 +46,7 @@ def create_constitution(
         _insert(constitution)
         draft = Draft.objects.create(constitution=constitution, updated_by=user)
         if start:
-            _fill(draft, start, user)
+            fill(draft, start, user)
         keep_scenarios(user, constitution, scenarios, {"kind": "starter"})
         if file:
             keep_file(user, constitution, file)
@@ -78,7 +78,7 @@ def start_draft_from_version(*, user: User, draft: Draft, version: Version) -> D
         if core.canonical_json(core.Constitution(draft.constitution.name, *_content(wanted))) == replaced:
             raise Refused(f"The draft already says what {version} says, word for word.")
         draft.principles.all().delete()
-        _fill(draft, wanted, user)
+        fill(draft, wanted, user)
         touch(draft, user)
         record(
             actor=user,
@@ -102,9 +102,15 @@ def _content(constitution: core.Constitution) -> tuple[str, tuple[core.Principle
     return constitution.preamble, constitution.principles, constitution.exemplars
 
 
-def _fill(draft: Draft, constitution: core.Constitution, user: User) -> None:
+def exemplars_of(constitution: core.Constitution) -> list[dict[str, str]]:
+    """A constitution's exemplars as a draft's column holds them."""
+    return [asdict(exemplar) for exemplar in constitution.exemplars]
+
+
+def fill(draft: Draft, constitution: core.Constitution, user: User) -> None:
+    """Put a constitution's words into a draft that holds no principles."""
     draft.preamble = constitution.preamble
-    draft.exemplars = [asdict(exemplar) for exemplar in constitution.exemplars]
+    draft.exemplars = exemplars_of(constitution)
     draft.save(update_fields=["preamble", "exemplars"])
     DraftPrinciple.objects.bulk_create(
         principle_row(draft, principle, position, user)

@@ -16,11 +16,18 @@ register = template.Library()
 
 VERB_WORDS = {
     "constitution.create": "created the constitution",
+    "alias.move": "moved an alias",
+    "branch.close": "closed a branch",
+    "branch.reopen": "reopened a branch",
+    "branch.start": "started a branch",
+    "constitution.fork": "forked the constitution",
     "draft.add_exemplar": "added an exemplar",
     "draft.add_principle": "added a principle",
     "draft.edit_exemplars": "edited the exemplars",
     "draft.edit_preamble": "edited the preamble",
     "draft.edit_principle": "edited a principle",
+    "draft.declare_edits": "said how edits count",
+    "draft.merge": "merged a version into the draft",
     "draft.move_principle": "moved a principle",
     "draft.remove_exemplar": "removed an exemplar",
     "draft.remove_principle": "removed a principle",

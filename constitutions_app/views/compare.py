@@ -11,14 +11,13 @@ from django.views.decorators.http import require_safe
 from constitutions_app.access import (
     AuthenticatedHttpRequest,
     get_constitution_for,
-    get_draft_for,
-    get_version_for,
+    get_state_for,
     require_role,
 )
 from constitutions_app.comparing import compare
 from constitutions_app.core import principles as core
 from constitutions_app.forms import CompareForm
-from constitutions_app.models import Draft, Version
+from constitutions_app.models import Draft, EditKind, Version
 
 
 @dataclass(frozen=True)
@@ -57,17 +56,25 @@ def show(request: AuthenticatedHttpRequest, slug: str, old: str, new: str) -> Ht
         "right": right,
         "old_ref": left.ref,
         "new_ref": right.ref,
-        "comparison": compare(left.body, right.body),
+        "comparison": compare(left.body, right.body, declared(left, right)),
         "side_by_side": request.GET.get("view") == "side-by-side",
+        "same_house": left.row.constitution_id == right.row.constitution_id == constitution.pk,
         "form": CompareForm(initial={"old": old, "new": new}, constitution=constitution),
     }
     return render(request, "constitutions/compare.html", ctx)
 
 
+def declared(left: Side, right: Side) -> dict[str, str]:
+    """What people said the edits of the right side are, by principle key, where they said it against the left one."""
+    if isinstance(right.row, Draft):
+        said = right.row.principles.exclude(edit_kind="").values_list("key", "edit_kind")
+        return dict(said) if right.row.base_id == left.row.pk and isinstance(left.row, Version) else {}
+    if not isinstance(left.row, Version) or right.row.parent_id != left.row.pk:
+        return {}
+    return dict(right.row.principles.filter(change__in=EditKind.values).values_list("key", "change"))
+
+
 def side_for(request: AuthenticatedHttpRequest, slug: str, ref: str) -> Side:
     """The side a reference names, fetched through the same access functions as its own page."""
-    if ref.startswith("draft"):
-        draft = get_draft_for(request.user, slug + ref.removeprefix("draft"))
-        return Side(ref, draft, draft.to_core())
-    version = get_version_for(request.user, slug, int(ref.removeprefix("v")))
-    return Side(ref, version, version.to_core())
+    row = get_state_for(request.user, slug, ref)
+    return Side(ref, row, row.to_core())

@@ -76,8 +76,9 @@ def detail(request: AuthenticatedHttpRequest, slug: str) -> HttpResponse:
     constitution = get_constitution_for(request.user, slug)
     draft = get_draft_for(request.user, slug)
     versions = list(
-        constitution.versions.select_related("author")
-        .defer("canonical")
+        constitution.versions.select_related("author", "parent")
+        .prefetch_related("aliases")
+        .defer("canonical", "parent__canonical")
         .annotate(principle_count=Count("principles"))
         .order_by("-number")[:VERSIONS_SHOWN]
     )

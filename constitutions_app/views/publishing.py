@@ -28,6 +28,8 @@ def publish(request: AuthenticatedHttpRequest, slug: str) -> HttpResponse:
     draft = get_editable_draft_for(request.user, slug)
     form = PublishForm(request.POST if request.method == "POST" else None, initial={"revision": draft.revision})
     refusal = ""
+    if request.method == "POST" and "declare" in request.POST:
+        return _declare(request, draft)
     if request.method == "POST" and form.is_valid():
         try:
             version = actions.publish_version(
@@ -42,6 +44,19 @@ def publish(request: AuthenticatedHttpRequest, slug: str) -> HttpResponse:
             messages.success(request, f"{version} is published. Its words never change from here on.")
             return redirect("constitutions:version", slug, version.number)
     return _page(request, draft, form, refusal)
+
+
+def _declare(request: AuthenticatedHttpRequest, draft: Draft) -> HttpResponse:
+    """Keep what the page says of the edits, and show it again with the note as it was typed."""
+    kinds = {name.removeprefix("kind-"): value for name, value in request.POST.items() if name.startswith("kind-")}
+    form = PublishForm(initial={"note": request.POST.get("note", ""), "revision": draft.revision})
+    try:
+        actions.declare_edits(user=request.user, draft=draft, kinds={key: str(kind) for key, kind in kinds.items()})
+    except actions.Refused as refusal:
+        return _page(request, draft, form, str(refusal))
+    draft = get_editable_draft_for(request.user, draft.address)
+    form.initial["revision"] = draft.revision
+    return _page(request, draft, form, "")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -65,18 +80,25 @@ def restore(request: AuthenticatedHttpRequest, slug: str, number: int) -> HttpRe
 def _page(request: AuthenticatedHttpRequest, draft: Draft, form: PublishForm, refusal: str) -> HttpResponse:
     base = draft.base.to_core() if draft.base else core.Constitution(name=draft.constitution.name)
     failed = bool(refusal or form.errors)
-    if failed:
+    if failed and form.is_bound:
         # The note stays as it was typed; the revision is that of the words now shown, so the next attempt can succeed.
         data = request.POST.copy()
         data["revision"] = str(draft.revision)
         form = PublishForm(data)
+        if refusal == actions.NO_NOTE:
+            form.add_error("note", refusal)
+    declared = dict(draft.principles.exclude(edit_kind="").values_list("key", "edit_kind"))
+    comparison = compare(base, draft.to_core(), declared)
     ctx = {
         "constitution": draft.constitution,
         "draft": draft,
         "form": form,
-        "refusal": refusal,
-        "comparison": compare(base, draft.to_core()),
+        "refusal": "" if refusal == actions.NO_NOTE else refusal,
+        "comparison": comparison,
+        "edited": [row for row in comparison.principles if row.edit],
+        "can_publish": bool(comparison.diff.count or draft.merging or failed),
+        "declared": bool(declared),
         "old_ref": draft.base or "nothing",
-        "new_ref": "draft",
+        "new_ref": draft.ref,
     }
     return render(request, "constitutions/publish.html", ctx, status=422 if failed else 200)

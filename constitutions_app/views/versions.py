@@ -11,9 +11,12 @@ from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_safe
 
 from constitutions_app.access import AuthenticatedHttpRequest, get_principle_for, get_version_for, require_role
+from constitutions_app.approvals import approvals_of
 from constitutions_app.core import diff
 from constitutions_app.core.principles import Principle, from_dict
 from constitutions_app.core.wordings import wordings_for
+from constitutions_app.ledger import name_of
+from constitutions_app.lineages import latest_of
 from constitutions_app.models import PrincipleVersion, Version
 from constitutions_app.scenario_results import of_principle
 from constitutions_app.uploads import provenance_of
@@ -34,12 +37,15 @@ class Moment:
 def version(request: AuthenticatedHttpRequest, slug: str, number: int) -> HttpResponse:
     version = get_version_for(request.user, slug, number)
     body = version.to_core()
+    newest = latest_of(version.constitution)
     ctx = {
         "version": version,
         "constitution": version.constitution,
         "body": body,
         "principles": [(number, item, wordings_for(item)) for number, item in enumerate(body.principles, start=1)],
-        "newest_number": version.constitution.versions.values_list("number", flat=True).first(),
+        "aliases": _aliases_of(version, newest),
+        "approved_by": [name_of(verdict.person) for verdict in approvals_of([version]).get(version.pk, ())],
+        "newest_number": newest.number if newest else version.number,
     }
     return render(request, "constitutions/version.html", ctx)
 
@@ -83,6 +89,11 @@ def canonical(request: AuthenticatedHttpRequest, slug: str, number: int) -> Http
     )
     patch_cache_control(response, private=True, max_age=3600)
     return response
+
+
+def _aliases_of(version: Version, newest: Version | None) -> list[str]:
+    """The names that lead to a version now. One query."""
+    return [*(["latest"] if newest == version else []), *version.aliases.values_list("name", flat=True)]
 
 
 def _to_core(row: PrincipleVersion) -> Principle:

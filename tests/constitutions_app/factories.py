@@ -53,15 +53,17 @@ def make_constitution(user: User, *, name: str = "Test", body: Body = BODY, publ
     return made
 
 
-def draft_of(constitution: Constitution) -> Draft:
+def draft_of(constitution: Constitution, branch: str = "main") -> Draft:
     """The draft, fresh from the database."""
-    return Draft.objects.select_related("constitution", "base", "updated_by").get(constitution=constitution)
+    return Draft.objects.select_related("constitution", "base", "updated_by").get(
+        constitution=constitution, branch=branch
+    )
 
 
-def principle_of(constitution: Constitution, key: str) -> DraftPrinciple:
+def principle_of(constitution: Constitution, key: str, branch: str = "main") -> DraftPrinciple:
     """One principle of the draft, fresh from the database."""
     return DraftPrinciple.objects.select_related("draft", "draft__constitution").get(
-        draft__constitution=constitution, key=key
+        draft__constitution=constitution, draft__branch=branch, key=key
     )
 
 

@@ -14,18 +14,19 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, reverse
 
 from constitutions_app import urls
-from constitutions_app.actions import ImportedFile, create_scenario, import_into_draft, remove_principle
+from constitutions_app.access import Role
+from constitutions_app.actions import ImportedFile, create_scenario, import_into_draft, remove_principle, start_branch
 from constitutions_app.core.interchange import read_bytes
 from constitutions_app.models import Constitution, LedgerEntry, Upload
 from tests.constitutions_app.conftest import signed_in
-from tests.constitutions_app.factories import draft_of, principle_of
+from tests.constitutions_app.factories import draft_of, make_person, principle_of
 
 pytestmark = pytest.mark.django_db
 
-READERS = ("reader", "author", "admin")
+READERS = ("reader", "reviewer", "author", "admin")
 WRITERS = ("author", "admin")
 ADMINS = ("admin",)
-EVERYBODY = ("stranger", "reader", "author", "admin")
+EVERYBODY = ("stranger", "reader", "reviewer", "author", "admin")
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,22 @@ PAGES = (
     Page("constitutions:move_principle", post=WRITERS, args=("test", "honesty"), data={"direction": "down"}),
     Page("constitutions:remove_principle", post=WRITERS, args=("test", "honesty")),
     Page("constitutions:restore_removed", post=WRITERS, args=("test", 3)),
+    Page("constitutions:draft_blame", get=READERS, args=("test", "honesty")),
+    Page("constitutions:merge", get=WRITERS, post=WRITERS, args=SLUG, data={"version": "1"}),
+    Page("constitutions:close_branch", post=WRITERS, args=("test@softer",)),
+    Page("constitutions:reopen_branch", post=WRITERS, args=("test@softer",)),
     Page("constitutions:publish", get=WRITERS, post=WRITERS, args=SLUG, data={"note": "x", "revision": "1"}),
     Page("constitutions:version", get=READERS, args=("test", 1)),
     Page("constitutions:canonical", get=READERS, args=("test", 1)),
     Page("constitutions:restore_version", get=WRITERS, post=WRITERS, args=("test", 1)),
     Page("constitutions:principle", get=READERS, args=("test", 1, "honesty")),
+    Page("constitutions:blame", get=READERS, args=("test", 1, "honesty")),
+    Page("constitutions:start_branch", get=WRITERS, post=WRITERS, args=("test", 1), data={"name": "Other"}),
+    Page("constitutions:fork", get=WRITERS, post=WRITERS, args=("test", 1), data={"name": "Our own"}),
+    Page("constitutions:versions", get=READERS, args=SLUG),
+    Page("constitutions:move_alias", post=WRITERS, args=SLUG, data={"name": "production", "number": "1"}),
+    Page("constitutions:alias", get=READERS, args=("test", "latest")),
+    Page("constitutions:alias_part", get=READERS, args=("test", "latest", "constitution.json")),
     Page("constitutions:choose_compare", get=READERS, args=SLUG),
     Page("constitutions:compare", get=READERS, args=("test", "v1", "draft")),
     Page("constitutions:export_version", get=READERS, args=("test", 1, "yaml")),
@@ -101,17 +113,19 @@ PAGES = (
 
 @pytest.fixture
 def people(reader: User, author: User, admin: User, stranger: User) -> dict[str, User]:
-    return {"reader": reader, "author": author, "admin": admin, "stranger": stranger}
+    reviewer = make_person("rex", Role.REVIEWER)
+    return {"reader": reader, "reviewer": reviewer, "author": author, "admin": admin, "stranger": stranger}
 
 
 @pytest.fixture
 def ready(constitution: Constitution, author: User, admin: User) -> Constitution:
-    """With a removal, which is ledger entry 3, a scenario, an import and an upload."""
+    """With a removal, which is ledger entry 3, a scenario, an import, an upload and a branch."""
     remove_principle(user=author, principle=principle_of(constitution, "kindness"))
     create_scenario(user=author, constitution=constitution, title="Rude letter", prompt="Write a letter.")
     found = read_bytes(b"comment-id,comment-body\n1,Be clear.\n", "town.csv")
     import_into_draft(user=author, draft=draft_of(constitution), file=ImportedFile(found, "town.csv", b""))
     Upload.objects.create(id=UPLOAD, person=admin, file_name="x.csv", data=b"comment-id,comment-body\n1,Be kind.\n")
+    start_branch(user=author, version=constitution.versions.get(), name="softer")
     return constitution
 
 
@@ -202,6 +216,19 @@ def test_nothing_changes_on_get(ready: Constitution, people: dict[str, User]) ->
         "/constitutions/test/compare/v2..v1/",
         "/constitutions/test/compare/..draft/",
         "/constitutions/test/compare/v1..latest/",
+        "/constitutions/test/compare/nothing:v1..v1/",
+        "/constitutions/test/compare/v1..nothing:draft/",
+        "/constitutions/test/compare/v1..draft@nowhere/",
+        "/constitutions/nothing/versions/",
+        "/constitutions/test/@production/",
+        "/constitutions/nothing/@latest/",
+        "/constitutions/test@nowhere/draft/merge/",
+        "/constitutions/test/v2/branch/",
+        "/constitutions/test/v2/fork/",
+        "/constitutions/test/v1/principles/nothing/history/",
+        "/constitutions/test/v2/principles/honesty/history/",
+        "/constitutions/test/draft/principles/nothing/history/",
+        "/constitutions/test@nowhere/draft/principles/honesty/history/",
         "/ledger/999999/",
     ],
 )

@@ -74,6 +74,31 @@ def test_the_first_version_shows_everything_as_new(author: User, client: Client)
     assert html.count('data-change="added"') == 4, "three principles and an exemplar"
 
 
+def test_an_empty_note_is_refused_beside_its_field(constitution: Constitution, client: Client, author: User) -> None:
+    edit(constitution, author, "Be honest.")
+    html = client.post(URL, {"note": " ", "revision": draft_of(constitution).revision}).content.decode()
+    assert html.count("A version needs a change note.") == 1
+    assert '<div id="id_note_error"><p class="error">A version needs a change note.' in html
+
+
+def test_nothing_is_offered_when_nothing_changed(constitution: Constitution, client: Client) -> None:
+    html = client.get(URL).content.decode()
+    assert "Nothing to publish." in html
+    assert "Publish version" not in html
+
+
+def test_how_edits_count_is_said_before_publishing(constitution: Constitution, client: Client, author: User) -> None:
+    edit(constitution, author, "Be honest.")
+    assert "semantic: words that a model is sent changed" in client.get(URL).content.decode()
+    html = client.post(URL, {"declare": "1", "kind-honesty": "minor", "note": "My note"}).content.decode()
+    assert "declared minor, but words changed" in html and "My note</textarea>" in html
+    assert "declared minor, but words changed" in client.get("/constitutions/test/compare/v1..draft/").content.decode()
+    for unfit in ({"kind-nothing": "minor"}, {"kind-honesty": "huge"}):
+        assert "<strong>Nothing was published" in client.post(URL, {"declare": "1", **unfit}).content.decode()
+    edit(constitution, author, "Be honest, always.")
+    assert "declared minor" not in client.get(URL).content.decode(), "it was said of other words"
+
+
 @pytest.mark.parametrize("revision", ["", "x", "-1", "1e9"])
 def test_a_senseless_revision_publishes_nothing(
     constitution: Constitution, client: Client, author: User, revision: str

@@ -1,0 +1,137 @@
+"""Read side: what was made under words that have another meaning now, and should be looked at or made again.
+
+A label or step cites a principle at a version. It is stale under a later version (or draft) that does not have that
+principle any more, or gives it a meaning that began in another version (`PrincipleVersion.since`); minor edits make
+nothing stale. A checkpoint is stale when any principle of its version is, or when one was added since. Versions that
+the later one does not descend from are another line and say nothing about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from django.db.models import Count
+
+from constitutions_app.core.ancestry import ancestors
+from constitutions_app.lineages import graph_of, tips_of
+from constitutions_app.meanings import meanings_of
+from constitutions_app.models import Draft, PrincipleVersion, Version
+from training_app.models import AILabel, Audit, Checkpoint, TraceStep
+
+
+@dataclass(frozen=True)
+class StalePrinciple:
+    """One principle at one version that means something else now, with what cites it."""
+
+    key: str
+    title: str
+    number: int
+    """The version that was cited."""
+    gone: bool
+    """Whether the later state does not have the principle at all."""
+    labels: int
+    steps: int
+    audits: int
+
+
+@dataclass(frozen=True)
+class Stale:
+    """Everything that is stale under one version or draft. Principles that nothing cites are left out."""
+
+    state: Version | Draft
+    principles: tuple[StalePrinciple, ...]
+    checkpoints: tuple[Checkpoint, ...]
+
+    @property
+    def labels(self) -> int:
+        return sum(one.labels for one in self.principles)
+
+    @property
+    def steps(self) -> int:
+        return sum(one.steps for one in self.principles)
+
+    @property
+    def audits(self) -> int:
+        return sum(one.audits for one in self.principles)
+
+    @property
+    def summary(self) -> str:
+        """ "1,204 labels, 2 checkpoints", or "" when nothing is stale."""
+        counts = ((self.labels, "label"), (self.steps, "critique"), (self.audits, "audit"))
+        parts = [_counted(number, word) for number, word in (*counts, (len(self.checkpoints), "checkpoint")) if number]
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class _Cited:
+    """A principle at an earlier version."""
+
+    pk: int
+    key: str
+    since: int
+    version_id: int
+    number: int
+    title: str
+
+
+def under(state: Version | Draft) -> Stale:
+    """What is stale under a version or draft. A constant number of queries; only stale rows are counted."""
+    now = meanings_of(state)
+    graph = graph_of(state.constitution_id)
+    tips = [state.pk] if isinstance(state, Version) else tips_of(state)
+    earlier = ancestors(graph, tips) - ({state.pk} if isinstance(state, Version) else set())
+    rows = PrincipleVersion.objects.filter(version_id__in=earlier, version__constitution_id=state.constitution_id)
+    cited = [
+        _Cited(*values)
+        for values in rows.order_by("version__number", "position").values_list(
+            "pk", "key", "since", "version_id", "version__number", "title"
+        )
+    ]
+    changed = [one for one in cited if now.get(one.key) != one.since]
+    return Stale(state, tuple(_principles(changed, now)), _checkpoints(cited, now))
+
+
+def _principles(changed: Iterable[_Cited], now: Mapping[str, int]) -> Iterable[StalePrinciple]:
+    """Those that something cites, most labels first."""
+    pks = [one.pk for one in changed]
+    labels = _counts(AILabel.objects.filter(principle_id__in=pks).values_list("principle_id"))
+    steps = _counts(TraceStep.objects.filter(principle_id__in=pks).values_list("principle_id"))
+    audits = _counts(Audit.objects.filter(label__principle_id__in=pks).values_list("label__principle_id"))
+    for pk, count in _counts(
+        Audit.objects.filter(step__principle_id__in=pks).values_list("step__principle_id")
+    ).items():
+        audits[pk] = audits.get(pk, 0) + count
+    found = [
+        StalePrinciple(
+            key=one.key,
+            title=one.title or one.key,
+            number=one.number,
+            gone=one.key not in now,
+            labels=labels.get(one.pk, 0),
+            steps=steps.get(one.pk, 0),
+            audits=audits.get(one.pk, 0),
+        )
+        for one in changed
+        if one.pk in labels or one.pk in steps
+    ]
+    return sorted(found, key=lambda one: -one.labels - one.steps)
+
+
+def _counts(citing: object) -> dict[int, int]:
+    """Rows per principle; `citing` is a query set of one column."""
+    return dict(citing.annotate(count=Count("pk")).order_by())  # type: ignore[attr-defined]  # values_list has no plain type
+
+
+def _checkpoints(cited: Iterable[_Cited], now: Mapping[str, int]) -> tuple[Checkpoint, ...]:
+    """Checkpoints of versions that do not mean, in every principle, what is meant now; newest first."""
+    meant: dict[int, dict[str, int]] = {}
+    for one in cited:
+        meant.setdefault(one.version_id, {})[one.key] = one.since
+    versions = [version for version, keys in meant.items() if keys != now]
+    found = Checkpoint.objects.filter(version_id__in=versions).select_related("run", "version__constitution")
+    return tuple(found.defer("manifest", "version__canonical"))
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
