@@ -20,7 +20,7 @@ from typing import Any
 
 from constitutions_app.core.principles import Constitution, Exemplar, Principle
 from constitutions_app.core.wordings import Wordings, wordings_for
-from training_app.core.backends import Backend, Generation, GenerationRequest, open_backend
+from training_app.core.backends import Backend, Generation, GenerationRequest, open_backend, spent_of
 from training_app.core.config import ReviseParams
 from training_app.core.errors import BadInput, Stopped
 from training_app.core.events import EventLog
@@ -115,7 +115,8 @@ def revise(
                     tokens += data["tokens"]
                 events.progress(len(revisions), tokens=tokens)
             answers = {row: revisions[key] or answers[row] for row, key in keys.items()}
-    events.finished(outputs={"steps": events.write_output("step", "steps")}, summary=_summary(events, len(responses)))
+    summary = _summary(events, len(responses)) | spent_of(backend)
+    events.finished(outputs={"steps": events.write_output("step", "steps")}, summary=summary)
 
 
 def _asking(row: Response, round_number: int, answer: str, principle: Principle, seed: int) -> Asking:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from training_app.core.backends import Backend, GenerationRequest, open_backend
+from training_app.core.backends import Backend, GenerationRequest, open_backend, spent_of
 from training_app.core.config import GenerateParams
 from training_app.core.errors import Stopped
 from training_app.core.events import EventLog
@@ -74,7 +74,7 @@ def respond(
             tokens += generation.tokens
         events.progress(done, tokens=tokens)
     output = events.write_output("response", "responses")
-    events.finished(outputs={"responses": output}, summary=_summary(events))
+    events.finished(outputs={"responses": output}, summary=_summary(events) | spent_of(backend))
 
 
 def conversation_data(messages: Sequence[Message]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -21,7 +22,7 @@ from training_app.core.judge_items import FORMATS
 from training_app.forms import MeasureJudgeForm
 from training_app.models import JudgeEvaluation
 from training_app.other_models import server_choices
-from training_app.plots import Curve, Drawing, Point, draw
+from training_app.plots import Curve, Drawing, Point, draw, number
 from training_app.refusals import JudgeFileRefused
 
 MOST_LISTED = 200
@@ -68,11 +69,10 @@ def calibration_plot(report: dict[str, Any]) -> Drawing | None:
     if not bins:
         return None
     right = tuple(Point(bin["confidence"], bin["accuracy"], *bin["interval"]) for bin in bins)
-    return draw(
-        "calibration", "Share right by confidence",
-        [Curve("judge", right), Curve("calibrated", (Point(0.5, 0.5), Point(1.0, 1.0)))],
-        x_name="confidence",
-    )  # fmt: skip
+    ideal = (Point(0.5, 0.5), Point(1.0, 1.0))
+    curves = [Curve("judge", right), Curve("calibrated", ideal)]
+    drawn = draw("calibration", "Share right by confidence", curves, x_name="confidence")
+    return replace(drawn, now=f"ECE {number(report['ece'])}") if drawn else None
 
 
 def _measured(request: AuthenticatedHttpRequest, form: MeasureJudgeForm) -> JudgeEvaluation | None:

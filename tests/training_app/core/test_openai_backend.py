@@ -14,6 +14,7 @@ import pytest
 from aiolimiter import AsyncLimiter
 
 from tests.tiny_model import build_tiny_model
+from tests.training_app.core import asking_jobs
 from tests.training_app.model_servers import Fake, Reply, fake_server, said, transformers_serve
 from training_app.core.backends import GenerationRequest, OptionScore, Question, open_backend, spent_of
 from training_app.core.backends.asking import Asker, Refused, ServerFailed, retry_after
@@ -29,6 +30,7 @@ from training_app.core.errors import BadInput
 from training_app.core.job import ModelRef
 from training_app.core.rows import Message
 from training_app.core.servers import ModelServer
+from training_app.core.stage import FINISHED, run_job
 
 SHORT = Sampling(temperature=0.7, top_p=0.9, max_new_tokens=9)
 QUESTION = Question("Which?\n (A) x\n (B) y\n\nThe answer is:", (" (A)", " (B)"))
@@ -303,6 +305,28 @@ def test_a_job_names_a_server_and_only_an_allowed_unchanged_one_is_opened(monkey
             open_backend(ModelRef(Path(), "gpu1", "0" * 64, "openai"), print)
         with pytest.raises(BadInput, match="no model server"):
             open_backend(ModelRef(Path(), fake.url, None, "openai"), print)
+
+
+@pytest.mark.parametrize("stage", ["generate", "revise", "label"])
+def test_whole_stages_run_through_a_server(stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the server's name stands in the job; what it was asked and how it votes stand in what the stage says."""
+    inputs: dict[str, dict[str, Any]] = {
+        "generate": {"prompts": asking_jobs.prompts(3)},
+        "revise": {"responses": asking_jobs.responses(2)},
+        "label": {"comparisons": asking_jobs.comparisons(3)},
+    }
+    params = {} if stage == "label" else asking_jobs.SHORT
+    with fake_server(lambda *_: said("(A)")) as fake:
+        monkeypatch.setenv("MODEL_SERVERS", json.dumps({"gpu1": {"url": fake.url, "model": "big", "votes": 2}}))
+        job = asking_jobs.write_asking_job(tmp_path, stage, Path("gpu1"), inputs[stage], params, backend="openai")
+        assert run_job(job, lambda: False) == FINISHED
+    finished = asking_jobs.last_event(tmp_path)
+    assert finished["summary"]["server"]["requests"] == len(fake.asked) > 0
+    assert fake.url not in job.read_text() and fake.url not in (tmp_path / "events.jsonl").read_text()
+    if stage == "label":
+        labels = asking_jobs.records(tmp_path, "label").values()
+        assert {one["how"]["sampling"] for one in labels} == {"2 votes at temperature 1"}
+        assert all(one["same_position"] and one["p_a"] == pytest.approx(0.5) for one in labels)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ import email.utils
 import json
 import random
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -101,6 +102,19 @@ def _opened(server: ModelServer, key: str) -> _Open:
     )
 
 
+class _Connections:
+    """The loop and what was opened in it."""
+
+    def __init__(self) -> None:
+        self.runner = asyncio.Runner()
+        self.open: _Open | None = None
+
+    def close(self) -> None:
+        if self.open is not None:
+            self.runner.run(self.open.client.aclose())
+        self.runner.close()
+
+
 class Asker:
     """Sends bodies to one server's endpoints, many at a time. Use `close` when done."""
 
@@ -111,22 +125,20 @@ class Asker:
         self.spent = Spent()
         self._sleep = sleep
         self._key = key
-        self._runner = asyncio.Runner()
-        self._open: _Open | None = None
+        self._connections = _Connections()
+        self._closing = weakref.finalize(self, self._connections.close)  # a stage that ends early closes nothing itself
 
     def ask_all(self, endpoint: str, bodies: Sequence[Body]) -> list[dict[str, Any]]:
         """The answers to all bodies, in their order. Raises ServerFailed; what else was under way is then given up."""
-        return self._runner.run(self._ask_all(endpoint, bodies))
+        return self._connections.runner.run(self._ask_all(endpoint, bodies))
 
     def close(self) -> None:
-        """Close the connections."""
-        if self._open is not None:
-            self._runner.run(self._open.client.aclose())
-            self._open = None
-        self._runner.close()
+        """Close the connections now rather than when nobody asks any more. Safe to call again."""
+        self._closing()
 
     async def _ask_all(self, endpoint: str, bodies: Sequence[Body]) -> list[dict[str, Any]]:
-        opened = self._open = self._open or _opened(self.server, self._key)
+        held = self._connections
+        opened = held.open = held.open or _opened(self.server, self._key)
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._ask(opened, endpoint, body)) for body in bodies]
