@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from training_app.core.config import Sampling
 from training_app.core.errors import NotFinite
-from training_app.core.scoring import common_length
+from training_app.core.token_tree import common_length
 
 Item = TypeVar("Item")
 

@@ -6,31 +6,46 @@ Where the tokenizer writes both options with the same tokens but one (" (", "A" 
 "… (" and one forward reads both letters from one next-token distribution; what the options share cancels in p. Where
 the tokenizer merges the letter with its surroundings, both options are scored whole, token by token.
 
-Two layouts, equal to 1e-4 in float32:
+Three layouts, equal to 1e-4 in float32:
 
-* *plain*: one row per line of tokens, padded on the left;
-* *packed*: lines with a common beginning (conversation, principle) form a tree in one row, so each shared token is
-  computed once. A token sees its ancestors (a mask), its position is its depth in the tree, and the last token of every
-  line stands at the end of the row, so that only those logits are computed.
+* *tree*: lines with a common beginning (worked examples, conversation, responses, principle) form a tree in which each
+  shared token stands once, read block by block without padding (`token_tree.py`, `tree_reader.py`);
+* *packed*: the same tree in one row under a mask, for models of another build and for the GPU, whose fused attention
+  is fast under a mask; a token's position is its depth;
+* *plain*: one row per line, padded on the left; for models with a sliding window.
 
-Rows are batched by a budget of tokens, longest first. Left out: models with a sliding window are scored plain.
+Every layout reads out the last tokens of lines only. Batches are cut by tokens computed, never more than `TOKEN_BUDGET`
+and than the memory measured on the first batches allows; where that fails, the batch is halved. Left out: caches that
+outlive a call.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from training_app.core.backends import OptionScore, Question
-from training_app.core.errors import NotFinite
+from training_app.core.errors import NotFinite, is_out_of_memory
+from training_app.core.memory import free_bytes, measured
+from training_app.core.token_tree import Tree, common_length
+from training_app.core.tree_reader import TreeReader, is_readable
 
 TOKEN_BUDGET = 4096
 """Tokens of one forward, padding included."""
 
-MIN_SHARED = 0.2
-"""Share of a line that must already stand in the row for the line to join it rather than begin a row of its own."""
+MEMORY_SHARE = 0.5
+"""Share of the free memory that one batch may take at its peak."""
+
+REACH_PER_WIDTH = 2.4
+"""Attended tokens that cost as much as one token's matrices, per unit of the model's width, in the packed layout.
+
+By counting, a layer spends 24 d² on a token's matrices and 4 d on each token it attends to, so 6 d; attention under a
+mask reaches 0.4 of the speed of plain matrix products (measured on a 135M model), hence 2.4 d.
+"""
 
 
 @dataclass(frozen=True)
@@ -50,32 +65,45 @@ class Plan:
     second: tuple[tuple[int, int], ...]
 
 
-def plan_question(prompt: Sequence[int], first: Sequence[int], second: Sequence[int]) -> Plan:
-    """Plan from the tokens of the prompt, of prompt + first option and of prompt + second option."""
+def plan_question(prompt: Callable[[], Sequence[int]], first: Sequence[int], second: Sequence[int]) -> Plan:
+    """Plan from the tokens of the prompt (asked for only where needed) and of prompt + first and + second option."""
     fork = common_length(first, second)
     if fork < min(len(first), len(second)) and first[fork + 1 :] == second[fork + 1 :]:
         return Plan((Line(tuple(first[:fork]), (first[fork], second[fork])),), ((0, 0),), ((0, 1),))
-    start = min(common_length(prompt, first), common_length(prompt, second))
+    start = min(common_length(prompt(), first), common_length(prompt(), second))
     lines = [Line(tuple(ids[:at]), (ids[at],)) for ids in (first, second) for at in range(start, len(ids))]
     places = [(index, 0) for index in range(len(lines))]
     return Plan(tuple(lines), tuple(places[: len(first) - start]), tuple(places[len(first) - start :]))
 
 
 class Scorer:
-    """Scores questions with one model. `layout` is "packed" or "plain"; `computed` counts the tokens it had to read."""
+    """Scores questions with one model, in the layout that suits it unless one is named.
 
-    def __init__(self, model: Any, *, layout: str = "packed", token_budget: int = TOKEN_BUDGET) -> None:
+    `computed` counts the tokens it had to read; `notify` gets a sentence when memory was short.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        layout: str = "auto",
+        token_budget: int = TOKEN_BUDGET,
+        notify: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.model = model
-        self.layout = "plain" if getattr(model.config, "sliding_window", None) else layout
+        self.layout = layout_for(model) if layout == "auto" else layout
         self.token_budget = token_budget
         self.computed = 0
+        self._notify = notify
+        self._reach = REACH_PER_WIDTH * model.config.get_text_config().hidden_size
+
+    @cached_property
+    def _reader(self) -> TreeReader:
+        return TreeReader(self.model)
 
     def score(self, questions: Sequence[Question], encode: Callable[[str], list[int]]) -> list[OptionScore]:
         """Log-probabilities of both options of each question. Raises NotFinite when the model gives NaN."""
-        plans = [
-            plan_question(encode(question.prompt), *(encode(question.prompt + option) for option in question.options))
-            for question in questions
-        ]
+        plans = [self._plan(question, encode) for question in questions]
         found = iter(self.score_lines([line for plan in plans for line in plan.lines]))
         scores = []
         for plan in plans:
@@ -86,162 +114,152 @@ class Scorer:
             scores.append(OptionScore(first, second))
         return scores
 
+    def _plan(self, question: Question, encode: Callable[[str], list[int]]) -> Plan:
+        first, second = (encode(question.prompt + option) for option in question.options)
+        return plan_question(lambda: encode(question.prompt), first, second)
+
     def score_lines(self, lines: Sequence[Line]) -> list[list[float]]:
         """For each line the log-probability of each of its wanted tokens, in the order given."""
-        rows = (
-            pack(lines, self.token_budget)
-            if self.layout == "packed"
-            else [Row.of(lines, [i]) for i in range(len(lines))]
-        )
         results: list[list[float]] = [[] for _ in lines]
-        for batch in batches_of(rows, self.token_budget):
-            logprobs = self._forward_packed(batch) if self.layout == "packed" else self._forward_plain(batch)
-            for row, row_logprobs in zip(batch, logprobs, strict=True):
-                for number, column in row.ends.items():
-                    results[number] = row_logprobs[column, list(lines[number].wanted)].tolist()
+        waiting = list(range(len(lines)))
+        if self.layout == "plain":
+            waiting.sort(key=lambda number: -len(lines[number].ids))
+        else:
+            waiting.sort(key=lambda number: lines[number].ids)
+        while waiting:
+            batch, tokens = self._next_batch(lines, waiting)
+            try:
+                with measured(self.model.device) as taken:
+                    logits = self._read(lines, batch)
+                    found = picked(logits, [lines[number].wanted for number in batch])
+            except (RuntimeError, MemoryError) as error:
+                if len(batch) == 1 or not is_out_of_memory(error):
+                    raise
+                self._lower(tokens // 2, f"A batch of {tokens} tokens did not fit in memory")
+                continue
+            self.computed += tokens
+            for number, values in zip(batch, found, strict=True):
+                results[number] = values
+            waiting = waiting[len(batch) :]
+            self._keep_within_memory(tokens, taken.bytes)
         return results
 
-    def _forward_plain(self, rows: Sequence[Row]) -> Any:
-        """Causal rows padded on the left → log-probabilities (B, 1, V) behind their last tokens."""
+    def _next_batch(self, lines: Sequence[Line], waiting: Sequence[int]) -> tuple[list[int], int]:
+        """The first of the waiting lines that are read together, and how many tokens that takes."""
+        if self.layout == "plain":
+            return first_padded(lines, waiting, self.token_budget)
+        return first_tree(lines, waiting, self.token_budget, math.inf if self.layout == "tree" else self._reach)
+
+    def _keep_within_memory(self, tokens: int, taken: int) -> None:
+        allowed = MEMORY_SHARE * free_bytes(self.model.device)
+        if taken * self.token_budget > allowed * tokens:
+            self._lower(int(allowed / taken * tokens), f"A batch of {self.token_budget} tokens would not fit in memory")
+
+    def _lower(self, budget: int, why: str) -> None:
+        self.token_budget = max(1, min(budget, self.token_budget))
+        self._notify(f"{why}; from here on {self.token_budget} are read at once.")
+
+    # -- reading: logits (E, V) behind the last tokens of a batch, in its order ----------------------------------------
+
+    def _read(self, lines: Sequence[Line], batch: Sequence[int]) -> Any:
         import torch
 
-        width = max(row.width for row in rows)
-        ids = torch.tensor([[0] * (width - row.width) + row.tokens for row in rows])
-        seen = torch.tensor([[0] * (width - row.width) + [1] * row.width for row in rows])
-        positions = (seen.cumsum(1) - 1).clamp(min=0)
-        return self._logprobs(ids, seen, positions, 1)
-
-    def _forward_packed(self, rows: Sequence[Row]) -> Any:
-        """Rows that hold trees, padded on the left → log-probabilities (B, E, V) behind their E last tokens."""
-        import torch
-
-        width, ends = max(row.width for row in rows), max(len(row.ends) for row in rows)
-        ids = torch.zeros((len(rows), width), dtype=torch.long)
-        positions = torch.zeros((len(rows), width), dtype=torch.long)
-        sees = torch.eye(width, dtype=torch.bool).repeat(len(rows), 1, 1)  # (B, T, T); padding sees itself only
-        for index, row in enumerate(rows):
-            ids[index, width - row.width :] = torch.tensor(row.tokens)
-            positions[index, width - row.width :] = torch.tensor(row.depths)
-            sees[index, width - row.width :, width - row.width :] = torch.from_numpy(row.sees())
-        mask = torch.zeros(sees.shape, dtype=self.model.dtype).masked_fill_(~sees, -math.inf)
-        return self._logprobs(ids, mask[:, None], positions, ends)
-
-    def _logprobs(self, ids: Any, mask: Any, positions: Any, keep: int) -> Any:
-        import torch
-
-        self.computed += ids.numel()
-        device = self.model.device
         with torch.inference_mode():
-            output = self.model(
-                input_ids=ids.to(device),
-                attention_mask=mask.to(device),
-                position_ids=positions.to(device),
-                use_cache=False,
-                logits_to_keep=keep,
-            )
-            return output.logits.float().log_softmax(-1).cpu()
+            if self.layout == "plain":
+                return self._padded([lines[number].ids for number in batch])
+            tree = Tree.of({number: lines[number].ids for number in batch})
+            is_tree = self.layout == "tree"
+            logits = self.model.lm_head(self._reader.read(tree)) if is_tree else self._masked(tree)
+            row_of = {place: row for row, place in enumerate(tree.end_places)}
+            return logits[[row_of[tree.ends[number]] for number in batch]]
+
+    def _masked(self, tree: Tree) -> Any:
+        """The tree in one row under a mask."""
+        import torch
+
+        hidden = ~torch.from_numpy(tree.sees())
+        mask = torch.zeros(hidden.shape, dtype=self.model.dtype).masked_fill_(hidden, -math.inf)
+        ids, positions = torch.tensor([tree.tokens]), torch.tensor([tree.depths])
+        return self._forward(ids, mask[None, None], positions, torch.tensor(tree.end_places))[0]
+
+    def _padded(self, rows: Sequence[Sequence[int]]) -> Any:
+        """Causal rows, padded on the left."""
+        import torch
+
+        width = max(map(len, rows))
+        ids = torch.tensor([[*[0] * (width - len(row)), *row] for row in rows])
+        seen = torch.tensor([[*[0] * (width - len(row)), *[1] * len(row)] for row in rows])
+        positions = (seen.cumsum(1) - 1).clamp(min=0)
+        return self._forward(ids, seen, positions, 1)[:, -1]
+
+    def _forward(self, ids: Any, mask: Any, positions: Any, keep: Any) -> Any:
+        """Logits (B, E, V) of the model's own forward, at the places `keep` (a number: that many last ones)."""
+        device = self.model.device
+        return self.model(
+            input_ids=ids.to(device),
+            attention_mask=mask.to(device),
+            position_ids=positions.to(device),
+            use_cache=False,
+            logits_to_keep=keep if isinstance(keep, int) else keep.to(device),
+        ).logits
 
 
-# -- rows --------------------------------------------------------------------------------------------------------------
+def layout_for(model: Any) -> str:
+    """The fastest layout that is right for this model where it stands."""
+    if getattr(model.config.get_text_config(), "sliding_window", None):
+        return "plain"
+    return "tree" if model.device.type == "cpu" and is_readable(model) else "packed"
 
 
-@dataclass(frozen=True)
-class Row:
-    """A tree of tokens laid out in a row, the last token of every line at its end.
+def picked(logits: Any, wanted: Sequence[Sequence[int]]) -> list[list[float]]:
+    """Log-probabilities of each row's wanted tokens from logits (E, V)."""
+    import torch
 
-    `parents[i]` is the place of the token before token i (-1: none), `depths[i]` its position in its line, `ends` maps
-    a line's number to its column counted from the end of the row (-1 is the last).
+    with torch.inference_mode():
+        wide = logits.float()
+        norms = wide.logsumexp(-1).tolist()
+        return [
+            [value - norm for value in wide[row, list(tokens)].tolist()]
+            for row, (tokens, norm) in enumerate(zip(wanted, norms, strict=True))
+        ]
+
+
+# -- batches -----------------------------------------------------------------------------------------------------------
+
+
+def first_padded(lines: Sequence[Line], waiting: Sequence[int], budget: int) -> tuple[list[int], int]:
+    """The first lines that fit `budget` tokens, padding included (at least one), and their tokens."""
+    width, count = 0, 0
+    for number in waiting:
+        wider = max(width, len(lines[number].ids))
+        if count and wider * (count + 1) > budget:
+            break
+        width, count = wider, count + 1
+    return list(waiting[:count]), width * count
+
+
+def first_tree(lines: Sequence[Line], waiting: Sequence[int], budget: int, reach: float) -> tuple[list[int], int]:
+    """The first lines (sorted by tokens) whose tree fits `budget` tokens (at least one), and the tree's tokens.
+
+    A tree of w tokens costs w for the matrices and w² / `reach` for attention under a mask; lines join as long as that
+    is cheaper than reading them apart. Where the budget ends the tree, it is cut where the least is shared, so that a
+    comparison is not read in two halves.
     """
 
-    tokens: list[int]
-    parents: list[int]
-    depths: list[int]
-    ends: dict[int, int]
+    def cost(width: int) -> float:
+        return width + width * width / reach
 
-    @property
-    def width(self) -> int:
-        """Tokens of the row."""
-        return len(self.tokens)
-
-    def sees(self) -> Any:
-        """(T, T) booleans: whether the row's token may look at the column's, i.e. itself and its ancestors."""
-        import numpy as np
-
-        visible = np.zeros((self.width, self.width), dtype=bool)
-        for place in sorted(range(self.width), key=self.depths.__getitem__):  # parents before children
-            if self.parents[place] >= 0:
-                visible[place] = visible[self.parents[place]]
-            visible[place, place] = True
-        return visible
-
-    @classmethod
-    def of(cls, lines: Sequence[Line], numbers: Sequence[int]) -> Row:
-        """The tree of some lines, which must come in the order of their tokens."""
-        tokens: list[int] = []
-        parents: list[int] = []
-        depths: list[int] = []
-        ends: dict[int, int] = {}
-        path: list[int] = []
-        before: tuple[int, ...] = ()
-        for number in numbers:
-            ids = lines[number].ids
-            shared = common_length(before, ids)
-            path = path[:shared]
-            for depth in range(shared, len(ids)):
-                tokens.append(ids[depth])
-                parents.append(path[-1] if path else -1)
-                depths.append(depth)
-                path.append(len(tokens) - 1)
-            ends[number] = path[-1]
-            before = ids
-        return cls(tokens, parents, depths, ends)._ends_last()
-
-    def _ends_last(self) -> Row:
-        """The same tree with the ends moved behind all other tokens; `ends` then counts from the end."""
-        last = sorted(set(self.ends.values()))
-        order = [place for place in range(self.width) if place not in set(last)] + last
-        moved = {place: index for index, place in enumerate(order)}
-        return Row(
-            tokens=[self.tokens[place] for place in order],
-            parents=[moved[self.parents[place]] if self.parents[place] >= 0 else -1 for place in order],
-            depths=[self.depths[place] for place in order],
-            ends={number: moved[place] - self.width for number, place in self.ends.items()},
-        )
-
-
-def pack(lines: Sequence[Line], budget: int) -> list[Row]:
-    """Put lines that share enough of their beginning into one row, as long as it stays within `budget` tokens."""
-    groups: list[list[int]] = []
-    width = 0
-    before: tuple[int, ...] = ()
-    for number in sorted(range(len(lines)), key=lambda number: lines[number].ids):
+    widths, shared = [len(lines[waiting[0]].ids)], [0]
+    for before, number in pairwise(waiting):
         ids = lines[number].ids
-        shared = common_length(before, ids)
-        if groups and shared >= MIN_SHARED * len(ids) and width + len(ids) - shared <= budget:
-            groups[-1].append(number)
-            width += len(ids) - shared
-        else:
-            groups.append([number])
-            width = len(ids)
-        before = ids
-    return [Row.of(lines, group) for group in groups]
-
-
-def batches_of(rows: Sequence[Row], budget: int) -> Iterator[list[Row]]:
-    """Rows of similar width in batches of at most `budget` tokens with padding (at least one row), widest first."""
-    batch: list[Row] = []
-    for row in sorted(rows, key=lambda row: -row.width):
-        if batch and (len(batch) + 1) * batch[0].width > budget:
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch
-
-
-def common_length(one: Sequence[int], other: Sequence[int]) -> int:
-    """Length of the common beginning of two token lists."""
-    for index, (left, right) in enumerate(zip(one, other, strict=False)):
-        if left != right:
-            return index
-    return min(len(one), len(other))
+        common = common_length(lines[before].ids, ids)
+        joined = widths[-1] + len(ids) - common
+        if cost(joined) > cost(widths[-1]) + cost(len(ids)):
+            break
+        if joined > budget:
+            cuts = [count for count in range(1, len(widths)) if widths[count - 1] >= budget // 2]
+            least = min([*cuts, len(widths)], key=lambda count: ([*shared, common][count], -count))
+            return list(waiting[:least]), widths[least - 1]
+        widths.append(joined)
+        shared.append(common)
+    return list(waiting[: len(widths)]), widths[-1]

@@ -35,7 +35,7 @@ class LocalBackend:
         self.label = device.label
         self.dtype = device.dtype
         self.generator = Generator(model, tokenizer)
-        self.scorer = Scorer(model)
+        self.scorer = Scorer(model, notify=notify)
         self._notify = notify
         self._starts_with_bos = _starts_with_bos(tokenizer)
 
