@@ -111,7 +111,9 @@ class PrincipleForm(forms.Form):
         widget=forms.NumberInput(attrs={"step": "any", "inputmode": "decimal"}),
     )
     strict = forms.BooleanField(required=False, label="Strict: it may not be weighed against other principles")
-    enabled = forms.BooleanField(required=False, label="Enabled")
+    enabled = forms.BooleanField(
+        required=False, label="In use: without the mark it is retired, kept and sent to no model"
+    )
     stages = forms.MultipleChoiceField(
         required=False, choices=STAGE_CHOICES, widget=forms.CheckboxSelectMultiple, label="Serves"
     )
@@ -151,10 +153,10 @@ class PrincipleForm(forms.Form):
 def principle_values(row: DraftPrinciple) -> dict[str, str | list[str]]:
     """A principle's values as the form's controls hold them, by name: what a conflict answers with."""
     form = PrincipleForm(instance=row)
-    return {name: _control_value(form[name].value()) for name in form.fields}
+    return {name: control_value(form[name].value()) for name in form.fields}
 
 
-def _control_value(value: Any) -> str | list[str]:
+def control_value(value: Any) -> str | list[str]:
     """What a control holds for a value: boxes and choices are lists of what is ticked, everything else is text."""
     if isinstance(value, bool):
         return ["on"] if value else []
@@ -163,12 +165,58 @@ def _control_value(value: Any) -> str | list[str]:
     return "" if value is None else str(value)
 
 
+BOXES = frozenset({"strict", "enabled", "stages"})
+"""Controls that a browser leaves out of a form when they are not ticked."""
+
+
+def typed_principle(form: PrincipleForm, row: DraftPrinciple) -> core.Principle:
+    """A principle with the words in the form, saved or not; what does not fit, or was not sent, is as it stands."""
+    form.is_valid()
+    is_whole = "weight" in form.data
+    for name, value in form.cleaned_data.items():
+        if name in form.data or (is_whole and name in BOXES):
+            setattr(row, name, value)
+    return row.to_core()
+
+
+class HintForm(forms.Form):
+    """Which hint: its kind, and the words it pointed at."""
+
+    hint = forms.RegexField(r"^[a-z_]{1,40}$")
+    words = forms.CharField(required=False, max_length=400, strip=False)
+
+
 class AddPrincipleForm(forms.Form):
     """The title of a new principle; it gives the principle its stable key."""
 
     title = forms.CharField(
         required=False, max_length=200, label="New principle", widget=forms.TextInput(attrs={"placeholder": "Title"})
     )
+
+
+class MoveForm(forms.Form):
+    """Where a principle goes: a step up or down, or a place of the outline counted from 1."""
+
+    direction = forms.ChoiceField(required=False, choices=[("up", "up"), ("down", "down")])
+    place = forms.IntegerField(required=False, min_value=1, max_value=100_000)
+
+    def clean(self) -> dict[str, Any]:
+        if not (self.cleaned_data.get("direction") or self.cleaned_data.get("place")):
+            raise ValidationError("Say where it goes.")
+        return self.cleaned_data
+
+    def goal(self, index: int) -> int:
+        """The index to move to, from the index it stands at."""
+        place: int | None = self.cleaned_data["place"]
+        return place - 1 if place else index + (-1 if self.cleaned_data["direction"] == "up" else 1)
+
+
+class PlaceForm(forms.Form):
+    """A beat of an open page: the part of the draft it shows (empty: it was closed, and showed `left`)."""
+
+    place = forms.SlugField(required=False, max_length=80)
+    left = forms.SlugField(required=False, max_length=80)
+    revision = forms.CharField(required=False, max_length=40)
 
 
 class PreambleForm(forms.Form):

@@ -15,21 +15,25 @@ from constitutions_app.actions.branching import (
     reopen_branch,
     start_branch,
 )
+from constitutions_app.actions.draft_parts import (
+    add_exemplar,
+    edit_exemplars,
+    edit_preamble,
+    exemplar_fields,
+    remove_exemplar,
+    text_revision,
+)
 from constitutions_app.actions.drafting import (
     Conflict,
     Gone,
     Refused,
-    add_exemplar,
     add_principle,
-    edit_exemplars,
-    edit_preamble,
+    duplicate_principle,
     edit_principle,
     move_principle,
-    remove_exemplar,
     remove_principle,
-    restore_removed,
-    text_revision,
 )
+from constitutions_app.actions.hints import dismiss_hint, recall_hint
 from constitutions_app.actions.imported_files import ImportedFile
 from constitutions_app.actions.importing import (
     add_to_upload,
@@ -38,6 +42,7 @@ from constitutions_app.actions.importing import (
     import_into_draft,
     keep_upload,
 )
+from constitutions_app.actions.origins import NOWHERE, Origin
 from constitutions_app.actions.people import (
     Invitation,
     change_password,
@@ -61,18 +66,22 @@ from constitutions_app.actions.scenarios import (
     retire_scenario,
 )
 from constitutions_app.actions.starting import create_constitution, start_draft_from_version
+from constitutions_app.actions.undoing import Undone, redo, restore_removed, undo
 
 __all__ = [
+    "NOWHERE",
     "NO_NOTE",
     "SCENARIO_FIELDS",
     "Conflict",
     "Gone",
     "ImportedFile",
     "Invitation",
+    "Origin",
     "PublishRefused",
     "Refused",
     "Result",
     "ScenarioConflict",
+    "Undone",
     "add_exemplar",
     "add_principle",
     "add_to_upload",
@@ -84,10 +93,13 @@ __all__ = [
     "deactivate_person",
     "declare_edits",
     "discard_upload",
+    "dismiss_hint",
+    "duplicate_principle",
     "edit_exemplars",
     "edit_preamble",
     "edit_principle",
     "edit_scenario",
+    "exemplar_fields",
     "fork_constitution",
     "import_into_draft",
     "invite_person",
@@ -99,8 +111,10 @@ __all__ = [
     "publish_version",
     "reactivate_person",
     "reason_against_merging",
+    "recall_hint",
     "record_scenario_result",
     "record_scenario_results",
+    "redo",
     "remove_exemplar",
     "remove_principle",
     "rename_person",
@@ -112,4 +126,5 @@ __all__ = [
     "start_branch",
     "start_draft_from_version",
     "text_revision",
+    "undo",
 ]

@@ -1,15 +1,15 @@
 """Verbs that change a draft. Every one locks the draft's row first, so that two of them never wait for each other.
 
-A save names what it was made from (`expected`); when that is no longer what stands there, `Conflict` carries what does,
-and nothing was changed. A save that would change nothing succeeds, so a save that is sent twice is harmless.
+A save names what it was made from (`expected`, and the words themselves: `origins.py`); when that is no longer what
+stands there, `Conflict` carries what does, both sides' words merged as far as they can be, and nothing was changed.
+A save that would change nothing succeeds, so a save that is sent twice is harmless.
 """
 
 from __future__ import annotations
 
-import json
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -19,7 +19,9 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.text import slugify
 
+from constitutions_app.actions.origins import NOWHERE, Origin, is_stale, sort_out
 from constitutions_app.core import principles as core
+from constitutions_app.core.saves import Settled
 from constitutions_app.ledger import record
 from constitutions_app.models import Draft, DraftPrinciple, LedgerEntry, PrincipleVersion
 
@@ -30,13 +32,20 @@ EDITABLE = frozenset(
 )
 MAX_EXEMPLARS = 20
 
+Credit = Mapping[str, object] | None
+"""What the ledger says of a change beside the change: whose suggestion it applies, which other change it undoes."""
+
 
 class Conflict(Exception):
-    """Somebody saved in between. `current` is the row as it stands now; nothing was changed."""
+    """Somebody saved in between. `current` is the row as it stands now, `settled` what could be merged and what not.
 
-    def __init__(self, current: DraftPrinciple | Draft) -> None:
+    Nothing was changed: a merge is offered to the person, whose next save makes it.
+    """
+
+    def __init__(self, current: DraftPrinciple | Draft, settled: Settled) -> None:
         super().__init__("Somebody else saved this in the meantime; nothing was changed.")
         self.current = current
+        self.settled = settled
 
 
 class Gone(Exception):
@@ -53,75 +62,79 @@ def edit_principle(
     principle: DraftPrinciple,
     expected: int,
     changes: Mapping[str, Any],
-    credit: Mapping[str, object] | None = None,
+    origin: Origin = NOWHERE,
+    credit: Credit = None,
 ) -> DraftPrinciple:
-    """Save some fields of a principle. `expected` is the revision they were read at.
+    """Save some fields of a principle. `expected` is the revision they were read at, `origin` what they said then.
 
     `credit` says in the ledger whose words these are, when the person who saves them applied a suggestion.
     Raises Conflict for a stale save, Gone for a removed principle, ValidationError (by field) for unfit values.
     """
     if unknown := set(changes) - EDITABLE:
         raise Refused(f"A principle has no field {sorted(unknown)[0]!r} that can be edited.")
+    verb = "draft.edit_principle"
     with transaction.atomic():
         draft = locked(principle.draft)
         row = DraftPrinciple.objects.select_related("updated_by").filter(draft=draft, pk=principle.pk).first()
         if row is None:
             raise Gone(f"“{principle}” was removed from the draft in the meantime.")
-        wanted = {name: plain for name, value in changes.items() if (plain := _plain(value)) != getattr(row, name)}
+        now = {name: getattr(row, name) for name in changes}
+        wanted = {name: plain for name, value in changes.items() if (plain := plain_value(value)) != now[name]}
+        if is_stale(origin, wanted, now, same_revision=row.revision == expected):
+            settled = sort_out(user, draft, verb, origin, wanted, now)
+            if settled.merged or settled.clashes:
+                raise Conflict(row, settled)
+            wanted = dict(settled.mine)
         if not wanted:
             return row
-        if row.revision != expected:
-            raise Conflict(row)
-        for name, value in wanted.items():
-            setattr(row, name, value)
-        row.clean_fields(exclude=[part.name for part in row._meta.fields if part.name not in wanted])
-        row.revision += 1
-        row.updated_by = user
-        row.edit_kind = ""  # what people said of the edit was said of the words as they stood
-        row.save(update_fields=[*wanted, "edit_kind", "revision", "updated_by", "updated_at"])
+        _set_fields(row, wanted, user)
         touch(draft, user)
-        record(
-            actor=user,
-            verb="draft.edit_principle",
-            obj=draft.constitution,
-            data={
-                "principle": row.key,
-                "title": row.title,
-                "revision": row.revision,
-                "set": wanted,
-                **branch_of(draft),
-                **(credit or {}),
-            },
-        )
+        was = {name: now[name] for name in wanted}
+        data = {"principle": row.key, "title": row.title, "revision": row.revision, "set": wanted, "was": was}
+        note(user, draft, verb, {**data, **origin.noted}, credit)
     return row
+
+
+def _set_fields(row: DraftPrinciple, wanted: Mapping[str, Any], user: User) -> None:
+    for name, value in wanted.items():
+        setattr(row, name, value)
+    row.clean_fields(exclude=[part.name for part in row._meta.fields if part.name not in wanted])
+    row.revision += 1
+    row.updated_by = user
+    row.edit_kind = ""  # what people said of the edit was said of the words as they stood
+    row.save(update_fields=[*wanted, "edit_kind", "revision", "updated_by", "updated_at"])
 
 
 def add_principle(*, user: User, draft: Draft, title: str = "", text: str = "") -> DraftPrinciple:
     """Append a principle. Its key comes from the title and is never one that this constitution has used."""
     with transaction.atomic():
         draft = locked(draft)
-        row = DraftPrinciple(
-            draft=draft,
-            key=_new_key(draft, title),
-            position=_next_position(draft),
-            title=core.normalise(title),
-            text=core.normalise(text),
-            revision=draft.revision + 1,
-            updated_by=user,
-        )
-        row.clean_fields()
+        new = core.Principle(id=_new_key(draft, title), title=core.normalise(title), text=core.normalise(text))
+        row = principle_row(draft, new, _next_position(draft), user)
         row.save()
         touch(draft, user)
-        record(
-            actor=user,
-            verb="draft.add_principle",
-            obj=draft.constitution,
-            data={"principle": row.key, "title": row.title, "text": row.text, **branch_of(draft)},
-        )
+        note(user, draft, "draft.add_principle", {"principle": row.key, "title": row.title, "text": row.text})
     return row
 
 
-def remove_principle(*, user: User, principle: DraftPrinciple) -> LedgerEntry:
+def duplicate_principle(*, user: User, principle: DraftPrinciple) -> DraftPrinciple:
+    """Add a copy right behind a principle, every field the same, with a key of its own. Raises Gone."""
+    with transaction.atomic():
+        draft = locked(principle.draft)
+        original = DraftPrinciple.objects.filter(draft=draft, pk=principle.pk).first()
+        if original is None:
+            raise Gone(f"“{principle}” was removed from the draft in the meantime.")
+        copy = replace(original.to_core(), id=_new_key(draft, original.title or original.key))
+        row = principle_row(draft, copy, _next_position(draft), user)
+        row.save()
+        _place(draft, row.pk, draft.principles.filter(position__lte=original.position).count())
+        touch(draft, user)
+        data = {"principle": row.key, "title": row.title, "text": row.text, "copy_of": original.key}
+        note(user, draft, "draft.add_principle", data)
+    return row
+
+
+def remove_principle(*, user: User, principle: DraftPrinciple, credit: Credit = None) -> LedgerEntry:
     """Take a principle out of the draft. The ledger entry keeps every word of it; `restore_removed` puts it back."""
     with transaction.atomic():
         draft = locked(principle.draft)
@@ -132,27 +145,13 @@ def remove_principle(*, user: User, principle: DraftPrinciple) -> LedgerEntry:
         data = {"principle": row.key, "title": row.title, "position": position, "removed": asdict(row.to_core())}
         row.delete()
         touch(draft, user)
-        return record(actor=user, verb="draft.remove_principle", obj=draft.constitution, data=data)
+        return note(user, draft, "draft.remove_principle", data, credit)
 
 
-def restore_removed(*, user: User, draft: Draft, entry: LedgerEntry) -> DraftPrinciple | None:
-    """Undo a removal: put the principle or exemplar that `entry` removed back where it stood.
-
-    Returns the principle, or None for an exemplar. Raises Refused when the entry removed nothing from this draft, or
-    when what it removed is in the draft already.
-    """
-    if (entry.object_type, entry.object_id) != (draft.constitution._meta.label_lower, str(draft.constitution_id)):
-        raise Refused("This ledger entry is about another constitution.")
-    data = json.loads(entry.body)["data"]
-    if entry.verb == "draft.remove_exemplar":
-        _restore_exemplar(user, draft, entry, data)
-        return None
-    if entry.verb != "draft.remove_principle":
-        raise Refused("This ledger entry removed nothing, so there is nothing to put back.")
-    return _restore_principle(user, draft, entry, data)
-
-
-def _restore_principle(user: User, draft: Draft, entry: LedgerEntry, data: dict[str, Any]) -> DraftPrinciple:
+def restore_principle(
+    *, user: User, draft: Draft, entry: LedgerEntry, data: Mapping[str, Any], credit: Credit = None
+) -> DraftPrinciple:
+    """Put back the principle that `entry` (with this data) removed, where it stood. Raises Refused when it is there."""
     principle = core.from_dict({"name": "removed", "principles": [data["removed"]]}).principles[0]
     with transaction.atomic():
         draft = locked(draft)
@@ -162,16 +161,12 @@ def _restore_principle(user: User, draft: Draft, entry: LedgerEntry, data: dict[
         row.save()
         _place(draft, row.pk, data["position"])
         touch(draft, user)
-        record(
-            actor=user,
-            verb="draft.restore_principle",
-            obj=draft.constitution,
-            data={"principle": row.key, "title": row.title, "removed_by_entry": entry.seq},
-        )
+        said = {"principle": row.key, "title": row.title, "removed_by_entry": entry.seq}
+        note(user, draft, "draft.restore_principle", said, credit)
     return row
 
 
-def move_principle(*, user: User, principle: DraftPrinciple, to: int) -> bool:
+def move_principle(*, user: User, principle: DraftPrinciple, to: int, credit: Credit = None) -> bool:
     """Put a principle at index `to` (from 0, held within the list). False when it stood there already."""
     with transaction.atomic():
         draft = locked(principle.draft)
@@ -184,117 +179,9 @@ def move_principle(*, user: User, principle: DraftPrinciple, to: int) -> bool:
             return False
         _place(draft, principle.pk, to)
         touch(draft, user)
-        record(
-            actor=user,
-            verb="draft.move_principle",
-            obj=draft.constitution,
-            data={"principle": principle.key, "title": principle.title, "from": origin + 1, "to": to + 1},
-        )
+        data = {"principle": principle.key, "title": principle.title, "from": origin + 1, "to": to + 1}
+        note(user, draft, "draft.move_principle", data, credit)
     return True
-
-
-def edit_preamble(
-    *, user: User, draft: Draft, expected: str, text: str, credit: Mapping[str, object] | None = None
-) -> Draft:
-    """Save the preamble. `expected` is `text_revision` of the preamble it was made from. Raises Conflict."""
-    text = core.normalise(text)
-    with transaction.atomic():
-        draft = locked(draft)
-        if draft.preamble == text:
-            return draft
-        if text_revision(draft.preamble) != expected:
-            raise Conflict(draft)
-        draft.preamble = text
-        draft.save(update_fields=["preamble"])
-        touch(draft, user)
-        record(
-            actor=user,
-            verb="draft.edit_preamble",
-            obj=draft.constitution,
-            data={"set": {"preamble": text}, **(credit or {})},
-        )
-    return draft
-
-
-def edit_exemplars(
-    *,
-    user: User,
-    draft: Draft,
-    expected: str,
-    exemplars: Sequence[core.Exemplar],
-    credit: Mapping[str, object] | None = None,
-) -> Draft:
-    """Save all few-shot exemplars. `expected` is `text_revision` of those they were made from. Raises Conflict."""
-    wanted = [_plain_exemplar(exemplar) for exemplar in exemplars]
-    with transaction.atomic():
-        draft = locked(draft)
-        if draft.exemplars == wanted:
-            return draft
-        if text_revision(draft.exemplars) != expected:
-            raise Conflict(draft)
-        changed = [
-            {"exemplar": number, "set": new}
-            for number, new in enumerate(wanted, start=1)
-            if number > len(draft.exemplars) or draft.exemplars[number - 1] != new
-        ]
-        _save_exemplars(draft, wanted, user)
-        record(
-            actor=user, verb="draft.edit_exemplars", obj=draft.constitution, data={"changed": changed, **(credit or {})}
-        )
-    return draft
-
-
-def add_exemplar(*, user: User, draft: Draft) -> Draft:
-    """Append an empty exemplar, to be filled in. Raises Refused when there are as many as a prompt can carry."""
-    with transaction.atomic():
-        draft = locked(draft)
-        if len(draft.exemplars) >= MAX_EXEMPLARS:
-            raise Refused(f"A draft holds at most {MAX_EXEMPLARS} exemplars; remove one first.")
-        empty = {part.name: "" for part in fields(core.Exemplar)}
-        _save_exemplars(draft, [*draft.exemplars, empty], user)
-        record(actor=user, verb="draft.add_exemplar", obj=draft.constitution, data={"exemplar": len(draft.exemplars)})
-    return draft
-
-
-def remove_exemplar(*, user: User, draft: Draft, expected: str, index: int) -> LedgerEntry:
-    """Take the exemplar at `index` (from 0) out; the ledger entry keeps its words. Raises Conflict, Gone."""
-    with transaction.atomic():
-        draft = locked(draft)
-        if text_revision(draft.exemplars) != expected:
-            raise Conflict(draft)
-        if not 0 <= index < len(draft.exemplars):
-            raise Gone(f"The draft has no exemplar {index + 1}.")
-        kept = list(draft.exemplars)
-        removed = kept.pop(index)
-        _save_exemplars(draft, kept, user)
-        return record(
-            actor=user,
-            verb="draft.remove_exemplar",
-            obj=draft.constitution,
-            data={"position": index, "removed": removed},
-        )
-
-
-def _restore_exemplar(user: User, draft: Draft, entry: LedgerEntry, data: dict[str, Any]) -> None:
-    with transaction.atomic():
-        draft = locked(draft)
-        if data["removed"] in draft.exemplars:
-            raise Refused("This exemplar is in the draft already.")
-        kept = list(draft.exemplars)
-        kept.insert(data["position"], data["removed"])
-        _save_exemplars(draft, kept, user)
-        record(
-            actor=user,
-            verb="draft.restore_exemplar",
-            obj=draft.constitution,
-            data={"exemplar": data["position"] + 1, "removed_by_entry": entry.seq},
-        )
-
-
-def text_revision(value: object) -> str:
-    """A short name for what a text or a list of exemplars says now: equal only when the words are equal."""
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-    return core.digest_of_text(text)[:16]
 
 
 def locked(draft: Draft) -> Draft:
@@ -305,6 +192,12 @@ def locked(draft: Draft) -> Draft:
 def branch_of(draft: Draft) -> dict[str, str]:
     """The branch, for a ledger entry about a draft; the main one goes without saying."""
     return {} if draft.is_main else {"branch": draft.branch}
+
+
+def note(user: User, draft: Draft, verb: str, data: Mapping[str, object], credit: Credit = None) -> LedgerEntry:
+    """Record a change of a draft: about its constitution, with the branch it was made on. Last in the verb."""
+    said = {**data, **branch_of(draft), **(credit or {})}
+    return record(actor=user, verb=verb, obj=draft.constitution, data=said)
 
 
 def touch(draft: Draft, user: User) -> None:
@@ -333,12 +226,6 @@ def principle_row(draft: Draft, principle: core.Principle, position: int, user: 
         name, sentences = next(iter(error.message_dict.items()))
         raise Refused(f"Principle “{principle.title or principle.id}”, {name}: {sentences[0]}") from error
     return row
-
-
-def _save_exemplars(draft: Draft, exemplars: list[dict[str, str]], user: User) -> None:
-    draft.exemplars = exemplars
-    draft.save(update_fields=["exemplars"])
-    touch(draft, user)
 
 
 def _place(draft: Draft, pk: int, to: int) -> None:
@@ -373,14 +260,10 @@ def _new_key(draft: Draft, title: str) -> str:
     return next(key for number in range(2, len(used) + 3) if (key := f"{stem}-{number}") not in used)
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """Texts as they will be digested; lists and tuples as lists of such texts, empty ones left out."""
     if isinstance(value, str):
         return core.normalise(value)
     if isinstance(value, list | tuple):
         return [plain for part in value if (plain := core.normalise(part))]
     return value
-
-
-def _plain_exemplar(exemplar: core.Exemplar) -> dict[str, str]:
-    return {name: core.normalise(text) for name, text in asdict(exemplar).items()}

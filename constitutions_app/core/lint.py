@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from constitutions_app.core.principles import Constitution, Principle
 from constitutions_app.core.similarity import alike_to_first, pairs_alike
@@ -103,9 +104,9 @@ class Hint:
 def lint(constitution: Constitution) -> tuple[Hint, ...]:
     """All hints for a constitution, in the order of its principles."""
     hints: list[Hint] = []
-    alike = _alike([principle.text for principle in constitution.principles])
+    alike = _alike(tuple(principle.text for principle in constitution.principles))
     for index, principle in enumerate(constitution.principles):
-        hints += _alone(principle)
+        hints += alone(principle)
         hints += [_near_duplicate(principle, constitution.principles[other], share) for other, share in alike[index]]
     parts = [("preamble", constitution.preamble)]
     for number, exemplar in enumerate(constitution.exemplars, start=1):
@@ -120,15 +121,17 @@ def lint_principle(principle: Principle, others: Sequence[Principle] = ()) -> tu
     rest = [other for other in others if other.id != principle.id]
     alike = alike_to_first([principle.text, *(other.text for other in rest)], ALIKE)
     near = (_near_duplicate(principle, rest[other - 1], share) for other, share in alike)
-    return (*_alone(principle), *near)
+    return (*alone(principle), *near)
 
 
-def _alone(principle: Principle) -> Iterator[Hint]:
-    for rule in _RULES:
-        yield from rule(principle)
+@lru_cache(maxsize=4000)
+def alone(principle: Principle) -> tuple[Hint, ...]:
+    """The hints that need no other principle. Kept, because an editor asks again whenever one of many has changed."""
+    return tuple(hint for rule in _RULES for hint in rule(principle))
 
 
-def _alike(texts: list[str]) -> list[list[tuple[int, float]]]:
+@lru_cache(maxsize=16)
+def _alike(texts: tuple[str, ...]) -> list[list[tuple[int, float]]]:
     """For each text the indices of the texts like it, with how alike they are."""
     found: list[list[tuple[int, float]]] = [[] for _ in texts]
     for left, right, share in pairs_alike(texts, ALIKE):

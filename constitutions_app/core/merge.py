@@ -211,7 +211,7 @@ class _Merger:
             text=self._words(at, "text", *(side.text for side in sides)),
             rationale=self._words(at, "rationale", *(side.rationale for side in sides)),
             source=self._source(at, *(side.source for side in sides)),
-            tags=_listed(*(side.tags for side in sides)),
+            tags=merge_members(*(side.tags for side in sides)),
             weight=self._value(at, "weight", *(side.weight for side in sides)),
             strict=self._value(at, "strict", *(side.strict for side in sides)),
             enabled=self._value(at, "enabled", *(side.enabled for side in sides)),
@@ -219,8 +219,8 @@ class _Merger:
             critique_request=self._words(at, "critique_request", *(side.critique_request for side in sides)),
             revision_request=self._words(at, "revision_request", *(side.revision_request for side in sides)),
             comparison_question=self._words(at, "comparison_question", *(side.comparison_question for side in sides)),
-            positive_examples=_listed(*(side.positive_examples for side in sides)),
-            negative_examples=_listed(*(side.negative_examples for side in sides)),
+            positive_examples=merge_members(*(side.positive_examples for side in sides)),
+            negative_examples=merge_members(*(side.negative_examples for side in sides)),
         )
 
     def _source(self, at: _Place, base: Source, ours: Source, theirs: Source) -> Source:
@@ -282,7 +282,7 @@ def _members(base: Sequence[K], ours: Sequence[K], theirs: Sequence[K]) -> set[K
     return (mine & other) | (mine - old) | (other - old)
 
 
-def _listed(base: tuple[str, ...], ours: tuple[str, ...], theirs: tuple[str, ...]) -> tuple[str, ...]:
+def merge_members(base: tuple[str, ...], ours: tuple[str, ...], theirs: tuple[str, ...]) -> tuple[str, ...]:
     """Lists of texts merged as members in one order. A text that stands twice counts as two members."""
     if ours == theirs or theirs == base:
         return ours
@@ -320,6 +320,7 @@ __all__ = [
     "Unresolved",
     "Written",
     "merge",
+    "merge_members",
     "merge_order",
     "merge_text",
     "resolve",

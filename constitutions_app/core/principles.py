@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -21,6 +22,8 @@ STAGES = ("revise", "label")
 """Stages a principle can serve: critique and revision (SL-CAI), AI preference labels (RL-CAI)."""
 
 MAX_WEIGHT = 100.0
+
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 class MalformedConstitution(ValueError):
@@ -92,8 +95,13 @@ class Constitution:
 
 
 def normalise(text: str) -> str:
-    """Text as it is digested: Unicode NFC, ``\\n`` line ends, no NUL (PostgreSQL holds none), no space around."""
+    """Text as it is digested: Unicode NFC, ``\\n`` line ends, no NUL (PostgreSQL holds none), no space around.
+
+    Half a surrogate pair, which JSON can spell and UTF-8 cannot, becomes U+FFFD, the character for what is unreadable.
+    """
     plain = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "")
+    if not plain.isascii():
+        plain = _HALF_PAIR.sub("\ufffd", plain)
     return unicodedata.normalize("NFC", plain).strip()
 
 

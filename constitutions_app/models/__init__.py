@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from constitutions_app.models.constitution import MAIN, Constitution, Draft, DraftPrinciple, EditKind
+from constitutions_app.models.hint import DismissedHint
 from constitutions_app.models.ledger import LedgerEntry
 from constitutions_app.models.review import (
     Comment,
@@ -23,6 +24,7 @@ __all__ = [
     "Change",
     "Comment",
     "Constitution",
+    "DismissedHint",
     "Draft",
     "DraftPrinciple",
     "EditKind",

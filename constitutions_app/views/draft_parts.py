@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.contrib import messages
@@ -13,10 +14,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 from constitutions_app import actions
 from constitutions_app.access import WRITERS, AuthenticatedHttpRequest, get_editable_draft_for, require_role
 from constitutions_app.core import principles as core
-from constitutions_app.core.diff import diff_words
 from constitutions_app.forms import PreambleForm, exemplar_forms
 from constitutions_app.models import Draft
-from constitutions_app.views import editing
+from constitutions_app.views import conflicts, editing
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -34,9 +34,10 @@ def preamble(request: AuthenticatedHttpRequest, slug: str) -> HttpResponse:
             draft=draft,
             expected=request.POST.get("revision", ""),
             text=form.cleaned_data["preamble"],
+            origin=conflicts.text_origin(request),
         )
-    except actions.Conflict:
-        return _preamble_conflict(request, get_editable_draft_for(request.user, slug), form)
+    except actions.Conflict as conflict:
+        return _preamble_conflict(request, get_editable_draft_for(request.user, slug), conflict)
     if editing.is_autosave(request):
         return editing.saved(actions.text_revision(draft.preamble))
     messages.success(request, "Saved.")
@@ -59,9 +60,10 @@ def exemplars(request: AuthenticatedHttpRequest, slug: str) -> HttpResponse:
             draft=draft,
             expected=request.POST.get("revision", ""),
             exemplars=[core.Exemplar(**form.cleaned_data) for form in forms],
+            origin=conflicts.text_origin(request),
         )
-    except actions.Conflict:
-        return _exemplars_conflict(request, get_editable_draft_for(request.user, slug))
+    except actions.Conflict as conflict:
+        return _exemplars_conflict(request, get_editable_draft_for(request.user, slug), conflict)
     if editing.is_autosave(request):
         return editing.saved(actions.text_revision(draft.exemplars))
     messages.success(request, "Saved.")
@@ -101,6 +103,7 @@ def _preamble_page(
     ctx = {
         **editing.outline_context(draft, current="preamble"),
         "form": form,
+        "base_json": json.dumps({"preamble": draft.preamble}),
         "revision": actions.text_revision(draft.preamble),
         "removed_seq": editing.removed_seq(request),
         **extra,
@@ -108,12 +111,12 @@ def _preamble_page(
     return render(request, "constitutions/edit_preamble.html", ctx, status=status)
 
 
-def _preamble_conflict(request: AuthenticatedHttpRequest, draft: Draft, form: PreambleForm) -> HttpResponse:
+def _preamble_conflict(request: AuthenticatedHttpRequest, draft: Draft, conflict: actions.Conflict) -> HttpResponse:
     if editing.is_autosave(request):
         revision = actions.text_revision(draft.preamble)
-        return editing.stale(revision, editing.editor_name(draft), {"preamble": draft.preamble})
-    clashes = [("Preamble", diff_words(draft.preamble, form.cleaned_data["preamble"]))]
-    return _preamble_page(request, draft, form, 409, clashes=clashes, by=editing.editor_name(draft))
+        return conflicts.stale(conflict, revision, {"preamble": draft.preamble})
+    form = PreambleForm({**request.POST.dict(), **conflict.settled.merged})
+    return _preamble_page(request, draft, form, 409, **_both(conflict, draft))
 
 
 def _exemplars_page(
@@ -122,6 +125,7 @@ def _exemplars_page(
     ctx = {
         **editing.outline_context(draft, current="exemplars"),
         "forms": forms if forms is not None else exemplar_forms(draft.exemplars),
+        "base_json": json.dumps(actions.exemplar_fields(draft.exemplars)),
         "revision": actions.text_revision(draft.exemplars),
         "removed_seq": editing.removed_seq(request),
         **extra,
@@ -129,17 +133,20 @@ def _exemplars_page(
     return render(request, "constitutions/edit_exemplars.html", ctx, status=status)
 
 
-def _exemplars_conflict(request: AuthenticatedHttpRequest, draft: Draft) -> HttpResponse:
-    """Both sides' words: for autosave by control, for a page as a diff above the person's own words."""
-    theirs = {f"{i}-{part}": text for i, exemplar in enumerate(draft.exemplars) for part, text in exemplar.items()}
-    by = editing.editor_name(draft)
+def _exemplars_conflict(request: AuthenticatedHttpRequest, draft: Draft, conflict: actions.Conflict) -> HttpResponse:
+    """Both sides' words: for autosave by control, for a page as diffs above the person's own words."""
+    theirs = actions.exemplar_fields(draft.exemplars)
     if editing.is_autosave(request):
-        return editing.stale(actions.text_revision(draft.exemplars), by, theirs)
-    clashes = []
-    for name, text in theirs.items():
-        index, _, part = name.partition("-")
-        mine = core.normalise(request.POST.get(name, text))
-        if mine != text:
-            clashes.append((f"Exemplar {int(index) + 1}, {part.replace('_', ' ')}", diff_words(text, mine)))
-    forms = exemplar_forms(draft.exemplars, request.POST)
-    return _exemplars_page(request, draft, forms, 409, clashes=clashes, by=by)
+        return conflicts.stale(conflict, actions.text_revision(draft.exemplars), theirs)
+    forms = exemplar_forms(draft.exemplars, {**request.POST.dict(), **conflict.settled.merged})
+    return _exemplars_page(request, draft, forms, 409, **_both(conflict, draft))
+
+
+def _both(conflict: actions.Conflict, draft: Draft) -> dict[str, object]:
+    """What the top of a page says about a conflict."""
+    return {
+        "conflict": True,
+        "clashes": conflicts.shown_clashes(conflict),
+        "merged": conflicts.merged_names(conflict),
+        "by": editing.editor_name(draft),
+    }

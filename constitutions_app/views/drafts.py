@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Callable, Iterable
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -23,15 +24,11 @@ from constitutions_app.access import (
     get_ledger_entry_for,
     require_role,
 )
-from constitutions_app.core import principles as core
-from constitutions_app.core.diff import diff_words
 from constitutions_app.core.wordings import wordings_for
-from constitutions_app.forms import AddPrincipleForm, PrincipleForm, principle_values
+from constitutions_app.forms import BOXES, AddPrincipleForm, MoveForm, PrincipleForm, principle_values
 from constitutions_app.models import DraftPrinciple
-from constitutions_app.views import editing
-
-BOXES = frozenset({"strict", "enabled", "stages"})
-"""Controls that a browser leaves out of a form when they are not ticked."""
+from constitutions_app.scenario_results import PASSED, of_principle
+from constitutions_app.views import conflicts, editing, hints
 
 
 @require_safe
@@ -64,19 +61,6 @@ def edit(request: AuthenticatedHttpRequest, slug: str, key: str) -> HttpResponse
     if request.htmx:
         return editing.render_outline(request, get_editable_draft_for(request.user, slug), key)
     return _editor(request, principle, PrincipleForm(instance=principle))
-
-
-@require_POST
-@require_role(*WRITERS)
-def sent(request: AuthenticatedHttpRequest, slug: str, key: str) -> HttpResponse:
-    """What the model would be sent for the words in the form, saved or not. Changes nothing."""
-    principle = get_draft_principle_for(request.user, slug, key)
-    form = PrincipleForm(request.POST, instance=principle)
-    form.is_valid()
-    typed = {name: form.cleaned_data[name] for name in ("text", *_WORDINGS) if name in form.cleaned_data}
-    for name, value in typed.items():
-        setattr(principle, name, value)
-    return render(request, "constitutions/_sent.html", _sent_context(principle.to_core()))
 
 
 @require_POST
@@ -131,19 +115,79 @@ def restore(request: AuthenticatedHttpRequest, slug: str, seq: int) -> HttpRespo
 @require_role(*WRITERS)
 @vary_on_headers("HX-Request")
 def move(request: AuthenticatedHttpRequest, slug: str, key: str) -> HttpResponse:
+    """One place up or down, or to a place counted from 1."""
     principle = get_draft_principle_for(request.user, slug, key)
     keys = list(principle.draft.principles.values_list("key", flat=True))
-    step = {"up": -1, "down": 1}.get(request.POST.get("direction", ""), 0)
-    try:
-        actions.move_principle(user=request.user, principle=principle, to=keys.index(key) + step)
-    except actions.Gone as gone:
-        messages.info(request, str(gone))
+    form = MoveForm(request.POST)
+    if form.is_valid():
+        try:
+            actions.move_principle(user=request.user, principle=principle, to=form.goal(keys.index(key)))
+        except actions.Gone as gone:
+            messages.info(request, str(gone))
     if request.htmx:
-        return editing.render_outline(request, get_editable_draft_for(request.user, slug), key)
+        return editing.render_outline(
+            request, get_editable_draft_for(request.user, slug), request.POST.get("at") or key
+        )
     return redirect("constitutions:draft_principle", slug, key)
 
 
-_WORDINGS = ("critique_request", "revision_request", "comparison_question")
+@require_POST
+@require_role(*WRITERS)
+def duplicate(request: AuthenticatedHttpRequest, slug: str, key: str) -> HttpResponse:
+    principle = get_draft_principle_for(request.user, slug, key)
+    try:
+        copy = actions.duplicate_principle(user=request.user, principle=principle)
+    except actions.Gone as gone:
+        messages.info(request, str(gone))
+        return redirect("constitutions:draft", slug)
+    messages.success(request, "This is the copy. The original stands before it.")
+    return redirect("constitutions:draft_principle", slug, copy.key)
+
+
+@require_POST
+@require_role(*WRITERS)
+def retire(request: AuthenticatedHttpRequest, slug: str, key: str) -> HttpResponse:
+    """Take a principle out of use, or back into it; its words stay in the draft either way."""
+    principle = get_draft_principle_for(request.user, slug, key)
+    is_used = request.POST.get("use") == "1"
+    try:
+        actions.edit_principle(
+            user=request.user,
+            principle=principle,
+            expected=principle.revision,
+            changes={"enabled": is_used},
+            origin=actions.Origin({"enabled": principle.enabled}),
+        )
+    except (actions.Gone, actions.Conflict) as refusal:
+        messages.info(request, str(refusal))
+        return redirect("constitutions:draft", slug)
+    messages.success(request, "In use again." if is_used else "Retired: its words are kept and sent to no model.")
+    return redirect("constitutions:draft_principle", slug, key)
+
+
+@require_POST
+@require_role(*WRITERS)
+def undo(request: AuthenticatedHttpRequest, slug: str) -> HttpResponse:
+    return _turned_back(request, slug, actions.undo, "Undone")
+
+
+@require_POST
+@require_role(*WRITERS)
+def redo(request: AuthenticatedHttpRequest, slug: str) -> HttpResponse:
+    return _turned_back(request, slug, actions.redo, "Done again")
+
+
+def _turned_back(
+    request: AuthenticatedHttpRequest, slug: str, verb: Callable[..., actions.Undone], word: str
+) -> HttpResponse:
+    draft = get_editable_draft_for(request.user, slug)
+    try:
+        undone = verb(user=request.user, draft=draft)
+    except actions.Refused as refusal:
+        messages.info(request, str(refusal))
+        return redirect(editing.place_address(draft, request.POST.get("at", "")))
+    messages.success(request, f"{word}: {undone.words}.")
+    return redirect(editing.place_address(draft, undone.place))
 
 
 def _save(request: AuthenticatedHttpRequest, principle: DraftPrinciple) -> HttpResponse:
@@ -152,22 +196,26 @@ def _save(request: AuthenticatedHttpRequest, principle: DraftPrinciple) -> HttpR
     if form.is_valid():
         try:
             row = actions.edit_principle(
-                user=request.user, principle=principle, expected=_revision(request), changes=form.cleaned_data
+                user=request.user,
+                principle=principle,
+                expected=_revision(request),
+                changes=form.cleaned_data,
+                origin=conflicts.principle_origin(request, principle),
             )
         except actions.Conflict as conflict:
-            return _conflict(request, principle, form, conflict)
+            return _conflict(request, principle, conflict)
         except actions.Gone as gone:
             if autosave:
                 return editing.not_there(str(gone))
             messages.error(request, str(gone))
-            return redirect("constitutions:draft", principle.draft.constitution.slug)
+            return redirect("constitutions:draft", principle.draft.address)
         except ValidationError as error:
             form.add_error(None, error)
         else:
             if autosave:
                 return editing.saved(row.revision)
             messages.success(request, "Saved.")
-            return redirect("constitutions:draft_principle", principle.draft.constitution.slug, principle.key)
+            return redirect("constitutions:draft_principle", principle.draft.address, principle.key)
     if autosave:
         return editing.unfit(form.errors)
     return _editor(request, principle, form, status=422)
@@ -186,31 +234,29 @@ def _revision(request: HttpRequest) -> int:
     return int(revision) if revision.isascii() and revision.isdigit() and len(revision) < 19 else -1
 
 
-def _conflict(
-    request: AuthenticatedHttpRequest, principle: DraftPrinciple, form: PrincipleForm, conflict: actions.Conflict
-) -> HttpResponse:
+def _conflict(request: AuthenticatedHttpRequest, principle: DraftPrinciple, conflict: actions.Conflict) -> HttpResponse:
     current = conflict.current
     if not isinstance(current, DraftPrinciple):
         raise TypeError("A principle's conflict carries a principle.")
+    current.draft = principle.draft
+    labels = PrincipleForm(instance=current)
     if editing.is_autosave(request):
-        return editing.stale(current.revision, editing.editor_name(current), principle_values(current))
-    clashes = [
-        (
-            form.fields[name].label or name.replace("_", " "),
-            diff_words(_as_text(getattr(current, name)), _as_text(mine)),
-        )
-        for name, mine in form.cleaned_data.items()
-        if getattr(current, name) != mine
-    ]
+        return conflicts.stale(conflict, current.revision, principle_values(current), labels)
     # The hidden revision becomes the current one: whoever has read both texts here and saves again means it.
-    whole = PrincipleForm(request.POST, instance=current)
-    return _editor(request, current, whole, status=409, clashes=clashes, by=editing.editor_name(current))
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, list):
-        return "\n".join(map(str, value))
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+    posted = request.POST.copy()
+    for name, value in conflict.settled.merged.items():
+        shown = labels.fields[name].prepare_value(value)
+        posted.setlist(name, shown if isinstance(shown, list) else [shown])
+    return _editor(
+        request,
+        current,
+        PrincipleForm(posted, instance=current),
+        status=409,
+        conflict=True,
+        clashes=conflicts.shown_clashes(conflict, labels),
+        merged=conflicts.merged_names(conflict, labels),
+        by=editing.editor_name(current),
+    )
 
 
 def _editor(
@@ -221,23 +267,18 @@ def _editor(
     **extra: object,
 ) -> HttpResponse:
     # The draft again, with everything that the outline shows in the same query.
-    draft = get_editable_draft_for(request.user, principle.draft.constitution.slug)
+    draft = get_editable_draft_for(request.user, principle.draft.address)
+    outline = editing.outline_context(draft, current=principle.key)
+    standings = of_principle(draft.constitution, outline["working"], principle.key)
     ctx = {
-        **editing.outline_context(draft, current=principle.key),
-        **_sent_context(principle.to_core()),
+        **outline,
+        "scenarios": len(standings),
+        "scenarios_passed": sum(one.state == PASSED for one in standings),
+        **hints.beside(draft, principle.to_core()),
         "principle": principle,
         "form": form,
+        "base_json": json.dumps(principle_values(principle)),
         "removed_seq": editing.removed_seq(request),
         **extra,
     }
     return render(request, "constitutions/edit_principle.html", ctx, status=status)
-
-
-def _sent_context(principle: core.Principle) -> dict[str, object]:
-    wordings = wordings_for(principle)
-    names = (("critique_request", "Critique request"), ("revision_request", "Revision request"))
-    parts = [
-        {"label": label, "name": name, "text": getattr(wordings, name), "own": bool(getattr(principle, name))}
-        for name, label in (*names, ("comparison_question", "Comparison question"))
-    ]
-    return {"sent": parts, "has_text": bool(principle.text)}

@@ -15,8 +15,9 @@ from django.utils import timezone
 
 from constitutions_app.access import AuthenticatedHttpRequest
 from constitutions_app.comparing import changes_since
+from constitutions_app.hints import counts
 from constitutions_app.ledger import name_of
-from constitutions_app.models import Draft, DraftPrinciple, LedgerEntry
+from constitutions_app.models import MAIN, Draft, DraftPrinciple, LedgerEntry
 
 REMOVALS_SHOWN = 20
 
@@ -30,6 +31,7 @@ class OutlineItem:
     title: str
     changed: bool
     enabled: bool
+    hints: int
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,21 @@ def outline_context(draft: Draft, *, current: str) -> dict[str, Any]:
     base = draft.base.to_core() if draft.base else None
     working = draft.to_core()
     changed = changes_since(base, working)
+    hints = counts(draft, working)
     items = [
-        OutlineItem(number, row.key, row.title or _beginning(row.text) or "Untitled", row.key in changed, row.enabled)
+        OutlineItem(
+            number,
+            row.key,
+            row.title or _beginning(row.text) or "Untitled",
+            row.key in changed,
+            row.enabled,
+            hints[row.key],
+        )
         for number, row in enumerate(rows, start=1)
     ]
     return {
         "draft": draft,
+        "working": working,
         "constitution": draft.constitution,
         "outline": items,
         "current": current,
@@ -72,11 +83,6 @@ def outline_context(draft: Draft, *, current: str) -> dict[str, Any]:
 def saved(revision: int | str) -> JsonResponse:
     """200: what autosave.js shows as "saved 12:03:04"."""
     return JsonResponse({"revision": revision, "saved_at": timezone.now().isoformat()})
-
-
-def stale(revision: int | str, by: str, fields: Mapping[str, object]) -> JsonResponse:
-    """409: what stands there now, by name of control, so that both texts can be shown and neither is lost."""
-    return JsonResponse({"revision": revision, "by": by, "fields": dict(fields)}, status=409)
 
 
 def unfit(errors: Mapping[str, Sequence[Any]]) -> JsonResponse:
@@ -101,10 +107,16 @@ def render_outline(request: AuthenticatedHttpRequest, draft: Draft, current: str
 
 def _address(draft: Draft, current: str) -> str:
     """The page that `current` stands for: a part of the draft, or a principle."""
-    slug = draft.constitution.slug
+    slug = draft.address
     if current in {"preamble", "exemplars"}:
         return reverse(f"constitutions:draft_{current}", args=[slug])
     return reverse("constitutions:draft_principle", args=[slug, current])
+
+
+def place_address(draft: Draft, place: str) -> str:
+    """The page of a part of the draft; the draft's own when it has no such part."""
+    is_part = place in {"preamble", "exemplars"} or draft.principles.filter(key=place).exists()
+    return _address(draft, place) if is_part else reverse("constitutions:draft", args=[draft.address])
 
 
 def _neighbours(rows: Sequence[DraftPrinciple], current: str) -> dict[str, Any]:
@@ -129,6 +141,8 @@ def _removals(draft: Draft, present: set[str]) -> list[Removal]:
     found: dict[str, Removal] = {}
     for entry in entries:
         data = json.loads(entry.body)["data"]
+        if data.get("branch", MAIN) != draft.branch:
+            continue
         key = str(data["principle"])
         if key not in present and key not in found:
             found[key] = Removal(entry.seq, data["title"] or _beginning(data["removed"]["text"]) or "Untitled")

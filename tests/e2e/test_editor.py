@@ -1,9 +1,8 @@
-"""Writing, in a real browser: two authors at once, a lost connection, order, undo, publishing, comparing by keys."""
+"""Writing, in a real browser: autosave, order by keys and by dragging, undo, publishing, comparing by keys."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +15,7 @@ from tests.constitutions_app.factories import draft_of, make_constitution, make_
 from tests.e2e.conftest import Site
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -37,17 +36,6 @@ def ada(page: Page, site: Site, author: User, constitution: Constitution) -> Pag
     site.sign_in(page.context, author)
     page.goto(_editor(site))
     return page
-
-
-@pytest.fixture
-def grace(browser: Browser, site: Site, constitution: Constitution) -> Iterator[Page]:
-    """The second author's, in a browser profile of her own, on the same principle."""
-    context = browser.new_context(locale="en-GB", timezone_id="UTC")
-    site.sign_in(context, make_person("grace", Role.AUTHOR))
-    page = context.new_page()
-    page.goto(_editor(site))
-    yield page
-    context.close()
 
 
 def _editor(site: Site, key: str = "privacy") -> str:
@@ -73,37 +61,6 @@ def test_what_is_typed_is_saved_and_shown_as_it_will_be_sent(ada: Page, constitu
     ada.locator("#whole-prompt", has_text="Guard what people").wait_for()
 
 
-def test_two_authors_lose_nothing(ada: Page, grace: Page, constitution: Constitution) -> None:
-    ada.fill("#id_text", "Ada's words.")
-    _saved(ada)
-    grace.fill("#id_rationale", "Grace's reason.")
-    _saved(grace)
-    row = principle_of(constitution, "privacy")
-    assert (row.text, row.rationale) == ("Ada's words.", "Grace's reason."), "different fields are merged"
-    assert grace.input_value("#id_text") == "Ada's words."
-
-    grace.fill("#id_text", "Grace's words.")
-    _saved(grace)
-    ada.fill("#id_text", "Ada's second words.")
-    clash = ada.locator(".conflict")
-    clash.get_by_text("Grace's words.").wait_for()
-    clash.get_by_text("Ada's second words.").wait_for()
-    assert principle_of(constitution, "privacy").text == "Grace's words."
-    ada.locator("[data-keep-mine]").click()
-    _saved(ada)
-    assert principle_of(constitution, "privacy").text == "Ada's second words."
-
-
-def test_words_typed_without_a_connection_are_saved_when_it_is_back(ada: Page, constitution: Constitution) -> None:
-    ada.context.set_offline(True)
-    ada.fill("#id_text", "Written on a train.")
-    ada.locator("[data-autosave-status]", has_text="kept in this browser").wait_for()
-    assert principle_of(constitution, "privacy").text != "Written on a train."
-    ada.context.set_offline(False)
-    _saved(ada)
-    assert principle_of(constitution, "privacy").text == "Written on a train."
-
-
 def test_order_and_removal_by_keyboard_alone(ada: Page, constitution: Constitution) -> None:
     ada.keyboard.press("Shift+K")
     ada.locator("#outline-list a[aria-current]", has_text=re.compile(r"^\s*1\s+Privacy")).wait_for()
@@ -120,7 +77,75 @@ def test_order_and_removal_by_keyboard_alone(ada: Page, constitution: Constituti
     assert _keys(constitution) == ["honesty", "privacy", "kindness"]
     ada.keyboard.press("z")
     ada.wait_for_url("**/do-no-harm/")
+    ada.get_by_text("Undone: “Do no harm” is back").wait_for()
     assert _keys(constitution) == ["honesty", "privacy", "kindness", "do-no-harm"]
+
+
+def test_a_lifted_line_moves_with_the_arrow_keys_and_says_so(ada: Page, constitution: Constitution) -> None:
+    ada.locator("[data-key-of=privacy] .grip").focus()
+    ada.keyboard.press("Space")
+    ada.locator("#announce", has_text="Privacy lifted, place 2 of 3").wait_for()
+    ada.keyboard.press("ArrowUp")
+    ada.locator("#announce", has_text="Privacy, place 1 of 3").wait_for()
+    ada.keyboard.press("Escape")
+    ada.locator("#announce", has_text="back at place 2").wait_for()
+    assert _keys(constitution) == ["honesty", "privacy", "kindness"]
+    ada.keyboard.press("Space")
+    ada.keyboard.press("ArrowDown")
+    ada.keyboard.press("Enter")
+    ada.locator("#announce", has_text="Privacy moved from place 2 to 3").wait_for()
+    assert _keys(constitution) == ["honesty", "kindness", "privacy"]
+    assert ada.evaluate("document.activeElement.closest('li').dataset.keyOf") == "privacy"
+    ada.keyboard.press("Escape")
+    ada.keyboard.press("z")
+    ada.get_by_text("Undone: the place of “Privacy”").wait_for()
+    assert _keys(constitution) == ["honesty", "privacy", "kindness"]
+
+
+@pytest.mark.parametrize("pointer", ["mouse", "touch"])
+def test_a_line_is_dragged_to_its_place(ada: Page, constitution: Constitution, pointer: str) -> None:
+    ada.hover("[data-key-of=honesty]")
+    grip, goal = (ada.locator(f"[data-key-of={key}] .grip").bounding_box() for key in ("honesty", "kindness"))
+    assert grip and goal
+    x, start, end = grip["x"] + 8, grip["y"] + 8, goal["y"] + goal["height"] + 2
+    if pointer == "mouse":
+        ada.mouse.move(x, start)
+        ada.mouse.down()
+        ada.mouse.move(x, end, steps=6)
+        ada.mouse.up()
+    else:
+        touch = ada.context.new_cdp_session(ada)
+        points = [{"x": x, "y": start}], [{"x": x, "y": (start + end) / 2}], [{"x": x, "y": end}]
+        for kind, where in zip(("touchStart", "touchMove", "touchMove"), points, strict=True):
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": where})
+        touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    ada.locator("#announce", has_text="Honesty moved from place 1 to 3").wait_for(state="attached")
+    assert _keys(constitution) == ["privacy", "kindness", "honesty"]
+
+
+def test_undo_and_redo_by_keys_and_retiring_keeps_the_words(ada: Page, constitution: Constitution) -> None:
+    before = principle_of(constitution, "privacy").text
+    ada.fill("#id_text", "Other words.")
+    _saved(ada)
+    ada.keyboard.press("Escape")
+    ada.keyboard.press("z")
+    ada.get_by_text("Undone: text of “Privacy”").wait_for()
+    assert (ada.input_value("#id_text"), principle_of(constitution, "privacy").text) == (before, before)
+    ada.keyboard.press("Shift+Z")
+    ada.get_by_text("Done again: text of “Privacy”").wait_for()
+    assert principle_of(constitution, "privacy").text == "Other words."
+    ada.get_by_role("button", name="Retire").press("Enter")
+    ada.get_by_text("Retired: its words are kept").wait_for()
+    ada.locator("#outline-list a[aria-current]", has_text="retired").wait_for()
+    assert (principle_of(constitution, "privacy").enabled, principle_of(constitution, "privacy").text) == (
+        False,
+        "Other words.",
+    )
+    ada.get_by_role("button", name="Use again").press("Enter")
+    ada.get_by_text("In use again").wait_for()
+    ada.get_by_role("button", name="Duplicate").press("Enter")
+    ada.wait_for_url("**/privacy-2/")
+    assert _keys(constitution) == ["honesty", "privacy", "privacy-2", "kindness"]
 
 
 def test_publishing_and_comparing_by_keyboard(ada: Page, constitution: Constitution) -> None:

@@ -74,7 +74,8 @@ class Site:
         else:
             shell = "".join(render_to_string(f"partials/{name}.html") for name in SHELL)
             head = f"<title>T</title>{render_to_string('partials/_assets.html')}{HTMX}"
-            html = f"<!DOCTYPE html><html lang=en><head>{head}</head><body>{self.body}{shell}</body></html>"
+            page = f"<head>{head}</head><body data-person=7>{self.body}{shell}</body>"
+            html = f"<!DOCTYPE html><html lang=en>{page}</html>"
             route.fulfill(body=html, content_type="text/html", headers=headers)
 
 
@@ -91,12 +92,15 @@ def test_autosave_sends_what_changed_and_says_when_it_is_saved(page: Page) -> No
     page.fill("[name=title]", "Privacy of people")
     _status(page, SAID)
     headers, body = site.saves[-1]
-    assert body == {"revision": ["7"], "changed": ["title"], "title": ["Privacy of people"]}
+    sent = {"revision": ["7"], "changed": ["title"], "title": ["Privacy of people"], "base": ['{"title":["Privacy"]}']}
+    assert body == {**sent, "save": body["save"], "earlier": [""]}
+    assert re.fullmatch(r"[0-9a-f]{24}", body["save"][0])
     assert (headers["if-match"], headers["x-autosave"], headers["x-csrftoken"]) == ('"7"', "1", "token")
     assert page.get_attribute("#principle", "data-revision") == "8"
     page.uncheck("[name=stages]")
     page.wait_for_timeout(800)
-    assert site.saves[-1][1] == {"revision": ["8"], "changed": ["stages"]}
+    assert site.saves[-1][1]["changed"] == ["stages"] and "stages" not in site.saves[-1][1]
+    assert site.saves[-1][1]["revision"] == ["8"]
 
 
 def test_words_survive_a_lost_connection_and_a_reload(page: Page) -> None:
@@ -122,10 +126,46 @@ def test_a_stale_save_is_merged_where_only_one_side_changed(page: Page) -> None:
     expect(page.locator("[name=rationale]")).to_have_value("Jonas wrote this.")
     site.answer = (200, SAVED)
     _status(page, SAID)
-    assert site.saves[-1][1] == {"revision": ["9"], "changed": ["text"], "text": ["Mine."]}
+    again = site.saves[-1][1]
+    assert (again["revision"], again["changed"], again["text"]) == (["9"], ["text"], ["Mine."])
 
 
-@pytest.mark.parametrize(("button", "kept"), [("[data-keep-mine]", "Mine."), ("[data-take-theirs]", "Theirs.")])
+def test_words_of_a_closed_page_are_sent_from_the_next_one_in_order(page: Page) -> None:
+    site = Site(page, FORM)
+    site.answer = (503, {})
+    page.fill("[name=text]", "Typed in a tunnel.")
+    page.fill("[name=title]", "Tunnels")
+    _status(page, "2 changes waiting; they are kept in this browser")
+    tried = [body["save"][0] for _, body in site.saves]
+    site.body = "<p data-waiting role=status></p>"
+    page.goto(f"{SITE}/elsewhere")
+    page.locator("[data-waiting]", has_text="2 changes waiting; they are kept in this browser").wait_for()
+    site.answer = (200, SAVED)
+    page.evaluate("dispatchEvent(new Event('online'))")
+    page.locator("[data-waiting]:empty").wait_for(state="attached")
+    delivered = site.saves[-1][1]
+    assert (delivered["text"], delivered["title"]) == (["Typed in a tunnel."], ["Tunnels"])
+    assert set(tried) <= set(delivered["earlier"][0].split(",")), "the server can tell whether one of them arrived"
+    assert _kept(page) == 0
+
+
+def test_words_of_a_closed_page_that_need_a_decision_are_named(page: Page) -> None:
+    site = Site(page, FORM)
+    site.answer = (503, {})
+    page.fill("[name=text]", "Typed in a tunnel.")
+    _status(page, "1 change waiting")
+    site.answer = (409, {"revision": 9, "by": "Jonas", "fields": {"text": "Theirs."}})
+    site.body = "<p data-waiting role=status></p>"
+    page.goto(f"{SITE}/elsewhere")
+    page.locator("[data-waiting]", has_text="somebody changed the same words").wait_for()
+    assert page.get_attribute("[data-waiting] a", "href") == "/"
+    site.body = FORM
+    page.click("[data-waiting] a")
+    page.locator(".conflict", has_text="Theirs.").wait_for()
+    assert page.input_value("[name=text]") == "Typed in a tunnel."
+
+
+@pytest.mark.parametrize(("button", "kept"), [("[data-keep=mine]", "Mine."), ("[data-keep=theirs]", "Theirs.")])
 def test_a_clash_shows_both_texts_and_loses_neither(page: Page, button: str, kept: str) -> None:
     site = Site(page, FORM)
     site.answer = (409, {"revision": 9, "by": "Jonas", "fields": {"text": "Theirs."}})
