@@ -19,6 +19,7 @@ from training_app.models import (
     Evaluation,
     EvaluationAnswer,
     Judge,
+    JudgeEvaluation,
     MetricPoint,
     Prompt,
     PromptSet,
@@ -100,6 +101,12 @@ class AILabelAdmin(ReadOnly):
 @admin.register(Judge)
 class JudgeAdmin(ReadOnly):
     list_display = ("name", "template", "dtype", "digest")
+
+
+@admin.register(JudgeEvaluation)
+class JudgeEvaluationAdmin(ReadOnly):
+    list_display = ("file_name", "format", "judge", "state", "created_by", "created_at")
+    list_select_related = ("judge", "created_by")
 
 
 @admin.register(Audit)

@@ -34,7 +34,7 @@ def test_templates_hold_nothing_inline_and_nothing_evaluated(path: Path) -> None
     assert not re.search(r"\sstyle=", text)
     assert not re.search(r"<style\b", text)
     assert not re.search(r"<script(?![^>]*\ssrc=)", text)
-    assert not re.search(r"\son[a-z]+=", text)
+    assert not re.search(r"\son[a-z]+=", re.sub(r"{%.*?%}", "", text))  # {% with one=... %} is no handler
     assert "hx-on" not in text
     assert not re.search(r"hx-trigger=\"[^\"]*\[", text)
     assert not re.search(r"(src|href)=\"https?://", text)

@@ -119,7 +119,7 @@ def _publish(page: Page) -> None:
     note = page.get_by_label("Change note")
     note.fill("   ")
     page.get_by_role("button", name="Publish version").click()
-    expect(page.get_by_role("alert")).to_contain_text("A version needs a change note.")
+    expect(page.get_by_text("A version needs a change note.")).to_be_visible()
     expect(page.locator("ins").filter(has_text="before it says anything else").first).to_be_visible()
     note.fill(NOTE)
     _edit_the_preamble_elsewhere(page)

@@ -44,11 +44,11 @@ def test_a_reference_names_its_backend(tmp_path: Path) -> None:
     assert isinstance(backend, LocalBackend)
     assert backend.dtype == "float32"
     assert backend.context == 2048
-    assert set(BACKENDS) == {"local", "scripted"}
+    assert set(BACKENDS) == {"local", "openai", "scripted"}
 
 
 def test_an_unknown_backend_and_a_missing_script_are_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="There is no backend 'oracle'; there are local, scripted"):
+    with pytest.raises(BadInput, match="There is no backend 'oracle'; there are local, openai, scripted"):
         open_backend(ModelRef(tmp_path, "x", backend="oracle"), print)
     with pytest.raises(BadInput, match=r"The script .* is not there"):
         open_backend(ModelRef(tmp_path / "none", "x", backend="scripted"), print)
