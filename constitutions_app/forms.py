@@ -21,6 +21,7 @@ from constitutions_app.core.interchange.documents import MAX_BYTES
 from constitutions_app.core.interchange.joining import WAYS
 from constitutions_app.lineages import family_of
 from constitutions_app.models import MAIN, Constitution, DraftPrinciple, Version
+from constitutions_app.searching import LONGEST_QUESTION
 from constitutions_app.templatetags.diffs import spelled
 
 MAX_TEXT = 20_000
@@ -595,3 +596,39 @@ def _content_of(file: Any) -> tuple[bytes, str] | None:
     if file.size > MAX_BYTES:
         raise ValidationError(f"{file.name} is larger than {LIMIT}. Nothing of it was kept.")
     return file.read(MAX_BYTES + 1), str(file.name)
+
+
+class SearchForm(forms.Form):
+    """What is searched for, and where; nothing else of the address reaches a query."""
+
+    q = forms.CharField(required=False, max_length=LONGEST_QUESTION, label="Search for")
+    constitution = forms.ChoiceField(required=False)
+    where = forms.ChoiceField(
+        required=False,
+        choices=(
+            ("", "everywhere"),
+            ("drafts", "drafts"),
+            ("versions", "versions"),
+            ("notes", "change notes"),
+            ("threads", "threads"),
+            ("scenarios", "scenarios"),
+        ),
+    )
+
+    def __init__(self, *args: Any, constitutions: list[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        set_choices(self, "constitution", [("", "all"), *constitutions])
+
+
+class ActivityForm(forms.Form):
+    """The filters of an activity page; nothing else of the address reaches a query."""
+
+    person = forms.ChoiceField(required=False)
+    verb = forms.ChoiceField(required=False, label="What was done")
+    principle = forms.SlugField(required=False, max_length=80)
+    before = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, people: list[tuple[str, str]], verbs: list[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        set_choices(self, "person", [("", "everybody"), *people])
+        set_choices(self, "verb", [("", "everything"), *verbs])

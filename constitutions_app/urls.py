@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from constitutions_app import converters
 from constitutions_app.views import (
+    activity,
     aliases,
     blame,
     branches,
@@ -21,6 +22,7 @@ from constitutions_app.views import (
     people,
     publishing,
     scenarios,
+    search,
     together,
     versions,
 )
@@ -89,6 +91,7 @@ constitution_urls: list[URLPattern | URLResolver] = [
     path("<slug:slug>/", constitutions.detail, name="detail"),
     path("<place:slug>/draft/", include(draft_urls)),
     path("<slug:slug>/v<number:number>/", include(version_urls)),
+    path("<slug:slug>/activity/", activity.index, name="activity"),
     path("<slug:slug>/imports/<number:number>/", importing.record, name="import_record"),
     path("<slug:slug>/scenarios/", include(scenario_urls)),
     path("<slug:slug>/versions/", graph.versions, name="versions"),
@@ -102,6 +105,7 @@ constitution_urls: list[URLPattern | URLResolver] = [
 urlpatterns = [
     path("", constitutions.home, name="home"),
     path("constitutions/", include((constitution_urls, "constitutions"))),
+    path("search/", search.index, name="search"),
     path("ledger/", ledger.index, name="ledger"),
     path("ledger/<number:seq>/", ledger.entry, name="ledger_entry"),
     path("people/", people.index, name="people"),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.functional import cached_property
 
 from constitutions_app.core import principles as core
+from constitutions_app.models.searching import draft_words
 
 MAIN = "main"
 """The branch that every constitution has from the start."""
@@ -152,6 +154,7 @@ class DraftPrinciple(models.Model):
                 name="principle_weight_in_range",
             ),
         )
+        indexes = (GinIndex(draft_words(), name="words_of_draft_principles"),)
 
     def __str__(self) -> str:
         return self.title or self.key

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 from constitutions_app.models.constitution import Constitution, Draft
 from constitutions_app.models.frozen import FrozenModel
+from constitutions_app.models.searching import comment_words
 from constitutions_app.models.version import Version
 
 
@@ -122,6 +124,7 @@ class Comment(FrozenModel):
 
     class Meta:
         ordering = ("created_at", "pk")
+        indexes = (GinIndex(comment_words(), name="words_of_comments"),)
 
     def __str__(self) -> str:
         return f"Comment {self.pk}"

@@ -12,6 +12,7 @@ from django.db import models
 from constitutions_app.core import scenarios as core
 from constitutions_app.models.constitution import Constitution
 from constitutions_app.models.frozen import FrozenModel
+from constitutions_app.models.searching import scenario_words
 
 
 class Scenario(models.Model):
@@ -40,7 +41,10 @@ class Scenario(models.Model):
     class Meta:
         ordering = ("key",)
         constraints = (models.UniqueConstraint(fields=("constitution", "key"), name="one_scenario_per_key"),)
-        indexes = (GinIndex(fields=("principles",), name="scenarios_by_principle"),)
+        indexes = (
+            GinIndex(fields=("principles",), name="scenarios_by_principle"),
+            GinIndex(scenario_words(), name="words_of_scenarios"),
+        )
 
     def __str__(self) -> str:
         return self.title or self.key

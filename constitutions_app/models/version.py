@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 from constitutions_app.core import principles as core
 from constitutions_app.models.constitution import MAIN, Constitution
 from constitutions_app.models.frozen import FrozenModel
+from constitutions_app.models.searching import note_words, version_words
 
 
 class Version(FrozenModel):
@@ -36,6 +38,7 @@ class Version(FrozenModel):
             models.CheckConstraint(condition=models.Q(number__gte=1), name="version_numbers_start_at_one"),
             models.CheckConstraint(condition=~models.Q(note=""), name="a_version_has_a_change_note"),
         )
+        indexes = (GinIndex(note_words(), name="words_of_change_notes"),)
 
     def __str__(self) -> str:
         return f"v{self.number}"
@@ -94,6 +97,7 @@ class PrincipleVersion(FrozenModel):
     class Meta:
         ordering = ("position",)
         constraints = (models.UniqueConstraint(fields=("version", "key"), name="one_principle_per_key_in_a_version"),)
+        indexes = (GinIndex(version_words(), name="words_of_principle_versions"),)
 
     def __str__(self) -> str:
         return self.title or self.key

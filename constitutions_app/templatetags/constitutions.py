@@ -15,19 +15,25 @@ from constitutions_app.templatetags.diffs import spelled
 register = template.Library()
 
 VERB_WORDS = {
-    "constitution.create": "created the constitution",
     "alias.move": "moved an alias",
+    "alias.remove": "removed an alias",
+    "audit.record": "judged what the AI did",
     "branch.close": "closed a branch",
     "branch.reopen": "reopened a branch",
     "branch.start": "started a branch",
+    "checkpoint.publish": "published a checkpoint",
+    "constitution.change_rules": "changed the publishing rules",
+    "constitution.create": "created the constitution",
     "constitution.fork": "forked the constitution",
+    "dataset.build": "built a dataset",
     "draft.add_exemplar": "added an exemplar",
     "draft.add_principle": "added a principle",
     "draft.dismiss_hint": "dismissed a hint",
+    "draft.declare_edits": "said how edits count",
     "draft.edit_exemplars": "edited the exemplars",
     "draft.edit_preamble": "edited the preamble",
     "draft.edit_principle": "edited a principle",
-    "draft.declare_edits": "said how edits count",
+    "draft.import": "imported a file into the draft",
     "draft.merge": "merged a version into the draft",
     "draft.move_principle": "moved a principle",
     "draft.recall_hint": "took a hint back",
@@ -36,15 +42,44 @@ VERB_WORDS = {
     "draft.restore_exemplar": "restored an exemplar",
     "draft.restore_principle": "restored a principle",
     "draft.start_from_version": "started the draft anew from a version",
+    "judge.measure": "asked for a judge to be measured",
+    "judge.measured": "measured a judge",
+    "judge.not_measured": "could not measure a judge",
+    "judge.register": "registered a judge",
     "person.change_password": "changed their password",
+    "person.choose_mail": "chose what they get by e-mail",
     "person.deactivate": "deactivated a person",
     "person.invite": "invited a person",
     "person.make_link": "made a sign-in link",
     "person.reactivate": "reactivated a person",
     "person.rename": "changed their name",
     "person.set_role": "changed a role",
+    "prompt_set.load": "loaded prompts",
+    "review.request": "asked for a review",
+    "review.verdict": "gave a verdict",
+    "review.withdraw": "withdrew a review",
+    "run.cancel": "stopped a run",
+    "run.cancelled": "saw a run stopped",
+    "run.failed": "saw a run fail",
+    "run.launch": "launched a run",
+    "run.lost": "lost sight of a run",
+    "run.requeue": "put a lost run back in the queue",
+    "run.resume": "resumed a run",
+    "run.succeeded": "finished a run",
+    "scenario.create": "wrote a scenario",
+    "scenario.edit": "edited a scenario",
+    "scenario.record_results": "recorded scenario results",
+    "scenario.restore": "restored a scenario",
+    "scenario.retire": "retired a scenario",
+    "suggestion.apply": "applied a suggestion",
+    "suggestion.decline": "declined a suggestion",
+    "thread.open": "opened a thread",
+    "thread.reopen": "reopened a thread",
+    "thread.reply": "replied in a thread",
+    "thread.resolve": "resolved a thread",
     "version.publish": "published a version",
 }
+"""What stands after a person's name, for every verb of both apps: the ledger is one, and its readers are people."""
 
 
 @register.filter
@@ -67,7 +102,7 @@ def is_engineer(user: User | AnonymousUser) -> bool:
 
 @register.filter
 def verb_words(verb: str) -> str:
-    """A ledger verb in words; one that belongs to another app reads "label override" for "label.override"."""
+    """A ledger verb in words; one that has none yet reads "label override" for "label.override"."""
     return VERB_WORDS.get(verb, verb.replace(".", " ").replace("_", " "))
 
 

@@ -106,6 +106,8 @@ PAGES = (
     Page("constitutions:import_links", get=("admin",), post=("admin",), args=(UPLOAD,)),
     Page("constitutions:import_discard", post=("admin",), args=(UPLOAD,)),
     Page("constitutions:import_record", get=READERS, args=("test", 1)),
+    Page("constitutions:activity", get=READERS, args=SLUG),
+    Page("search", get=READERS),
     Page("ledger", get=READERS),
     Page("ledger_entry", get=READERS, args=(1,)),
     Page("people", get=ADMINS),
