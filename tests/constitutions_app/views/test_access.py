@@ -25,6 +25,7 @@ pytestmark = pytest.mark.django_db
 
 READERS = ("reader", "reviewer", "author", "admin")
 WRITERS = ("author", "admin")
+SCENARIO_WRITERS = ("author", "reviewer", "admin")
 ADMINS = ("admin",)
 EVERYBODY = ("stranger", "reader", "reviewer", "author", "admin")
 
@@ -95,11 +96,17 @@ PAGES = (
     Page("constitutions:export_version", get=READERS, args=("test", 1, "yaml")),
     Page("constitutions:export_draft", get=READERS, args=("test", "markdown")),
     Page("constitutions:scenarios", get=READERS, args=SLUG),
-    Page("constitutions:create_scenario", get=WRITERS, post=WRITERS, args=SLUG, data={"prompt": "x"}),
+    Page("constitutions:create_scenario", get=SCENARIO_WRITERS, post=SCENARIO_WRITERS, args=SLUG, data={"prompt": "x"}),
     Page("constitutions:scenario", get=READERS, args=SCENARIO),
-    Page("constitutions:edit_scenario", get=WRITERS, post=WRITERS, args=SCENARIO, data={"prompt": "x", "revision": 0}),
-    Page("constitutions:retire_scenario", post=WRITERS, args=SCENARIO),
-    Page("constitutions:restore_scenario", post=WRITERS, args=SCENARIO),
+    Page(
+        "constitutions:edit_scenario",
+        get=SCENARIO_WRITERS,
+        post=SCENARIO_WRITERS,
+        args=SCENARIO,
+        data={"prompt": "x", "revision": 0},
+    ),
+    Page("constitutions:retire_scenario", post=SCENARIO_WRITERS, args=SCENARIO),
+    Page("constitutions:restore_scenario", post=SCENARIO_WRITERS, args=SCENARIO),
     Page("constitutions:import", get=WRITERS, post=WRITERS, data={"text": "x"}),
     Page("constitutions:import_preview", get=("admin",), post=("admin",), args=(UPLOAD,), data={"name": "New"}),
     Page("constitutions:import_more", post=("admin",), args=(UPLOAD,), data={"format": "polis"}),
