@@ -83,7 +83,7 @@ def page_of(constitution: Constitution, asked: Asked) -> tuple[list[LedgerEntry]
 def people_of(constitution: Constitution) -> list[tuple[int, str]]:
     """Who did something about it: ids and the names they had, in the order of names. One query."""
     rows = entries_of(constitution).exclude(actor=None).order_by("actor_name").values_list("actor_id", "actor_name")
-    return sorted({int(pk): name for pk, name in rows.distinct() if pk is not None}.items(), key=lambda row: row[1])
+    return sorted({int(pk): name for pk, name in rows.distinct()}.items(), key=lambda row: row[1])
 
 
 def verbs_of(constitution: Constitution) -> list[str]:

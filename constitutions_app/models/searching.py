@@ -6,7 +6,7 @@ first part of very long texts is indexed: PostgreSQL refuses vectors above a meg
 
 from __future__ import annotations
 
-from django.contrib.postgres.search import CombinedSearchVector, SearchVector
+from django.contrib.postgres.search import SearchVector
 from django.db.models import F
 from django.db.models.expressions import Combinable
 from django.db.models.fields.json import KeyTextTransform
@@ -17,7 +17,7 @@ LONG, SHORT = 50_000, 20_000
 """Characters that are indexed of the main text, and of what stands beside it."""
 
 
-def weighed(main: Combinable | str, *beside: Combinable | str) -> CombinedSearchVector:
+def weighed(main: Combinable | str, *beside: Combinable | str) -> Combinable:
     """A vector in which words of `main` weigh more than those of the columns `beside`."""
     heavy = SearchVector(Left(_column(main), LONG), config=CONFIG, weight="A")
     light = SearchVector(*(Left(_column(part), SHORT) for part in beside), config=CONFIG, weight="B")
@@ -28,12 +28,12 @@ def _column(part: Combinable | str) -> Combinable:
     return F(part) if isinstance(part, str) else part
 
 
-def draft_words() -> CombinedSearchVector:
+def draft_words() -> Combinable:
     """A draft's principle: text, then title and rationale."""
     return weighed("text", "title", "rationale")
 
 
-def version_words() -> CombinedSearchVector:
+def version_words() -> Combinable:
     """A published principle: text, then title and rationale."""
     return weighed("text", "title", KeyTextTransform("rationale", "body"))
 
@@ -48,6 +48,6 @@ def comment_words() -> SearchVector:
     return SearchVector(Left(F("body"), LONG), config=CONFIG, weight="A")
 
 
-def scenario_words() -> CombinedSearchVector:
+def scenario_words() -> Combinable:
     """A scenario: prompt, then title, responses and note."""
     return weighed("prompt", "title", "response_a", "response_b", "note")

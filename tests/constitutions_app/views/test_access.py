@@ -43,6 +43,7 @@ class Page:
 
 SLUG = ("test",)
 SCENARIO = ("test", "rude-letter")
+EDIT = {"prompt": "x", "revision": 0}
 UPLOAD = UUID(int=7)
 """A file that the admin has uploaded: to everybody else it is not there."""
 
