@@ -12,7 +12,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("constitutions_app", "0010_fill_what_changed"),
+        ("constitutions_app", "0011_dismissed_hints"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
