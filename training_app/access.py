@@ -59,7 +59,7 @@ def require_auditor(user: Person) -> None:
 def get_run_for(user: Person, run_id: UUID) -> Run:
     """The run, for reading, with its version, constitution and launcher."""
     require_reader(user)
-    return get_object_or_404(Run.objects.select_related("version__constitution", "created_by"), pk=run_id)
+    return get_object_or_404(Run.objects.select_related("version__constitution", "created_by", "exemplars"), pk=run_id)
 
 
 def get_run_to_steer_for(user: Person, run_id: UUID) -> Run:

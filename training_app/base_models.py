@@ -17,6 +17,7 @@ from django.conf import settings
 from training_app.core.base_model import check_model_folder
 from training_app.core.digests import digest_model_folder
 from training_app.core.errors import BadInput
+from training_app.core.exemplars import family_of
 from training_app.core.job import ModelRef
 
 
@@ -34,6 +35,8 @@ class BaseModel:
     digest: str
     chat_template: bool
     size_bytes: int
+    family: str = ""
+    """As config.json names it; worked examples are kept by it."""
 
     def as_data(self) -> dict[str, Any]:
         """As `Run.base_model` keeps it."""
@@ -62,6 +65,7 @@ def find_base_model(named: str) -> BaseModel:
         digest=digest_model_folder(folder),
         chat_template=has_chat_template(folder),
         size_bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
+        family=family_of(folder),
     )
 
 

@@ -319,3 +319,16 @@ class MeasureJudgeForm(forms.Form):
         field = self.fields["model"]
         if isinstance(field, forms.ChoiceField):
             field.choices = list(models)
+
+
+class ExemplarsForm(forms.Form):
+    """Worked examples for one family of models."""
+
+    family = forms.RegexField(
+        r"^[A-Za-z0-9_.-]{1,60}$", help_text="As the model's config.json names its type: llama, qwen2, gemma3."
+    )
+    exemplars = forms.CharField(
+        label="Examples", max_length=200_000, widget=forms.Textarea(attrs={"rows": 16, "spellcheck": "false"}),
+        help_text="A JSON list; it starts from the version's own. A revision that is its critique is refused.",
+    )  # fmt: skip
+    note = forms.CharField(max_length=500, required=False, help_text="Why this family needs its own.")

@@ -27,6 +27,7 @@ from training_app.base_models import folder_of
 from training_app.configuration import config_from
 from training_app.core.config import RunConfig
 from training_app.core.datasets import canonical_jsonl, write_text
+from training_app.core.exemplars import exemplar_rows
 from training_app.core.job import SCHEMA
 from training_app.models import Checkpoint, DatasetBuild, Run, RunStage
 from training_app.prompts import RunPrompts, prompts_of, prompts_whole
@@ -103,7 +104,10 @@ class _Writer:
         return {"model": self._model("generator"), "inputs": {"prompts": self._prompts("train", self._split().train)}}
 
     def _revise(self) -> Part:
-        return {"model": self._model("generator"), "inputs": {"responses": self._output("generate", "responses")}}
+        return {
+            "model": self._model("generator"),
+            "inputs": {"responses": self._output("generate", "responses")} | self._exemplars("generator"),
+        }
 
     def _sft(self) -> Part:
         (build,) = self._builds()
@@ -118,7 +122,7 @@ class _Writer:
     def _label(self) -> Part:
         return {
             "model": self._model("judge"),
-            "inputs": {"comparisons": self._output("sample", "comparisons")},
+            "inputs": {"comparisons": self._output("sample", "comparisons")} | self._exemplars("judge"),
             "params": {"judge": self._judge()},
         }
 
@@ -179,6 +183,14 @@ class _Writer:
     def _judge(self) -> Part:
         """The judge as labels cite it; the number format is chosen where the stage runs."""
         return {**other_models.judge_parts(self.run), "template": self.config.label.template}
+
+    def _exemplars(self, role: str) -> Part:
+        """The worked examples for the base model's family, where the run has some and the base model plays `role`.
+
+        Else the constitution's own are read: a server's family is not known.
+        """
+        chosen = None if other_models.model_for(self.run, role) else self.run.exemplars
+        return {"exemplars": self._prompts("exemplars", exemplar_rows(chosen.to_core()))} if chosen else {}
 
     def _made(self, slug: str) -> Checkpoint:
         checkpoint = Checkpoint.objects.filter(run=self.run, stage=slug).first()

@@ -9,6 +9,7 @@ from training_app.views import (
     aggregate,
     audit,
     checkpoints,
+    exemplars,
     judges,
     labels,
     launch,
@@ -65,6 +66,7 @@ checkpoint_urls = [
     path("stale/", stale.overview, name="stale"),
     path("stale/<slug:slug>/<state:state>/", stale.under, name="stale_under"),
     path("builds/<int:pk>/", checkpoints.build, name="build"),
+    path("versions/<slug:slug>/<int:number>/examples/", exemplars.exemplars, name="exemplars"),
     path("versions/<slug:slug>/<int:number>/checkpoints/", checkpoints.version_checkpoints, name="version_checkpoints"),
 ]
 

@@ -14,6 +14,7 @@ from training_app.actions.measure_judge import measure_judge
 from training_app.actions.record_audit import record_audit
 from training_app.actions.register_judge import register_judge
 from training_app.actions.resume_run import resume_run
+from training_app.actions.save_exemplars import save_exemplars
 from training_app.actions.write_prompts import write_prompts
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "record_audit",
     "register_judge",
     "resume_run",
+    "save_exemplars",
     "write_prompts",
 ]

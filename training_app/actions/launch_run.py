@@ -18,7 +18,7 @@ from training_app.configuration import BadConfiguration, effective_config
 from training_app.core.config import STAGE_SLUGS, RunConfig
 from training_app.core.datasets import same_prompt
 from training_app.core.errors import BadInput
-from training_app.models import Prompt, PromptSet, Run, RunStage
+from training_app.models import ExemplarSet, Prompt, PromptSet, Run, RunStage
 from training_app.other_models import pinned
 from training_app.refusals import LaunchRefused
 from training_app.tasks import ring
@@ -66,6 +66,7 @@ def launch_run(
         preset=preset,
         seed=seed,
         config=asdict(config),
+        exemplars=_exemplars(published, model),
         created_by=user,
     )
     with transaction.atomic():
@@ -89,6 +90,7 @@ def launch_run(
                 "preset": preset,
                 "seed": seed,
                 "config": asdict(config),
+                "exemplars": run.exemplars.digest if run.exemplars else None,
             },
         )
         ring(run.pk, say=say)
@@ -172,6 +174,11 @@ def _others(chosen: Mapping[str, str]) -> dict[str, Any]:
         except BadInput as error:
             raise LaunchRefused(f"{error.message} {error.advice}", field=role) from error
     return others
+
+
+def _exemplars(version: Version, model: BaseModel) -> ExemplarSet | None:
+    """The newest examples of the version for the model's family; None where the version's own are shown."""
+    return ExemplarSet.objects.filter(version=version, family=model.family).first() if model.family else None
 
 
 SAME = ("name", "version_id", "base_model", "other_models", "preset", "seed", "config", "created_by_id")

@@ -24,6 +24,7 @@ from training_app.core.backends import Backend, Generation, GenerationRequest, o
 from training_app.core.config import ReviseParams
 from training_app.core.errors import BadInput, Stopped
 from training_app.core.events import EventLog
+from training_app.core.exemplars import with_family_exemplars
 from training_app.core.generation import plan_batches, seed_for
 from training_app.core.job import Job
 from training_app.core.principle_choice import principles_by_round, principles_serving
@@ -35,7 +36,7 @@ from training_app.core.signals import step_flags, without_label
 def run(job: Job, events: EventLog, should_stop: Callable[[], bool]) -> None:
     """Revise every red-team response of ``inputs.responses``; records "step", output ``steps``."""
     params = job.params(ReviseParams)
-    constitution = job.constitution()
+    constitution = with_family_exemplars(job)
     principles_serving(constitution, "revise")
     responses = [row for row in job.read_input("responses", Response.from_row) if row.kind == "red_team"]
     if not responses:

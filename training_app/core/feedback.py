@@ -25,6 +25,7 @@ from training_app.core.config import LabelParams
 from training_app.core.device import judging_dtype
 from training_app.core.errors import BadInput, Stopped
 from training_app.core.events import EventLog
+from training_app.core.exemplars import with_family_exemplars
 from training_app.core.generation import plan_batches, seed_for
 from training_app.core.job import Job
 from training_app.core.option_tokens import check_option_tokens
@@ -37,7 +38,7 @@ def run(job: Job, events: EventLog, should_stop: Callable[[], bool]) -> None:
     """Label every comparison of ``inputs.comparisons``; records "label", output ``labels``."""
     params = job.params(LabelParams)
     _refuse_bad_clamp(params)
-    constitution = job.constitution()
+    constitution = with_family_exemplars(job)
     principles_serving(constitution, "label")
     comparisons = job.read_input("comparisons", Comparison.from_row)
     backend = open_backend(job.model, lambda message: events.log(message, level="warning"), dtype=judging_dtype())

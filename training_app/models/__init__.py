@@ -5,6 +5,7 @@ from __future__ import annotations
 from training_app.models.audit import Audit
 from training_app.models.checkpoint import Checkpoint, Evaluation, EvaluationAnswer
 from training_app.models.dataset import DatasetBuild, DatasetItem
+from training_app.models.exemplars import ExemplarSet
 from training_app.models.judge_evaluation import JudgeEvaluation
 from training_app.models.judgement import AILabel, Comparison, Judge
 from training_app.models.prompt import Prompt, PromptSet
@@ -20,6 +21,7 @@ __all__ = [
     "DatasetItem",
     "Evaluation",
     "EvaluationAnswer",
+    "ExemplarSet",
     "Judge",
     "JudgeEvaluation",
     "MetricPoint",

@@ -15,6 +15,7 @@ from django.db import models
 from django.utils import timezone
 
 from constitutions_app.models import Version
+from training_app.models.exemplars import ExemplarSet
 from training_app.models.prompt import PromptSet
 
 
@@ -49,6 +50,8 @@ class Run(models.Model):
     other_models = models.JSONField(default=dict, blank=True)
     """Who answers instead of the base model, by role ("judge", "generator"): {"backend", "name", "model", "digest"}"""
     prompt_sets = models.ManyToManyField(PromptSet, related_name="runs")
+    exemplars = models.ForeignKey(ExemplarSet, on_delete=models.PROTECT, null=True, blank=True, related_name="runs")
+    """The worked examples for the base model's family; None: those of the version itself."""
     preset = models.CharField(max_length=20)
     seed = models.PositiveIntegerField()
     config = models.JSONField()

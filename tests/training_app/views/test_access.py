@@ -27,6 +27,7 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
         "judge_evaluation": [(JudgeEvaluation.objects.first() or judge_evaluation(finished.run.created_by)).pk],
         "version_checkpoints": [version.constitution.slug, version.number],
         "stale_under": [version.constitution.slug, f"v{version.number}"],
+        "exemplars": [version.constitution.slug, version.number],
     }  # fmt: skip
     patterns = get_resolver("training_app.urls").url_patterns
     names = [str(pattern.name) for pattern in patterns]  # type: ignore[union-attr]
