@@ -1,7 +1,8 @@
 """Prompt files read line by line: either every line is good, or every bad one is named with its reason.
 
-Red-team and helpfulness prompts are JSONL, ``{"text": …, "id"?: …, "messages"?: […], "tags"?: […]}``; human comparisons
-are JSONL in the format of Anthropic's HH data, ``{"chosen": transcript, "rejected": transcript}``.
+Red-team and helpfulness prompts are JSONL, ``{"text": …, "id"?: …, "messages"?: […], "tags"?: […]}``, or partial
+conversations as Anthropic's transcripts that end in a Human turn, ``{"transcript": "\\n\\nHuman: …"}``; human
+comparisons are JSONL in the format of the HH data, ``{"chosen": transcript, "rejected": transcript}``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from constitutions_app.core.principles import digest_of_text, normalise
-from training_app.core.datasets import canonical_jsonl, parse_hh_line, same_prompt
+from training_app.core.datasets import (
+    ASSISTANT,
+    canonical_jsonl,
+    normalise_ends,
+    parse_hh_line,
+    parse_transcript,
+    same_prompt,
+)
 from training_app.core.errors import BadInput
 from training_app.core.rows import Message, messages_of, text_of
 from training_app.models import PromptSet
@@ -24,7 +32,7 @@ Item = TypeVar("Item")
 LARGEST_FILE = 64 * 2**20
 LONGEST_KEY = 100
 LONGEST_TAG = 60
-PROMPT_FIELDS = frozenset({"id", "text", "messages", "tags", "kind"})
+PROMPT_FIELDS = frozenset({"id", "text", "messages", "tags", "kind", "transcript"})
 WORST = 20
 """How many bad lines are named; a file that is wrong throughout need not be listed whole."""
 
@@ -119,6 +127,7 @@ def _prompt(line: str, kind: str) -> ReadPrompt:
         raise ValueError(f"unknown field {unknown[0]!r}; known are {', '.join(sorted(PROMPT_FIELDS))}")
     if row.get("kind", kind) != kind:
         raise ValueError(f"this is a {row['kind']} prompt in a {kind} set")
+    row = _from_transcript(row)
     messages = messages_of(row, row.get("text") or "")
     text = normalise(text_of(row, "text") if "text" in row or not row.get("messages") else messages[-1].content)
     if len(messages) > 1 and normalise(messages[-1].content) != text:
@@ -130,6 +139,21 @@ def _prompt(line: str, kind: str) -> ReadPrompt:
         raise ValueError(f"tags should be a list of words of at most {LONGEST_TAG} characters")
     turns = tuple(_plain(message) for message in messages) if len(messages) > 1 else ()
     return ReadPrompt(_key(row, text, turns), text, turns, tuple(normalise(tag) for tag in tags))
+
+
+def _from_transcript(row: dict[str, Any]) -> dict[str, Any]:
+    """A row whose "transcript" is read as messages; an "Assistant:" left open at its end asks for the answer."""
+    if "transcript" not in row:
+        return row
+    if row.keys() & {"text", "messages"}:
+        raise ValueError("a transcript is the whole prompt; leave text and messages out")
+    talk = normalise_ends(text_of(row, "transcript")).rstrip()
+    talk = talk.removesuffix(ASSISTANT).rstrip() if talk.endswith(ASSISTANT) else talk
+    try:
+        messages = parse_transcript(talk if talk.startswith("\n") else f"\n\n{talk}", 0)
+    except BadInput as error:
+        raise ValueError(error.message.removeprefix("Line 0: ").rstrip(".")) from error
+    return {name: value for name, value in row.items() if name != "transcript"} | {"messages": messages}
 
 
 def _key(row: dict[str, Any], text: str, turns: tuple[dict[str, str], ...]) -> str:

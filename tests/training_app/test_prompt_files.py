@@ -49,7 +49,7 @@ def test_white_space_and_key_order_do_not_change_the_digest() -> None:
         (b'{"text": "  "}', "text is empty"),
         (b'{"id": "x"}', "text is missing"),
         (b'{"text": 7}', "text should be text, not int"),
-        (b'{"text": "a", "answer": "b"}', "unknown field 'answer'; known are id, kind, messages, tags, text"),
+        (b'{"text": "a", "a": 1}', "unknown field 'a'; known are id, kind, messages, tags, text, transcript"),
         (b'{"text": "a", "kind": "helpful"}', "this is a helpful prompt in a red_team set"),
         (b'{"text": "a", "tags": "t"}', "tags should be a list of words of at most 60 characters"),
         (b'{"text": "a", "messages": [{"role": "assistant", "content": "b"}]}',
@@ -101,3 +101,26 @@ def test_whatever_comes_is_read_or_refused_in_words(content: bytes) -> None:
             assert read_prompt_file(content, kind).rows > 0
         except PromptFileRefused as error:
             assert error.problems
+
+
+@pytest.mark.parametrize("end", ["", "\n\nAssistant:", "\n\nAssistant: \n"])
+def test_a_transcript_that_ends_with_the_person_is_a_partial_conversation(end: str) -> None:
+    talk = f"\n\nHuman: Hi: there\n\nAssistant: Hello: you.\n\nHuman: How do I: do it?{end}"
+    (prompt,) = read_prompt_file(json.dumps({"transcript": talk, "tags": ["x"]}).encode(), "red_team").prompts
+    assert prompt.text == "How do I: do it?"  # nothing is cut at a colon
+    assert [turn["role"] for turn in prompt.messages] == ["user", "assistant", "user"]
+    assert prompt.messages[1]["content"] == "Hello: you."
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"transcript": "\n\nHuman: Hi\n\nAssistant: Hello."}, "go from a Human turn to a Human turn"),
+        ({"transcript": "Hi"}, 'should begin with "Human:"'),
+        ({"transcript": "\n\nHuman: Hi", "text": "Hi"}, "leave text and messages out"),
+    ],
+)
+def test_another_transcript_is_refused_with_its_reason(row: dict[str, str], reason: str) -> None:
+    with pytest.raises(PromptFileRefused) as refused:
+        read_prompt_file(json.dumps(row).encode(), "red_team")
+    assert reason in refused.value.problems[0]
