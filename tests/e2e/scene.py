@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from cai_web.auth import one_time_path
 from constitutions_app.access import Role
-from constitutions_app.actions import publish_version, remove_principle
+from constitutions_app.actions import edit_principle, move_alias, publish_version, remove_principle, start_branch
 from constitutions_app.models import Constitution, LedgerEntry
 from tests.constitutions_app.factories import draft_of, make_constitution, make_person, newest, principle_of
 from tests.training_app.factories import FinishedRun, failed_run, finished_run, queued_run, running_run
@@ -39,7 +39,7 @@ def make_scene() -> Scene:
     people = {role: make_person(name, role) for name, role in (("zoe", Role.ADMIN), ("ada", Role.AUTHOR))}
     admin, author = people.values()
     constitution = _edited_twice(author)
-    version = newest(constitution)
+    version = constitution.versions.get(number=2)
     done = finished_run(admin, version)
     _verdicts(done, admin)
     _verdicts(done, make_person("olu", Role.AUDITOR))
@@ -66,7 +66,18 @@ def _edited_twice(author: User) -> Constitution:
         if key == "honesty":
             publish_version(user=author, draft=draft_of(constitution), note="Says when it is not sure.")
     remove_principle(user=author, principle=principle_of(constitution, "privacy"))
+    move_alias(user=author, constitution=constitution, name="production", version=newest(constitution))
+    _branched(constitution, author)
     return constitution
+
+
+def _branched(constitution: Constitution, author: User) -> None:
+    """Version 3 stands on a branch and changed words that the draft changed too."""
+    branch = start_branch(user=author, version=newest(constitution), name="softer")
+    for draft, text in ((branch, "Be patient, always."), (draft_of(constitution), "Be patient with everybody.")):
+        row = principle_of(constitution, "kindness", draft.branch)
+        edit_principle(user=author, principle=row, expected=row.revision, changes={"text": text})
+    publish_version(user=author, draft=branch, note="A softer tone.")
 
 
 def _verdicts(done: FinishedRun, auditor: User) -> None:
@@ -93,6 +104,13 @@ def constitution_pages(scene: Scene) -> dict[str, str]:
         "preamble": of("draft_preamble"),
         "exemplars": of("draft_exemplars"),
         "publish": of("publish"),
+        "versions": of("versions"),
+        "start a branch": of("start_branch", 2),
+        "fork": of("fork", 2),
+        "choose what to merge": of("merge"),
+        "conflicts of a merge": of("merge") + f"?version={newest(scene.constitution).pk}",
+        "who wrote what": of("blame", 2, "honesty"),
+        "who wrote what in the draft": of("draft_blame", "kindness"),
         "version": of("version", 2),
         "principle": of("principle", 2, "honesty"),
         "start the draft anew": of("restore_version", 1),
@@ -132,6 +150,8 @@ def training_pages(scene: Scene) -> dict[str, str]:
         "checkpoints": of("checkpoints"),
         "checkpoint": of("checkpoint", done.rl.pk),
         "dataset build": of("build", done.builds[0].pk),
+        "stale": of("stale"),
+        "stale under the draft": of("stale_under", scene.constitution.slug, "draft"),
         "checkpoints of a version": of("version_checkpoints", scene.constitution.slug, 2),
     }
 

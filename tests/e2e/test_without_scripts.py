@@ -50,12 +50,12 @@ def test_words_are_written_published_and_compared(plain: Page, site: Site, scene
     plain.get_by_role("link", name="Publish").click()
     plain.get_by_label("Change note").fill("Shorter.")
     plain.get_by_role("button", name="Publish version").click()
-    assert newest(scene.constitution).number == 3
-    plain.get_by_role("link", name="Checkpoints of v3").click()
+    assert newest(scene.constitution).number == 4
+    plain.get_by_role("link", name="Checkpoints of v4").click()
     assert "No checkpoint has learnt from this version." in plain.inner_text("main")
     plain.goto(site.at(reverse("constitutions:detail", args=[slug])))
     plain.locator("select[name=old]").select_option("v2")
-    plain.locator("select[name=new]").select_option("v3")
+    plain.locator("select[name=new]").select_option("v4")
     plain.get_by_role("button", name="Compare").click()
     plain.locator("#p-honesty del").first.wait_for()
     assert plain.locator("#p-brevity ins").all_inner_texts()[:2] == ["Brevity", "Say it in few words."]
