@@ -82,7 +82,7 @@ def detail(request: AuthenticatedHttpRequest, slug: str) -> HttpResponse:
         .annotate(principle_count=Count("principles"))
         .order_by("-number")[:VERSIONS_SHOWN]
     )
-    newest = versions[0] if versions else None
+    newest = next((version for version in versions if version.branch == MAIN), None)
     ctx = {
         "constitution": constitution,
         "draft": draft,

@@ -46,3 +46,10 @@ def test_a_comparison_names_a_branch(branch: Draft, author: User) -> None:
 def test_the_main_branch_cannot_be_closed(constitution: Constitution) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         Draft.objects.filter(pk=constitution.draft.pk).update(closed_at=timezone.now())
+
+
+def test_a_plain_form_saves_on_its_branch_and_stays_there(branch: Draft, author: User) -> None:
+    row = add_principle(user=author, draft=branch, title="Be brief", text="Answer briefly.")
+    page = reverse("constitutions:draft_principle", args=[branch.address, row.key])
+    answer = signed_in(author).post(page, {"text": "Be brief.", "weight": "1", "revision": row.revision})
+    assert answer.headers["Location"] == page
