@@ -110,6 +110,7 @@ admin.site.register(
         rows.Comment,
         rows.Import,
         rows.Notification,
+        rows.DismissedHint,
         rows.Presence,
         rows.PublishingRules,
         rows.Review,

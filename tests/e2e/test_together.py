@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT
 from django.contrib.auth.models import User
 from django.urls import reverse
 
@@ -15,6 +16,7 @@ from constitutions_app.access import Role
 from constitutions_app.models import Constitution
 from tests.constitutions_app.factories import make_constitution, make_person, principle_of
 from tests.e2e.conftest import Site
+from tests.e2e.test_accessible import RULES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
@@ -120,6 +122,9 @@ def test_the_same_words_are_shown_three_ways_and_the_person_decides(
     assert panel.locator("script").count() == 0
     assert "Grace <b>U+202Eecarg</b>" in panel.inner_text()
     assert attack in _text(constitution), "nothing was overwritten"
+    ada.evaluate(AXE_SCRIPT)
+    broken = ada.evaluate("async (rules) => (await axe.run({runOnly: rules})).violations.map((one) => one.id)", RULES)
+    assert not broken
     ada.fill("#id_rationale", "Saved beside it.")
     _saved(ada, "; the words that both of you changed wait for your choice")
     assert principle_of(constitution, "privacy").rationale == "Saved beside it."

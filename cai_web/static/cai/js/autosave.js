@@ -132,6 +132,8 @@ class Autosave {
 
   keep() {
     const names = this.changed();
+    // Another page of the same person may have sent these words too (waiting.js): its tries count as ours.
+    this.tries = [...new Set([...(box.read(this.key)?.tries ?? []), ...this.tries])].slice(-MOST_TRIES);
     const entry = {
       fields: picked(valuesOf(this.form), names),
       base: picked(this.saved, names),
@@ -199,7 +201,7 @@ class Autosave {
   }
 
   accept(data, names, sent) {
-    this.tries = [];
+    this.forgetTries();
     this.setRevision(data.revision);
     for (const name of names) this.saved[name] = sent[name];
     this.clearErrors();
@@ -212,6 +214,11 @@ class Autosave {
     this.mergedWords = undefined;
     this.form.dispatchEvent(new CustomEvent("cai:saved", { bubbles: true, detail: data }));
     return undefined;
+  }
+
+  forgetTries() {
+    this.tries = [];
+    box.drop(this.key); // `keep` writes anew what is still unsaved
   }
 
   setRevision(revision) {
@@ -259,7 +266,7 @@ class Autosave {
   // 409: somebody else saved. Fields only they changed are taken over; where both changed other words of one field, both stand in
   // it now; where both changed the same words, what each made of them is shown and the person decides.
   merge(data, sent) {
-    this.tries = [];
+    this.forgetTries();
     const now = valuesOf(this.form);
     const who = data.by || "Somebody else";
     this.bring(data.fields ?? {});

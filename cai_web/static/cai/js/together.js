@@ -1,7 +1,7 @@
 // Several people on one draft: <div data-together="/…/draft/here/" data-place="privacy">. Every few seconds the page says where it
 // is and hears who else is here and what they saved: [data-here] names them, the outline marks the principle each is at, and new
 // words reach the form (cai:theirs), which shows them unless the person is writing there. A hidden page keeps quiet.
-const EVERY = 3_000;
+const EVERY = 2_000;
 const root = document.querySelector("[data-together]");
 let revision = root?.dataset.revision;
 let people = [];
