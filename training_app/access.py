@@ -84,15 +84,18 @@ def get_prompt_set_for(user: Person, slug: str) -> PromptSet:
 
 
 def get_trace_for(user: Person, pk: int) -> Trace:
-    """The trace, for reading, with its prompt, run and version."""
+    """The trace, for reading, with its prompt, and its run or the file it came from, and their version."""
     require_reader(user)
-    return get_object_or_404(Trace.objects.select_related("prompt__prompt_set", "run__version__constitution"), pk=pk)
+    related = ("prompt__prompt_set", "run__version__constitution", "imported__version__constitution")
+    return get_object_or_404(Trace.objects.select_related(*related), pk=pk)
 
 
 def get_step_for(user: Person, pk: int) -> TraceStep:
     """One step of a trace, for reading, with the principle it cites."""
     require_reader(user)
-    steps = TraceStep.objects.select_related("trace__prompt", "trace__run", "principle__version__constitution")
+    steps = TraceStep.objects.select_related(
+        "trace__prompt", "trace__run", "trace__imported", "principle__version__constitution"
+    )
     return get_object_or_404(steps, pk=pk)
 
 

@@ -260,6 +260,20 @@ class LoadPromptsForm(forms.Form):
     )
 
 
+class ImportTracesForm(forms.Form):
+    """A file of published traces, and the version whose principles its keys mean."""
+
+    file = forms.FileField(
+        help_text='JSONL as the paper\'s authors published it: {"rl_prompt", "initial_response", "cst"} a line.',
+        error_messages={"empty": "The file is empty: there is no trace in it."},
+    )
+    version = forms.ModelChoiceField(
+        queryset=Version.objects.select_related("constitution").defer("canonical"), label="Constitution version",
+        help_text="Published from the paper's list of principles. A key that names none of them is refused.",
+    )  # fmt: skip
+    licence = forms.CharField(max_length=100, required=False, help_text="Under which the traces may be used.")
+
+
 class AggregateForm(forms.Form):
     """How the targets of a dataset build are made of labels that are there already."""
 

@@ -158,13 +158,17 @@ def _from_transcript(row: dict[str, Any]) -> dict[str, Any]:
 
 def _key(row: dict[str, Any], text: str, turns: tuple[dict[str, str], ...]) -> str:
     if "id" not in row:
-        return (
-            f"prompt-{hashlib.sha256(canonical_jsonl([{'text': text, 'messages': turns}]).encode()).hexdigest()[:16]}"
-        )
+        return key_of(text, turns)
     key = normalise(text_of(row, "id"))
     if len(key) > LONGEST_KEY or "\n" in key:
         raise ValueError(f"id should be one line of at most {LONGEST_KEY} characters")
     return key
+
+
+def key_of(text: str, turns: tuple[dict[str, str], ...]) -> str:
+    """The key of a prompt that brings none: the same for the same prompt in every file."""
+    body = canonical_jsonl([{"text": text, "messages": turns}])
+    return f"prompt-{hashlib.sha256(body.encode()).hexdigest()[:16]}"
 
 
 def _choice(line: str, number: int) -> ReadChoice:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from training_app.core.paper_traces import Misread
+
 
 class Refused(Exception):
     """A verb was refused before anything was changed. `str(error)` is the sentence a person reads."""
@@ -42,6 +44,14 @@ class PromptFileRefused(Refused):
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         super().__init__(f"{problems[0]}{more} Nothing was loaded.")
         self.problems = problems
+
+
+class TraceFileRefused(Refused):
+    """A file of traces was not understood whole. `places` says which line, what stands there, and why."""
+
+    def __init__(self, places: tuple[Misread, ...]) -> None:
+        super().__init__(f"{places[0].sentence} Nothing was imported.")
+        self.places = places
 
 
 class JudgeFileRefused(Refused):

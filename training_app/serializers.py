@@ -130,7 +130,7 @@ class PromptSerializer(serializers.ModelSerializer[Prompt]):
 class TraceSerializer(serializers.ModelSerializer[Trace]):
     class Meta:
         model = Trace
-        fields = ("id", "run", "prompt", "initial_response", "tokens", "finish", "created_at")
+        fields = ("id", "run", "imported", "prompt", "initial_response", "tokens", "finish", "created_at")
         read_only_fields = fields
 
 

@@ -10,6 +10,7 @@ from training_app.views import (
     audit,
     checkpoints,
     exemplars,
+    import_traces,
     judges,
     labels,
     launch,
@@ -40,6 +41,7 @@ run_urls = [
 audit_urls = [
     path("audit/", audit.audit, name="audit"),
     path("audit/traces/", traces.traces, name="traces"),
+    path("audit/traces/import/", import_traces.import_traces_page, name="import_traces"),
     path("audit/traces/<int:pk>/", traces.trace, name="trace"),
     path("audit/steps/<int:pk>/", traces.audit_step, name="audit_step"),
     path("audit/labels/", labels.labels, name="labels"),

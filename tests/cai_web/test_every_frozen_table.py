@@ -17,6 +17,7 @@ from constitutions_app.models.frozen import FrozenModel, FrozenRowError
 from tests.constitutions_app.factories import make_constitution, make_person, newest
 from tests.training_app.factories import finished_run
 from tests.training_app.scenes import comparisons
+from training_app.models import PromptSet, TraceImport
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +43,8 @@ def boss() -> User:
     )
     ScenarioResult.objects.create(scenario=scenario, **_texts(ScenarioResult, skip={"scenario"}), p_expected=0.5)
     Import.objects.create(constitution=constitution, **_texts(Import, skip={"constitution"}), imported_by=author)
+    imported = {"version": version, "prompt_set": PromptSet.objects.all()[0], "rows": 0, "steps": 0}
+    TraceImport.objects.create(**imported, other_wordings=0, file_name="x", digest="0" * 64)
     return boss
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from training_app.actions.build_dataset import build_dataset
 from training_app.actions.cancel_run import cancel_run
+from training_app.actions.import_traces import import_traces
 from training_app.actions.launch_run import launch_run
 from training_app.actions.load_prompt_set import load_prompt_set
 from training_app.actions.measure_judge import measure_judge
@@ -20,6 +21,7 @@ from training_app.actions.write_prompts import write_prompts
 __all__ = [
     "build_dataset",
     "cancel_run",
+    "import_traces",
     "launch_run",
     "load_prompt_set",
     "measure_judge",

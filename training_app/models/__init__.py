@@ -10,7 +10,7 @@ from training_app.models.judge_evaluation import JudgeEvaluation
 from training_app.models.judgement import AILabel, Comparison, Judge
 from training_app.models.prompt import Prompt, PromptSet
 from training_app.models.run import MetricPoint, Run, RunEvent, RunStage
-from training_app.models.trace import Trace, TraceStep
+from training_app.models.trace import Trace, TraceImport, TraceStep
 
 __all__ = [
     "AILabel",
@@ -31,5 +31,6 @@ __all__ = [
     "RunEvent",
     "RunStage",
     "Trace",
+    "TraceImport",
     "TraceStep",
 ]

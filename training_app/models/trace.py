@@ -2,19 +2,50 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from constitutions_app.models import PrincipleVersion
+from constitutions_app.models import PrincipleVersion, Version
 from constitutions_app.models.frozen import FrozenModel
-from training_app.models.prompt import Prompt
+from training_app.models.prompt import Prompt, PromptSet
 from training_app.models.run import Run
 
 
-class Trace(FrozenModel):
-    """The initial response to one prompt; red-team ones are revised, helpful ones are trained on as they are."""
+class TraceImport(FrozenModel):
+    """A file of traces that somebody else's model made, with its principle keys read as those of one version."""
 
-    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="traces")
+    version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="trace_imports")
+    prompt_set = models.ForeignKey(PromptSet, on_delete=models.PROTECT, related_name="trace_imports")
+    file_name = models.CharField(max_length=200)
+    digest = models.CharField(max_length=64)
+    """sha256 of the file's bytes."""
+    licence = models.CharField(max_length=100, blank=True)
+    rows = models.PositiveIntegerField()
+    steps = models.PositiveIntegerField()
+    other_wordings = models.PositiveIntegerField()
+    """Steps whose request in the file has other words than the principle they cite."""
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-pk",)
+        constraints = (
+            models.UniqueConstraint(fields=("version", "digest"), name="one_import_of_a_trace_file_per_version"),
+        )
+
+    def __str__(self) -> str:
+        return f"Import {self.pk}"
+
+
+class Trace(FrozenModel):
+    """The initial response to one prompt; red-team ones are revised, helpful ones are trained on as they are.
+
+    A run made it, or it came from a file (`imported`).
+    """
+
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, null=True, blank=True, related_name="traces")
+    imported = models.ForeignKey(TraceImport, on_delete=models.PROTECT, null=True, blank=True, related_name="traces")
     prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="traces")
     initial_response = models.TextField(blank=True)
     tokens = models.PositiveIntegerField(default=0)
@@ -23,7 +54,14 @@ class Trace(FrozenModel):
 
     class Meta:
         ordering = ("pk",)
-        constraints = (models.UniqueConstraint(fields=("run", "prompt"), name="one_trace_per_prompt_in_a_run"),)
+        constraints = (
+            models.UniqueConstraint(fields=("run", "prompt"), name="one_trace_per_prompt_in_a_run"),
+            models.CheckConstraint(
+                condition=models.Q(run__isnull=False, imported__isnull=True)
+                | models.Q(run__isnull=True, imported__isnull=False),
+                name="a_trace_has_one_origin",
+            ),
+        )
 
     def __str__(self) -> str:
         return f"Trace {self.pk}"

@@ -15,7 +15,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from constitutions_app.models import PrincipleVersion
-from training_app.models import AILabel, Audit, Run, Trace, TraceStep
+from training_app.models import AILabel, Audit, Run, Trace, TraceImport, TraceStep
 from training_app.models.run import RunState
 from training_app.templatetags.plainly import FLAGS
 
@@ -70,21 +70,30 @@ class ItemFilter(Filter):
     principle = forms.ChoiceField(required=False)
     audit = forms.ChoiceField(choices=AUDIT_STATES, required=False)
 
-    def __init__(self, data: Mapping[str, Any], *, user: User | AnonymousUser) -> None:
+    def __init__(
+        self, data: Mapping[str, Any], *, user: User | AnonymousUser, choices: Mapping[str, Choices] | None = None
+    ) -> None:
         self.user = user
-        super().__init__(data, {"run": runs_to_choose(), "principle": principles_to_choose()})
+        super().__init__(data, {"run": runs_to_choose(), "principle": principles_to_choose(), **(choices or {})})
 
 
 class TraceFilter(ItemFilter):
-    """Which traces: those with a step that fulfils everything chosen about steps."""
+    """Which traces: those with a step that fulfils everything chosen about steps. Four queries."""
+
+    file = forms.ChoiceField(required=False)
 
     flag = forms.ChoiceField(
         choices=[("", "any flag or none"), *((slug, name) for slug, (name, _) in FLAGS.items())], required=False
     )
 
+    def __init__(self, data: Mapping[str, Any], *, user: User | AnonymousUser) -> None:
+        super().__init__(data, user=user, choices={"file": imports_to_choose()})
+
     def apply(self, traces: QuerySet[Trace]) -> QuerySet[Trace]:
         if run := self.chosen.get("run"):
             traces = traces.filter(run_id=UUID(run))
+        if file := self.chosen.get("file"):
+            traces = traces.filter(imported_id=int(file))
         steps = TraceStep.objects.filter(trace=OuterRef("pk"))
         if principle := self.chosen.get("principle"):
             steps = steps.filter(principle__key=principle)
@@ -146,8 +155,15 @@ def runs_to_choose() -> Choices:
     return [("", "any run"), *((str(pk), f"Run {n}, {name} v{version}") for pk, n, name, version in runs[:MOST_RUNS])]
 
 
+def imports_to_choose() -> Choices:
+    """The newest imported files of traces, for a filter."""
+    imports = TraceImport.objects.values_list("pk", "file_name")
+    return [("", "any file or none"), *((str(pk), f"{name} (import {pk})") for pk, name in imports[:MOST_RUNS])]
+
+
 def principles_to_choose() -> Choices:
-    """The principles of all versions that a run was launched from, by their stable ids; the newest title names each."""
-    principles = PrincipleVersion.objects.filter(version__in=Run.objects.values("version"))
+    """The principles of versions that runs were launched from or traces imported under, by their stable ids."""
+    judged = Q(version__in=Run.objects.values("version")) | Q(version__in=TraceImport.objects.values("version"))
+    principles = PrincipleVersion.objects.filter(judged)
     titles = {key: title or key for key, title in principles.order_by("version_id").values_list("key", "title")}
     return [("", "any principle"), *sorted(titles.items(), key=lambda item: item[1].casefold())]

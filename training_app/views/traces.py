@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, require_role
-from training_app.access import can_audit, get_step_to_audit_for, get_trace_for
+from training_app.access import can_audit, can_launch, get_step_to_audit_for, get_trace_for
 from training_app.forms import StepAuditForm, new_key
 from training_app.models import Audit, Trace, TraceStep
 from training_app.views.filters import TraceFilter
@@ -44,7 +44,7 @@ def traces(request: AuthenticatedHttpRequest) -> HttpResponse:
     chosen = TraceFilter(request.GET, user=request.user)
     steps = TraceStep.objects.select_related("principle__version").defer("sent_critique", "sent_revision")
     with_steps = Prefetch("steps", queryset=steps.order_by("round"), to_attr="step_list")
-    listed = Trace.objects.select_related("prompt__prompt_set", "run").prefetch_related(with_steps)
+    listed = Trace.objects.select_related("prompt__prompt_set", "run", "imported").prefetch_related(with_steps)
     page = page_of(chosen.apply(listed), request, newest_first=True)
     shown = [step for trace in page.rows for step in trace.step_list]  # type: ignore[attr-defined]  # see Prefetch
     context = {
@@ -52,6 +52,7 @@ def traces(request: AuthenticatedHttpRequest) -> HttpResponse:
         "filter": chosen,
         "filters": filters_in(request.GET),
         "audits": audits_of(shown, "step"),
+        "can_import": can_launch(request.user),
     }
     return render(request, f"training/traces.html{'#results' if request.htmx else ''}", context)
 

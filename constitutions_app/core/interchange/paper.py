@@ -112,7 +112,7 @@ def _items(document: Document) -> list[_Item]:
 def _pair(document: Document, key: str, item: Any, line: int, ids: Ids) -> _Item | None:
     critique = _one_text(document, item.get("prompt"), line) if isinstance(item, Mapping) else ""
     revision = _one_text(document, item.get("edit_request"), line) if isinstance(item, Mapping) else ""
-    critique, revision = (_unmarked(text) for text in (critique, revision))
+    critique, revision = (unmarked(text) for text in (critique, revision))
     if not critique or not revision:
         document.remarks.add(line, key, 'A pair needs "prompt" (the critique request) and "edit_request".')
         return None
@@ -130,7 +130,7 @@ def _pair(document: Document, key: str, item: Any, line: int, ids: Ids) -> _Item
     return _Item(principle, line)
 
 
-def _unmarked(text: str) -> str:
+def unmarked(text: str) -> str:
     """The words between the paper's transcript marks."""
     return normalise(_CLOSING.sub("", _OPENING.sub("", normalise(text))))
 
@@ -150,7 +150,7 @@ def _question(document: Document, item: Any, line: int, index: int, ids: Ids) ->
     if not isinstance(item, str):
         document.remarks.add(line, item, "A comparison question should be a text.")
         return None
-    question = _unmarked(item)
+    question = unmarked(item)
     if not question:
         document.remarks.add(line, item, "This comparison question is empty.")
         return None

@@ -35,7 +35,7 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
 
 
 POST_ONLY = {"resume_run", "audit_step", "prompt_preview"}
-ENGINEERS_ONLY = {"launch", "measure_judge", "stop_run", "resume_run", "load_prompts", "write_prompts"}
+ENGINEERS_ONLY = {"launch", "measure_judge", "stop_run", "resume_run", "load_prompts", "write_prompts", "import_traces"}
 AUDITORS_ONLY = {"audit_step"}
 
 
