@@ -7,8 +7,9 @@
   prompts extend those of the batch before (a revision after its critique), everything that did not change. Nothing is
   carried over from any other batch, so that in bfloat16, too, a batch done again after a kill is the same batch.
 
-Prompts are padded on the left, positions count real tokens only. Left out: beam search, repetition penalties, filling
-freed rows with new prompts.
+`generator_for` chooses who computes: models of the llama family on a processor are written by `sharing`, which also
+keeps every place filled; any other model by `Generator` here, through its own module. Here prompts are padded on the
+left and positions count real tokens only. Left out: beam search, repetition penalties.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import hashlib
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from training_app.core.config import Sampling
+from training_app.core.drawing import draw_tokens
 from training_app.core.errors import NotFinite
 from training_app.core.token_tree import common_length
 
@@ -59,6 +61,22 @@ def without_half_stop(text: str, stops: Sequence[str]) -> str:
     return text
 
 
+class Ending:
+    """When a text is over: the model's end tokens, or a stop sequence."""
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        self.tokens = _end_tokens(model, tokenizer)
+
+    def is_reached(self, tokens: Sequence[int], stops: Sequence[str]) -> bool:
+        """Whether the newest of `tokens` ends the text."""
+        if tokens[-1] in self.tokens:
+            return True
+        if not stops:
+            return False
+        return cut_at_stop(self.tokenizer.decode(tokens[-STOP_WINDOW:], skip_special_tokens=True), stops)[1]
+
+
 @dataclass
 class Continuation:
     """One row's new tokens while it is being written."""
@@ -66,6 +84,53 @@ class Continuation:
     numbers: list[float]
     tokens: list[int]
     is_stopped: bool = False
+
+    @classmethod
+    def of(cls, seed: int, sampling: Sampling) -> Continuation:
+        """Nothing written yet, with the random numbers of the item's own seed."""
+        number = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
+        return cls([number.random() for _ in range(sampling.max_new_tokens)], [])
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is to be written: it stopped, or its numbers are used up."""
+        return self.is_stopped or len(self.tokens) == len(self.numbers)
+
+    @property
+    def next_number(self) -> float:
+        """The number the next token is drawn with."""
+        return self.numbers[len(self.tokens)] if not self.is_over else 0.0
+
+    def add(self, token: int, ending: Ending, stops: Sequence[str]) -> None:
+        """Take the next token, unless the row is over."""
+        if not self.is_over:
+            self.tokens.append(token)
+            self.is_stopped = ending.is_reached(self.tokens, stops)
+
+
+class Writer(Protocol):
+    """Who continues token lists with one model; both kinds count alike and remember the last batch."""
+
+    computed: int
+    """Prompt tokens computed so far."""
+    reused: int
+    """Prompt tokens that did not have to be computed: shared by several prompts, or known from the batch before."""
+
+    def forget(self) -> None:
+        """Give the memory of the last batch back."""
+
+    def generate(
+        self, prompts: Sequence[Sequence[int]], seeds: Sequence[int], sampling: Sampling, stops: Sequence[str]
+    ) -> list[Continuation]:
+        """Continue every prompt (at least one token each); returns the new tokens, end token included."""
+
+
+def generator_for(model: Any, tokenizer: Any) -> Writer:
+    """The fast way for the models it computes exactly, the model's own module for all others."""
+    from training_app.core.fused_llama import supports
+    from training_app.core.sharing import SharingGenerator
+
+    return SharingGenerator(model, tokenizer) if supports(model) else Generator(model, tokenizer)
 
 
 @dataclass
@@ -83,14 +148,14 @@ class Memory:
 
 
 class Generator:
-    """Continues token lists with one model. Remembers the last batch until it is told to `forget`."""
+    """Continues token lists through a model's own module. Remembers the last batch until it is told to `forget`."""
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self.model = model
         self.tokenizer = tokenizer
-        self.ends = _end_tokens(model, tokenizer)
+        self.ending = Ending(model, tokenizer)
         self.computed = 0
-        """Prompt tokens computed so far (not counting those taken from memory)."""
+        self.reused = 0
         self._last: Memory | None = None
 
     def forget(self) -> None:
@@ -104,11 +169,10 @@ class Generator:
         import torch
 
         with torch.inference_mode():
+            before = self.computed
             memory, logits = self._read(prompts, sampling.max_new_tokens)
-            rows = [
-                Continuation([number.random() for _ in range(sampling.max_new_tokens)], [])
-                for number in map(random.Random, seeds)
-            ]
+            self.reused += sum(map(len, prompts)) - (self.computed - before)
+            rows = [Continuation.of(seed, sampling) for seed in seeds]
             self._last = self._write(memory, logits, rows, sampling, stops)
             return rows
 
@@ -182,12 +246,10 @@ class Generator:
 
         whole, active = memory, list(range(len(rows)))
         for step in range(sampling.max_new_tokens):
-            numbers = torch.tensor([rows[row].numbers[step] for row in active], device=logits.device)
+            numbers = torch.tensor([rows[row].next_number for row in active], device=logits.device)
             drawn = draw_tokens(logits, numbers, sampling.temperature, sampling.top_p).tolist()
             for row, token in zip(active, drawn, strict=True):
-                if not rows[row].is_stopped:
-                    rows[row].tokens.append(token)
-                    rows[row].is_stopped = token in self.ends or self._at_stop(rows[row].tokens, stops)
+                rows[row].add(token, self.ending, stops)
             running = [row for row in active if not rows[row].is_stopped]
             if not running or step + 1 == sampling.max_new_tokens:
                 break
@@ -204,31 +266,6 @@ class Generator:
             )
             logits = self._forward(memory, 1)
         return memory if len(active) == len(rows) else whole
-
-    def _at_stop(self, tokens: list[int], stops: Sequence[str]) -> bool:
-        if not stops:
-            return False
-        return cut_at_stop(self.tokenizer.decode(tokens[-STOP_WINDOW:], skip_special_tokens=True), stops)[1]
-
-
-def draw_tokens(logits: Any, numbers: Any, temperature: float, top_p: float) -> Any:
-    """Draw one token a row: logits (B, V) float32, numbers (B,) in [0, 1) → tokens (B,). Temperature 0 takes the best.
-
-    ``p = softmax(logits / temperature)``, kept to the smallest set with mass ``top_p`` (Holtzman et al. 2020), then the
-    first token whose cumulative probability, in the order of the vocabulary, exceeds the row's number.
-    """
-    import torch
-
-    if temperature == 0:
-        return logits.argmax(-1)
-    probabilities = torch.softmax(logits / temperature, -1)
-    if top_p < 1:
-        ordered, order = probabilities.sort(-1, descending=True)
-        ordered[ordered.cumsum(-1) - ordered >= top_p] = 0
-        probabilities = torch.zeros_like(probabilities).scatter(-1, order, ordered)
-    cumulative = probabilities.double().cumsum(-1)
-    wanted = numbers.double()[:, None] * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, wanted, right=True).squeeze(-1).clamp(max=logits.shape[-1] - 1)
 
 
 def copy_cache_rows(memory: Memory, room: int, rows: Any = None) -> Any:

@@ -11,9 +11,11 @@ from training_app.core.backends import GenerationRequest
 from training_app.core.backends.local import LocalBackend
 from training_app.core.config import Sampling
 from training_app.core.device import choose_device
+from training_app.core.drawing import draw_tokens
 from training_app.core.errors import BadInput, NotFinite, OutOfMemory
-from training_app.core.generation import cut_at_stop, draw_tokens, plan_batches, seed_for, without_half_stop
+from training_app.core.generation import cut_at_stop, plan_batches, seed_for, without_half_stop
 from training_app.core.job import ModelRef
+from training_app.core.shared_cache import Rows
 
 HEADER = "A long beginning that every prompt of the batch shares, word for word, to the end. "
 SAMPLING = Sampling(max_new_tokens=20)
@@ -149,7 +151,7 @@ def test_it_stops_at_the_end_and_at_a_stop_sequence(backend: LocalBackend, monke
     def script(tokens: list[int]) -> None:
         left = list(tokens)
         monkeypatch.setattr(
-            "training_app.core.generation.draw_tokens",
+            "training_app.core.sharing.draw_tokens",
             lambda logits, *_: torch.full((logits.shape[0],), left.pop(0) if left else end),
         )
 
@@ -189,14 +191,14 @@ def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same(folder: Path, mo
     notes: list[str] = []
     backend = LocalBackend.load(ModelRef(folder, "tiny"), choose_device("float32"), notes.append)
     expected = backend.generate(requests(6), SAMPLING, ())
-    forward = backend.model.forward
+    read = Rows.read
 
-    def small(*args: Any, **kwargs: Any) -> Any:
-        if kwargs["input_ids"].shape[0] > 2:
+    def small(rows: Rows, model: Any, new: Any) -> Any:
+        if len(new) > 2:
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried …")
-        return forward(*args, **kwargs)
+        return read(rows, model, new)
 
-    monkeypatch.setattr(backend.model, "forward", small)
+    monkeypatch.setattr(Rows, "read", small)
     assert backend.generate(requests(6), SAMPLING, ()) == expected
     assert notes[0] == "A batch of 6 did not fit in memory; it is done in halves."
 
@@ -205,6 +207,6 @@ def test_one_item_that_does_not_fit_is_out_of_memory(backend: LocalBackend, monk
     def full(*_: Any, **__: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(backend.model, "forward", full)
+    monkeypatch.setattr(Rows, "read", full)
     with pytest.raises(OutOfMemory, match="Not even one item fits"):
         backend.generate(requests(2), SAMPLING, ())

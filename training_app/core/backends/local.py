@@ -14,7 +14,7 @@ from training_app.core.base_model import check_model_folder, load_model, load_to
 from training_app.core.config import Sampling
 from training_app.core.device import Device, choose_device
 from training_app.core.errors import BadInput, OutOfMemory, is_out_of_memory
-from training_app.core.generation import Continuation, Generator, cut_at_stop, without_half_stop
+from training_app.core.generation import Continuation, cut_at_stop, generator_for, without_half_stop
 from training_app.core.job import ModelRef
 from training_app.core.prompts import PromptFormat, format_for
 from training_app.core.scoring import Scorer
@@ -34,7 +34,7 @@ class LocalBackend:
         self.device = device
         self.label = device.label
         self.dtype = device.dtype
-        self.generator = Generator(model, tokenizer)
+        self.generator = generator_for(model, tokenizer)
         self.scorer = Scorer(model, notify=notify)
         self._notify = notify
         self._starts_with_bos = _starts_with_bos(tokenizer)
