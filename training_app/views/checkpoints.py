@@ -17,6 +17,7 @@ from training_app.access import can_launch, get_build_for, get_checkpoint_for
 from training_app.core.manifest import Problem, verify
 from training_app.gates import gate_among, gate_of
 from training_app.measured import measured_rows
+from training_app.mixture import mixture_of
 from training_app.models import Audit, Checkpoint, DatasetBuild, DatasetItem, Evaluation
 from training_app.templatetags.plainly import in_words
 from training_app.views.paging import page_of
@@ -99,6 +100,7 @@ def build(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
         "taught": lineage.of_build(read),
         "rules": rules_in_words(read),
         "gate": gate_of(read),
+        "mixture": mixture_of(read),
     }
     return render(request, f"training/build.html{'#results' if request.htmx else ''}", context)
 

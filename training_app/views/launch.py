@@ -19,6 +19,7 @@ from training_app.actions import launch_run
 from training_app.base_models import available_names
 from training_app.estimates import Estimate, estimate_for, prompts_used
 from training_app.forms import LaunchForm, overrides_in, values_of_config, values_of_preset, version_name
+from training_app.mixture import Mixture, expected_mixture
 from training_app.models import PromptSet, Run
 from training_app.other_models import server_choices
 from training_app.refusals import LaunchRefused
@@ -122,19 +123,34 @@ def _uuid(text: str) -> UUID | None:
 
 def _page(request: AuthenticatedHttpRequest, form: LaunchForm, *, status: int = 200) -> HttpResponse:
     part = "#form" if request.htmx else ""
-    context = {"form": form, "estimate": _estimate(form), "can_anything": bool(form.versions)}
+    context = {
+        "form": form,
+        "estimate": _estimate(form),
+        "mixture": _mixture(form),
+        "can_anything": bool(form.versions),
+    }
     return render(request, f"training/launch.html{part}", context, status=status)
 
 
 def _estimate(form: LaunchForm) -> Estimate | None:
     """From what the form shows, valid or not: what cannot be read counts as the preset's own value."""
-    shown = {name: form[name].value() for name in PromptSet.Kind.values}
-    chosen = [slug for kind in PromptSet.Kind.values for slug in shown[kind] or () if slug in form.prompt_sets]
-    sets = [(form.prompt_sets[slug].kind, form.prompt_sets[slug].rows) for slug in chosen]
+    sets = _sets(form)
     config = form.config_shown()
     base_model = _named(form, "base_model") or next(iter(available_names()), "")
     prompts = prompts_used(sets, config["max_prompts"])
     return estimate_for(preset=_named(form, "preset"), base_model=base_model, prompts=prompts, config=config)
+
+
+def _mixture(form: LaunchForm) -> Mixture | None:
+    """What the reward model's loss will be made of, from what the form shows."""
+    return expected_mixture(_sets(form), form.config_shown())
+
+
+def _sets(form: LaunchForm) -> list[tuple[str, int]]:
+    """Kind and rows of every set the form shows as chosen."""
+    shown = {name: form[name].value() for name in PromptSet.Kind.values}
+    chosen = [slug for kind in PromptSet.Kind.values for slug in shown[kind] or () if slug in form.prompt_sets]
+    return [(form.prompt_sets[slug].kind, form.prompt_sets[slug].rows) for slug in chosen]
 
 
 def _named(form: LaunchForm, field: str) -> str:

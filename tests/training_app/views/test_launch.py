@@ -183,3 +183,9 @@ def test_what_no_query_or_number_can_hold_is_an_error_of_the_form(engineer: Clie
     assert engineer.post("/runs/new/", typed(**wild)).status_code == 422
     assert engineer.post("/runs/new/", typed(**wild, fill="1")).status_code == 200
     assert not Run.objects.exists()
+
+
+def test_it_warns_when_harmlessness_would_dominate_the_loss(engineer: Client, version: Version) -> None:
+    page = engineer.get("/runs/new/").content.decode()
+    assert "Harmlessness labels carry 100% of" in page
+    assert "Add a set of human comparisons" in page
