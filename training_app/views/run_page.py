@@ -168,6 +168,11 @@ class RunPage:
         return rollouts_of(self.run)
 
     @property
+    def has_labels(self) -> bool:
+        """Whether all labels are there, to be taken away."""
+        return any(stage.slug == "label" and stage.state == StageState.SUCCEEDED for stage in self.stages)
+
+    @property
     def newest_kind(self) -> str:
         """Which samples to show: those of the stage under way, else of the last stage before it that made any."""
         makes = {"generate": "traces", "revise": "steps", "sft": "steps", "sample": "comparisons", "label": "labels",

@@ -20,6 +20,7 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
     run, version = finished.run.pk, finished.run.version
     arguments: dict[str, list[object]] = {
         "run": [run], "run_events": [run], "stop_run": [run], "resume_run": [run], "aggregate": [run],
+        "export_feedback": [run, "labels", "icai"],
         "stage": [run, "sft"], "stage_log": [run, "sft"],
         "trace": [finished.traces[0].pk], "audit_step": [finished.steps[0].pk],
         "label": [finished.labels[0].pk], "prompt_set": [finished.run.prompt_sets.first().slug],  # type: ignore[union-attr]
@@ -79,5 +80,5 @@ def test_unknown_items_are_not_found(engineer: Client, finished: FinishedRun) ->
 
 def test_every_page_says_that_it_answers_two_ways(engineer: Client, finished: FinishedRun) -> None:
     for name, url in addresses(finished).items():
-        if name not in POST_ONLY | {"run_events", "stage_log", "stop_run"}:
+        if name not in POST_ONLY | {"run_events", "stage_log", "stop_run", "export_feedback"}:
             assert "HX-Request" in engineer.get(url)["Vary"], name

@@ -1,0 +1,207 @@
+"""What a run's judge and its critic said, as files other tools read: rows for TRL's trainers, and annotated pairs.
+
+Every row says where it comes from: the constitution's digest, the principle at its version, the judge's digest, p(A),
+and what people made of it. Rows are read from the database as they are written, so a million need no more memory than
+one. Left out and never counted as a preference: ties, steps that people override, revisions that are empty or no-ops.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from django.db.models import QuerySet
+
+from training_app import verdicts
+from training_app.core.annotated_pairs import Annotator, Pair, write_pairs
+from training_app.models import AILabel, Audit, Comparison, PromptSet, Run, TraceStep
+
+Row = dict[str, Any]
+CHUNK = 500
+LABELS, TRACES = "labels", "traces"
+FORMATS: Mapping[str, tuple[str, ...]] = {LABELS: ("jsonl", "parquet", "icai"), TRACES: ("jsonl", "parquet")}
+ENDINGS = {"jsonl": "jsonl", "parquet": "parquet", "icai": "json"}
+PEOPLE = "people"
+NOT_TRAINED_ON = ("empty", "no_op")
+
+
+def write_export(run: Run, what: str, form: str, path: Path) -> int:
+    """Write `what` ("labels", "traces") of a run as `form` to `path`; returns how many rows or comparisons.
+
+    Raises KeyError for a form that `FORMATS` does not offer.
+    """
+    if form not in FORMATS[what]:
+        raise KeyError(form)
+    if form == "icai":
+        return _write_lines(annotated_pairs(run), path) - 2  # the first piece is the head, the last closes it
+    rows = label_rows(run) if what == LABELS else step_rows(run)
+    if form == "parquet":
+        return _write_parquet(rows, path)
+    return _write_lines((json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows), path)
+
+
+def label_rows(run: Run) -> Iterator[Row]:
+    """TRL preference rows, one an AI label: ``{"prompt", "chosen", "rejected"}`` as messages, then the provenance.
+
+    A person's override of a label decides which response was chosen; `p_a` stays what the judge said.
+    """
+    changed = verdicts.overridden_labels(run)
+    for label in _labels(run).iterator(chunk_size=CHUNK):
+        audit = changed.get(label.pk)
+        target = verdicts.p_a_of(audit) if audit else label.p_a
+        if target == 0.5:
+            continue
+        one, other = label.comparison.response_a, label.comparison.response_b
+        chosen, rejected = (one, other) if target > 0.5 else (other, one)
+        conversation = label.comparison.messages or [{"role": "user", "content": label.comparison.prompt_text}]
+        yield {
+            **_preference(conversation, chosen, rejected),
+            "id": f"label-{label.pk}",
+            "comparison": label.comparison.key,
+            "chosen_is": "a" if target > 0.5 else "b",
+            "p_a": label.p_a,
+            "p_a_clamped": label.p_a_clamped,
+            "same_position": label.same_position,
+            "judge": label.judge.name,
+            "judge_digest": label.judge.digest,
+            **_cites(run, label.principle.key if label.principle else None),
+            **_audited(audit),
+        }
+
+
+def step_rows(run: Run) -> Iterator[Row]:
+    """TRL preference rows, one a revision that changed something: the revision over the initial response."""
+    dropped = verdicts.overridden_steps(run)
+    steps = TraceStep.objects.filter(trace__run=run).select_related("trace__prompt", "principle")
+    for step in steps.defer("sent_critique", "sent_revision").order_by("pk").iterator(chunk_size=CHUNK):
+        if step.pk in dropped or not step.revision or set(step.flags) & set(NOT_TRAINED_ON):
+            continue
+        prompt = step.trace.prompt
+        conversation = prompt.messages or [{"role": "user", "content": prompt.text}]
+        yield {
+            **_preference(conversation, step.revision, step.trace.initial_response),
+            "id": f"step-{step.pk}",
+            "trace": step.trace_id,
+            "round": step.round,
+            "critique": step.critique,
+            "flags": ",".join(step.flags),
+            **_cites(run, step.principle.key),
+            **_audited(None),
+        }
+
+
+def annotated_pairs(run: Run) -> Iterator[str]:
+    """The run's labels and the human comparisons it trains on as annotated pairs: every principle is an annotator."""
+    labels, human = _labels(run), Comparison.objects.filter(prompt_set__runs=run, source=Comparison.Source.HUMAN)
+    named = {one.id: one for one in map(_annotator, _cited_by(run))}
+    people = Annotator(PEOPLE, "People", "human", "The choice of the human comparisons that the run trains on.")
+    annotators = [*named.values(), *([people] if human.exists() else [])]
+    changed = verdicts.overridden_labels(run)
+    by_comparison = itertools.groupby(labels.iterator(chunk_size=CHUNK), key=lambda label: label.comparison)
+    pairs = itertools.chain(
+        (_pair(comparison, {_annotator(one).id: _annotation(one, changed) for one in group})
+         for comparison, group in by_comparison),
+        (_pair(one, {PEOPLE: {"pref": one.human_choice}}) for one in human.order_by("pk").iterator(chunk_size=CHUNK)),
+    )  # fmt: skip
+    metadata = {
+        "description": f"AI labels of {run}",
+        "dataset_name": run.name or str(run),
+        "constitution_digest": run.version.digest,
+        "prompt_sets": {one.slug: one.digest for one in PromptSet.objects.filter(runs=run)},
+    }
+    return write_pairs(annotators, pairs, default=PEOPLE if human.exists() else "", metadata=metadata)
+
+
+def _labels(run: Run) -> QuerySet[AILabel]:
+    """Those of a run, the ones of a comparison together."""
+    labels = AILabel.objects.filter(run=run).select_related(
+        "comparison", "principle", "judge", "run__version__constitution"
+    )
+    return labels.defer("sent_ab", "sent_ba").order_by("comparison_id", "pk")
+
+
+def _cited_by(run: Run) -> Iterable[AILabel]:
+    """One label for every principle and judge of a run."""
+    return _labels(run).order_by("principle_id", "judge_id", "pk").distinct("principle_id", "judge_id")
+
+
+def _preference(conversation: list[Row], chosen: str, rejected: str) -> Row:
+    answers = ([{"role": "assistant", "content": text}] for text in (chosen, rejected))
+    return {"prompt": conversation, **dict(zip(("chosen", "rejected"), answers, strict=True))}
+
+
+def _cites(run: Run, key: str | None) -> Row:
+    version = f"{run.version.constitution.slug}@{run.version.number}"
+    return {
+        "principle": f"{version}/{key or '*'}",
+        "constitution": version,
+        "constitution_digest": run.version.digest,
+        "run": str(run.pk),
+    }
+
+
+def _audited(audit: Audit | None) -> Row:
+    return {"audit": str(audit.pk) if audit else "", "audit_choice": audit.choice if audit else ""}
+
+
+def _annotator(label: AILabel) -> Annotator:
+    principle = label.principle
+    text = principle.text if principle else "All principles of the version at once."
+    identity = f"{label.principle_id}|{text}|{label.judge.digest}"
+    return Annotator(
+        hashlib.sha256(identity.encode()).hexdigest()[:16],
+        str(principle or "All principles"),
+        "principle",
+        text,
+        {**_cites(label.run, principle.key if principle else None), "judge_digest": label.judge.digest},
+    )
+
+
+def _annotation(label: AILabel, changed: Mapping[int, Audit]) -> Row:
+    said: Row = {"pref": label.ai_choice or None, "p_a": label.p_a, "p_a_clamped": label.p_a_clamped}
+    said |= {} if label.ai_choice else {"no_pref_reason": "tie"}
+    said |= {name: getattr(label, name) for name in ("ab_logp_a", "ab_logp_b", "ba_logp_a", "ba_logp_b")}
+    return said | {"label": label.pk, **_audited(changed.get(label.pk))}
+
+
+def _pair(comparison: Comparison, annotations: Row) -> Pair:
+    messages = comparison.messages
+    names = {"user": "Human", "assistant": "Assistant"}
+    turns = [f"{names.get(turn['role'], turn['role'])}: {turn['content']}" for turn in messages]
+    prompt = "\n\n".join(turns) if len(messages) > 1 else comparison.prompt_text
+    metadata = {"source": comparison.source, "identical": comparison.identical}
+    metadata |= {"messages": messages} if len(messages) > 1 else {}
+    return Pair(comparison.key, prompt, comparison.response_a, comparison.response_b, annotations, metadata=metadata)
+
+
+def _write_lines(pieces: Iterable[str], path: Path) -> int:
+    count = 0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for piece in pieces:
+            file.write(piece)
+            count += 1
+    return count
+
+
+def _write_parquet(rows: Iterator[Row], path: Path) -> int:
+    """A row group for every CHUNK rows; a file without rows has no columns but the three that trainers read."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    turns = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+    columns = [(name, turns) for name in ("prompt", "chosen", "rejected")]
+    first = list(itertools.islice(rows, 1))
+    schema = pa.schema(columns)
+    if first:
+        rest = {name: value for name, value in first[0].items() if name not in dict(columns)}
+        schema = pa.schema([*columns, *((name, pa.scalar(value).type) for name, value in rest.items())])
+    count, ahead = 0, itertools.chain(first, rows)
+    with parquet.ParquetWriter(path, schema) as writer:
+        while batch := list(itertools.islice(ahead, CHUNK)):
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+            count += len(batch)
+    return count
