@@ -255,8 +255,11 @@ class LoadPromptsForm(forms.Form):
     kind = forms.ChoiceField(choices=PromptSet.Kind.choices)
     licence = forms.CharField(max_length=100, required=False, help_text="Under which the prompts may be used.")
     file = forms.FileField(
-        help_text='JSONL, one {"text": …} a line; for human comparisons one {"chosen": …, "rejected": …} a line.',
+        help_text='JSON lines {"text": …} or {"chosen": …, "rejected": …}, CSV, text, Parquet or another project\'s.',
         error_messages={"empty": "The file is empty: there is no prompt in it."},
+    )
+    column = forms.CharField(
+        max_length=100, required=False, label="Column of the prompts", help_text="Where it is not the usual one."
     )
 
 

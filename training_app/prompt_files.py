@@ -8,17 +8,18 @@ comparisons are JSONL in the format of the HH data, ``{"chosen": transcript, "re
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Iterator
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any, TypeVar
 
 from constitutions_app.core.principles import digest_of_text, normalise
+from training_app.core.dataset_files import choice_of, prompt_of, rows_of
 from training_app.core.datasets import (
     ASSISTANT,
     canonical_jsonl,
     normalise_ends,
-    parse_hh_line,
     parse_transcript,
     same_prompt,
 )
@@ -28,11 +29,15 @@ from training_app.models import PromptSet
 from training_app.refusals import PromptFileRefused
 
 Item = TypeVar("Item")
+NumberedRow = tuple[int, dict[str, Any] | str]
 
 LARGEST_FILE = 64 * 2**20
 LONGEST_KEY = 100
 LONGEST_TAG = 60
 PROMPT_FIELDS = frozenset({"id", "text", "messages", "tags", "kind", "transcript"})
+FOREIGN = frozenset({"prompt", "init_prompt", "question", "instruction", "response_0", "task_description"})
+"""Fields that rows of other projects have and ours have not."""
+CHOSEN_BY = ("safer_response_id", "better_response_id")
 WORST = 20
 """How many bad lines are named; a file that is wrong throughout need not be listed whole."""
 
@@ -65,6 +70,8 @@ class ReadPrompts:
 
     prompts: tuple[ReadPrompt, ...] = ()
     choices: tuple[ReadChoice, ...] = ()
+    repeated: int = 0
+    """Rows of another project's file that said what an earlier one had said."""
 
     @property
     def rows(self) -> int:
@@ -75,54 +82,91 @@ class ReadPrompts:
         return digest_of_text(canonical_jsonl([*map(asdict, self.prompts), *map(asdict, self.choices)]))
 
 
-def read_prompt_file(content: bytes, kind: str) -> ReadPrompts:
-    """Read a whole file of one kind. Raises PromptFileRefused with a sentence for each bad line."""
+def read_prompt_file(
+    content: bytes, kind: str, *, name: str = "", column: str = "", chosen_by: str = CHOSEN_BY[0]
+) -> ReadPrompts:
+    """Read a whole file of one kind: ours, or one that `core.dataset_files` knows. `name` tells text and CSV apart.
+
+    `column` names the column of the prompts, `chosen_by` which field of PKU-SafeRLHF chooses. In a file of ours a
+    repeated prompt is refused; in another project's it is taken once and counted. Raises PromptFileRefused with a
+    sentence for each bad line.
+    """
     if kind not in PromptSet.Kind.values:
         raise PromptFileRefused((f"There is no kind {kind!r}; choose {', '.join(PromptSet.Kind.values)}.",))
     if len(content) > LARGEST_FILE:
         raise PromptFileRefused((f"The file is larger than {LARGEST_FILE // 2**20} MiB; split it into several sets.",))
+    rows, ours = _begun(rows_of(io.BytesIO(content), name.lower()))
     if kind == PromptSet.Kind.COMPARISONS:
-        return ReadPrompts(choices=_read(content, _choice, lambda choice: choice.key))
-    return ReadPrompts(
-        prompts=_read(content, lambda line, _: _prompt(line, kind), lambda one: same_prompt(_whole(one)))
+        choices, repeated = _read(
+            rows,
+            lambda row, number: _choice(choice_of(row, number, by=chosen_by)),
+            lambda choice: choice.key,
+            ours=ours,
+        )
+        return ReadPrompts(choices=choices, repeated=repeated)
+    prompts, repeated = _read(
+        rows,
+        lambda row, _: _prompt(row if ours and not column else {"text": prompt_of(row, column)}, kind),
+        lambda one: same_prompt(_whole(one)),
+        ours=ours,
     )
+    return ReadPrompts(prompts=prompts, repeated=repeated)
 
 
-def _read(content: bytes, parse: Callable[[str, int], Item], identity: Callable[[Item], str]) -> tuple[Item, ...]:
-    """Every line through `parse`, which raises ValueError with the reason; equal identities are refused."""
+def _read(
+    rows: Iterable[NumberedRow],
+    parse: Callable[[dict[str, Any], int], Item],
+    identity: Callable[[Item], str],
+    *,
+    ours: bool,
+) -> tuple[tuple[Item, ...], int]:
+    """Every row through `parse`, which raises ValueError with the reason; and how many repeats were passed over."""
     items: list[Item] = []
     problems: list[str] = []
     first_line_of: dict[str, int] = {}
     keys: dict[str, int] = {}
-    for number, line in _lines(content):
+    repeated = 0
+    for number, row in rows:
         try:
-            item = parse(line.decode("utf-8"), number)
-            for seen, name, what in ((first_line_of, identity(item), "prompt"), (keys, getattr(item, "key", ""), "id")):
-                if (earlier := seen.setdefault(name, number)) != number:
-                    raise ValueError(f"the same {what} stands already on line {earlier}")
-        except UnicodeDecodeError as error:
-            problems.append(f"Line {number}: not UTF-8 text (byte {error.start + 1}).")
+            if isinstance(row, str):
+                raise ValueError(row)
+            item = parse(row, number)
+            twins = ((first_line_of, identity(item), "prompt"), (keys, getattr(item, "key", ""), "id"))
+            repeats = [(seen[key], what) for seen, key, what in twins if seen.setdefault(key, number) != number]
+            if repeats and ours:
+                raise ValueError(f"the same {repeats[0][1]} stands already on line {repeats[0][0]}")
+        except BadInput as error:
+            problems.append(f"Line {number}: {error.message.removeprefix(f'Line {number}: ').rstrip('.')}.")
         except ValueError as error:
             problems.append(f"Line {number}: {error}.")
         else:
-            items.append(item)
+            repeated += bool(repeats)
+            items += [] if repeats else [item]
         if len(problems) == WORST:
             break
     if problems:
         raise PromptFileRefused(tuple(problems))
     if not items:
         raise PromptFileRefused(("The file holds no line. Put one JSON object on each line.",))
-    return tuple(items)
+    return tuple(items), repeated
 
 
-def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:
-    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        if line.strip():
-            yield number, line
+def _begun(rows: Iterator[NumberedRow]) -> tuple[Iterator[NumberedRow], bool]:
+    """The rows, and whether the first one says that the file is ours: all of it is then held to our own format.
+
+    An HH pair counts as ours: its file never holds a pair twice.
+    """
+    first = next(rows, None)
+    if first is None:
+        return rows, True
+    row = first[1]
+    is_ours = isinstance(row, str) or (
+        not FOREIGN & row.keys() and (bool(PROMPT_FIELDS & row.keys()) or isinstance(row.get("chosen"), str))
+    )
+    return chain([first], rows), is_ours
 
 
-def _prompt(line: str, kind: str) -> ReadPrompt:
-    row = _object(line)
+def _prompt(row: dict[str, Any], kind: str) -> ReadPrompt:
     if unknown := sorted(set(row) - PROMPT_FIELDS):
         raise ValueError(f"unknown field {unknown[0]!r}; known are {', '.join(sorted(PROMPT_FIELDS))}")
     if row.get("kind", kind) != kind:
@@ -171,28 +215,12 @@ def key_of(text: str, turns: tuple[dict[str, str], ...]) -> str:
     return f"prompt-{hashlib.sha256(body.encode()).hexdigest()[:16]}"
 
 
-def _choice(line: str, number: int) -> ReadChoice:
-    try:
-        row = parse_hh_line(line, number)
-    except BadInput as error:
-        raise ValueError(error.message.removeprefix(f"Line {number}: ").rstrip(".")) from error
+def _choice(row: Mapping[str, Any]) -> ReadChoice:
     key = str(row["id"])
     chosen_first = int(key[-1], 16) % 2 == 0
     first, second = (row["chosen"], row["rejected"]) if chosen_first else (row["rejected"], row["chosen"])
     turns = tuple(row["messages"]) if len(row["messages"]) > 1 else ()
     return ReadChoice(key, str(row["prompt"]), turns, str(first), str(second), "a" if chosen_first else "b")
-
-
-def _object(line: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON ({error.msg} at column {error.colno})") from error
-    except RecursionError as error:
-        raise ValueError("the JSON is nested too deeply") from error
-    if not isinstance(row, dict):
-        raise ValueError(f"an object is needed, found {type(row).__name__}")
-    return row
 
 
 def _plain(message: Message) -> dict[str, str]:

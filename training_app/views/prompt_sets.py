@@ -81,6 +81,8 @@ def _loaded(request: AuthenticatedHttpRequest, form: LoadPromptsForm) -> PromptS
             slug=slugify(said["name"])[:100] or "prompts",
             name=said["name"],
             licence=said["licence"],
+            file_name=said["file"].name,
+            column=said["column"],
         )
     except PromptFileRefused as refusal:
         for problem in refusal.problems:

@@ -10,17 +10,23 @@ from django.utils.text import slugify
 
 from training_app.actions import load_prompt_set
 from training_app.models import PromptSet
+from training_app.prompt_files import CHOSEN_BY
 from training_app.refusals import PromptFileRefused
 
 
 class Command(BaseCommand):
-    help = "Loads a JSONL file of prompts or of human comparisons as a frozen prompt set."
+    help = (
+        "Loads a file of prompts or of human comparisons as a frozen prompt set: JSON lines or array, CSV, text or "
+        "Parquet, gzip or not; HH-RLHF, red-team attempts, cai-conversation-harmless, UltraFeedback, PKU-SafeRLHF."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path, metavar="FILE")
         parser.add_argument("--kind", required=True, choices=PromptSet.Kind.values)
         parser.add_argument("--name", default="", help="default: the file's name")
         parser.add_argument("--licence", default="")
+        parser.add_argument("--column", default="", help="the column that holds the prompts, where it is none we know")
+        parser.add_argument("--chosen-by", choices=CHOSEN_BY, default=CHOSEN_BY[0], help="in PKU-SafeRLHF")
 
     def handle(self, *args: Any, **options: Any) -> None:
         file: Path = options["file"]
@@ -37,6 +43,9 @@ class Command(BaseCommand):
                 slug=slugify(name)[:100] or "prompts",
                 name=name[:200],
                 licence=options["licence"],
+                file_name=file.name,
+                column=options["column"],
+                chosen_by=options["chosen_by"],
             )
         except PromptFileRefused as refusal:
             raise CommandError("\n".join((*refusal.problems, "Nothing was loaded."))) from refusal
