@@ -16,6 +16,7 @@ from aiolimiter import AsyncLimiter
 from tests.tiny_model import build_tiny_model
 from tests.training_app.core import asking_jobs
 from tests.training_app.model_servers import Fake, Reply, fake_server, said, transformers_serve
+from training_app.core.aggregate import Vote
 from training_app.core.backends import GenerationRequest, OptionScore, Question, open_backend, spent_of
 from training_app.core.backends.asking import Asker, Refused, ServerFailed, retry_after
 from training_app.core.backends.openai_compatible import (
@@ -245,7 +246,7 @@ def test_an_answer_that_names_neither_option_is_undecided_and_said_so() -> None:
         server = ModelServer("gpu1", fake.url, "big", logprobs="yes")
         with closing(OpenAIBackend(server, told.append)) as backend:
             assert backend.score_options([QUESTION]) == [OptionScore(math.log(0.5), math.log(0.5))]
-    assert told == ["1 of 1 answers named neither option; they count as undecided."]
+    assert told == ["1 of 1 answers named no option; they count as undecided."]
 
 
 @pytest.mark.parametrize("refusal", [None, Reply({"error": "logprobs?"}, 400)])
@@ -265,19 +266,38 @@ def test_without_log_probabilities_votes_are_drawn(refusal: Reply | None) -> Non
 
 
 def test_votes_are_smoothed_and_an_unreadable_one_counts_for_neither() -> None:
-    assert voted([0, 0, 1, None]) == OptionScore(math.log(2.5 / 4), math.log(1.5 / 4))
-    assert voted([None]) == OptionScore(math.log(0.5), math.log(0.5))
+    assert voted([0, 0, 1, None]) == [math.log(2.5 / 4), math.log(1.5 / 4)]
+    assert voted([None]) == [math.log(0.5), math.log(0.5)]
 
 
 @pytest.mark.parametrize(
     ("text", "choice"),
     [
         ("(A)", 0), (" (B) is kinder than (A)", 1), ("A)", 0), ("B", 1), ("The answer is B.", 1), ("Ask Bob", None),
-        ("", None), ("neither", None),
+        ("", None), ("neither", None), ("A fair reading says (B)", 1), ("A fair reading says B.", 1),
+        ("A is better", 0),
     ],
 )  # fmt: skip
 def test_an_answer_in_words_is_read(text: str, choice: int | None) -> None:
     assert chosen(text, (" (A)", " (B)")) == choice
+
+
+@pytest.mark.parametrize("logprobs", ["yes", "no"])
+@pytest.mark.parametrize(("letter", "p_neither"), [("C", 0.9), ("B", 0.05)])
+def test_a_third_option_is_told_on_the_scale_of_the_first_two(logprobs: str, letter: str, p_neither: float) -> None:
+    """Asked once, read among all three: a judge that says (C) finds neither, one that says (B) does not."""
+    rest = {other: math.log(0.05) for other in "ABC" if other != letter}
+
+    def answer(path: str, body: dict[str, Any]) -> Any:
+        return chat_logprobs({"(": -0.1}, {letter: math.log(0.9)} | rest) if logprobs == "yes" else said(f"({letter})")
+
+    third = Question(CHAT_QUESTION.prompt, (" (A)", " (C)"))
+    with fake_server(answer) as fake, backend_of(fake, logprobs=logprobs, votes=9) as (backend, _):
+        first, second = backend.score_options([CHAT_QUESTION, third])
+        assert len(fake.asked) == (1 if logprobs == "yes" else 9)
+    vote = Vote("ab", first.first, first.second, second.second)
+    assert first.first == second.first
+    assert vote.p_neither == pytest.approx(p_neither, abs=0.01)
 
 
 def test_other_options_than_letters_are_read() -> None:

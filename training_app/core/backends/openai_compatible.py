@@ -5,7 +5,7 @@ Writing: chat prompts go to /chat/completions, transcripts to /completions (as o
 Judging: where the server gives log-probabilities, ``log P(option)`` is read at the place where the options differ, all
 tokens that begin the same option added up; an option missing from the server's list counts as much as the rest of the
 distribution allows it. Where it gives none, `votes` answers are drawn at temperature 1 and
-``log P(option) = log((votes for it + 1/2) / (votes read + 1))``; the judge's identity then says so.
+``log P(option) = log((votes for it + 1/2) / (votes read + options / 2))``; the judge's identity then says so.
 
 A server's texts cannot be reproduced by seed the way local ones can: the seed is sent, and what the server makes of it
 is its own affair. Left out: reading a prompt's own log-probabilities.
@@ -18,7 +18,8 @@ import math
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 from training_app.core.backends import Generation, GenerationRequest, OptionScore, Question
@@ -45,6 +46,9 @@ ANSWER_TOKENS = 12
 LARGEST_SEED = 2**31
 
 Notify = Callable[[str], None]
+
+_Place = tuple[str, str]
+"""A prompt, and what its answer begins with: what is asked once."""
 
 
 class OpenAIBackend:
@@ -132,20 +136,38 @@ class OpenAIBackend:
     # -- judging -------------------------------------------------------------------------------------------------
 
     def score_options(self, questions: Sequence[Question]) -> list[OptionScore]:
-        """Log-probabilities of both options of every question, read or voted. Raises ServerFailed."""
-        return self._voted(questions) if self.sampling else self._read(questions)
+        """Log-probabilities of both options of every question, read or voted. Raises ServerFailed.
 
-    def _read(self, questions: Sequence[Question]) -> list[OptionScore]:
-        answers = self._ask(
-            [(self._prompt(one.prompt, begun_by(one.options)), self._logprob_body(one)) for one in questions]
-        )
-        scores = [_score(answer, rests_of(one.options)) for answer, one in zip(answers, questions, strict=True)]
+        A prompt that stands in several questions is asked once, and its answer read among the options of them all: so
+        "(A)" against "(C)" is told on the same scale as "(A)" against "(B)".
+        """
+        offered: dict[_Place, list[str]] = {}
+        for question in questions:
+            known = offered.setdefault(_place_of(question), [])
+            known += [option for option in question.options if option not in known]
+        told = dict(zip(offered, self._voted(offered) if self.sampling else self._read(offered), strict=True))
+        return [
+            OptionScore(*(told[place][offered[place].index(option)] for option in question.options))
+            for question in questions
+            for place in (_place_of(question),)
+        ]
+
+    def _read(self, offered: Mapping[_Place, Sequence[str]]) -> list[list[float]]:
+        """For every prompt the log-probability of each of its options."""
+        asked = [(self._prompt(prompt, begun), self._logprob_body(prompt)) for prompt, begun in offered]
+        scores = [
+            _score(answer, rests_of(options))
+            for answer, options in zip(self._ask(asked), offered.values(), strict=True)
+        ]
         if unread := scores.count(None):
-            self._notify(f"{unread} of {len(scores)} answers named neither option; they count as undecided.")
-        return [score or OptionScore(math.log(0.5), math.log(0.5)) for score in scores]
+            self._notify(f"{unread} of {len(scores)} answers named no option; they count as undecided.")
+        return [
+            score or [-math.log(len(options))] * len(options)
+            for score, options in zip(scores, offered.values(), strict=True)
+        ]
 
-    def _logprob_body(self, question: Question) -> Body:
-        endpoint, _ = self._prompt(question.prompt)
+    def _logprob_body(self, prompt: str) -> Body:
+        endpoint, _ = self._prompt(prompt)
         if endpoint == CHAT:
             return {
                 "temperature": 0,
@@ -160,7 +182,7 @@ class OpenAIBackend:
         question = Question("Is water wet? Options:\n (A) yes\n (B) no\n\nThe answer is:", (" (A)", " (B)"))
         try:
             (answer,) = self._ask(
-                [(self._prompt(question.prompt, begun_by(question.options)), self._logprob_body(question))]
+                [(self._prompt(question.prompt, begun_by(question.options)), self._logprob_body(question.prompt))]
             )
         except Refused as error:
             if error.status not in (400, 404, 422, 501):
@@ -168,20 +190,21 @@ class OpenAIBackend:
             return False
         return next(_places(answer["choices"][0]), None) is not None
 
-    def _voted(self, questions: Sequence[Question]) -> list[OptionScore]:
+    def _voted(self, offered: Mapping[_Place, Sequence[str]]) -> list[list[float]]:
+        """The same from votes."""
         votes = self.server.votes
         asked = [
             (
-                self._prompt(question.prompt, begun_by(question.options)),
-                {"temperature": 1.0, "max_tokens": ANSWER_TOKENS, "seed": seed_of(question.prompt, vote)},
+                self._prompt(prompt, begun),
+                {"temperature": 1.0, "max_tokens": ANSWER_TOKENS, "seed": seed_of(prompt, vote)},
             )
-            for question in questions
+            for prompt, begun in offered
             for vote in range(votes)
         ]
         texts = [_text(answer) for answer in self._ask(asked)]
         return [
-            voted([chosen(text, question.options) for text in texts[place * votes : (place + 1) * votes]])
-            for place, question in enumerate(questions)
+            voted([chosen(text, options) for text in texts[place * votes : (place + 1) * votes]], len(options))
+            for place, options in enumerate(offered.values())
         ]
 
 
@@ -229,10 +252,14 @@ def begun_by(options: tuple[str, str]) -> str:
     return common_beginning(*options).rstrip()
 
 
-def rests_of(options: tuple[str, str]) -> tuple[str, str]:
+def rests_of(options: Sequence[str]) -> tuple[str, ...]:
     """The options from where they differ: "A)" and "B)"."""
-    shared = len(common_beginning(*options))
-    return options[0][shared:].strip(), options[1][shared:].strip()
+    shared = len(reduce(common_beginning, options))
+    return tuple(option[shared:].strip() for option in options)
+
+
+def _place_of(question: Question) -> _Place:
+    return question.prompt, begun_by(question.options)
 
 
 def seed_of(prompt: str, vote: int) -> int:
@@ -240,21 +267,28 @@ def seed_of(prompt: str, vote: int) -> int:
     return (zlib.crc32(prompt.encode()) + 7919 * vote) % LARGEST_SEED
 
 
-def chosen(text: str, options: tuple[str, str]) -> int | None:
-    """Which option an answer names, 0 or 1: the one named first, whole or by its letter; None for neither."""
-    found = []
-    for place, (option, rest) in enumerate(zip(options, rests_of(options), strict=True)):
-        letter = re.escape(rest.rstrip(")").strip())
-        pattern = rf"{re.escape(option.strip())}|(?:^|(?<![\w(])\(?){letter}(?=\)|\W|$)"
-        if match := re.search(pattern, text.strip()):
-            found.append((match.start(), place))
-    return min(found)[1] if found else None
+def chosen(text: str, options: Sequence[str]) -> int | None:
+    """Which option an answer names, by its place; None for none. The first one written whole, else by its letter.
+
+    "A" before a word in small letters is an article ("A fair reading says (B)"), unless that word speaks of an option.
+    """
+    rests = rests_of(options)
+    whole = [rf"(?<!\w){re.escape(rest)}(?!\w)" for rest in rests]
+    letters = [rf"(?<!\w){re.escape(rest.rstrip(')').strip())}(?!\w){_NO_ARTICLE}" for rest in rests]
+    for patterns in (whole, letters):
+        found = [(match.start(), place) for place, one in enumerate(patterns) if (match := re.search(one, text))]
+        if found:
+            return min(found)[1]
+    return None
 
 
-def voted(votes: Sequence[int | None]) -> OptionScore:
-    """Votes as smoothed log-probabilities; without any readable vote both are even."""
+_NO_ARTICLE = r"(?!(?<=A)\s+(?!(?:is|as|or|and|over|because|since|seems|does|has|would|keeps)\b)[a-z])"
+
+
+def voted(votes: Sequence[int | None], options: int = 2) -> list[float]:
+    """Votes among so many options as smoothed log-probabilities; without any readable vote all are even."""
     read = [vote for vote in votes if vote is not None]
-    return OptionScore(*(math.log((read.count(option) + 0.5) / (len(read) + 1)) for option in (0, 1)))
+    return [math.log((read.count(option) + 0.5) / (len(read) + options / 2)) for option in range(options)]
 
 
 def _generation(request: GenerationRequest, answer: dict[str, Any], stops: Sequence[str]) -> Generation:
@@ -298,15 +332,15 @@ def _numbers(pairs: Any) -> dict[str, float]:
     }
 
 
-def _score(answer: dict[str, Any], rests: tuple[str, str]) -> OptionScore | None:
-    """Both options at the first place whose token begins one of them; None when no place does."""
+def _score(answer: dict[str, Any], rests: Sequence[str]) -> list[float] | None:
+    """Every option at the first place whose token begins one of them; None when no place does."""
     for token, listed in _places(answer["choices"][0]):
         if not listed or not any(_begins(token, rest) for rest in rests):
             continue
         found = [[value for other, value in listed.items() if _begins(other, rest)] for rest in rests]
         left = max(1 - math.fsum(math.exp(min(value, 0.0)) for value in listed.values()), 1e-9)
         most = min(min(listed.values()), math.log(left))
-        return OptionScore(*(_log_sum(values) if values else most for values in found))
+        return [_log_sum(values) if values else most for values in found]
     return None
 
 
