@@ -195,7 +195,12 @@ def _typed(state: Version | Draft, key: str, nodes: Sequence[_Node]) -> dict[int
     published = {json.loads(body)["data"]["version"]: seq for seq, body in told}
     saved = mine.filter(verb__in=TYPING, body__contains=f'"principle":{json.dumps(key)}').order_by("-seq")
     entries = list(saved[:MAX_ENTRIES])[::-1]
-    numbers = {node.id: node.version.number for node in nodes if node.version}
+    # Only its own versions: a fork's first version has a parent elsewhere, whose number says nothing here.
+    numbers = {
+        node.id: node.version.number
+        for node in nodes
+        if node.version and node.version.constitution_id == state.constitution_id
+    }
     found: dict[int, list[LedgerEntry]] = {}
     for node in nodes:
         if node.version and node.version.constitution_id != state.constitution_id:

@@ -40,9 +40,8 @@ def sides_of(draft: Draft, version: Version) -> Sides:
 
 def tips_of(draft: Draft) -> list[int]:
     """Primary keys of the versions that a draft goes on from: its base, what it is merging, or what was forked."""
-    own = [pk for pk in (draft.base_id, draft.merging_id) if pk]
-    forked = draft.constitution.forked_from_id
-    return own or ([forked] if forked else [])
+    first = draft.base_id or draft.constitution.forked_from_id
+    return [pk for pk in (first, draft.merging_id) if pk]
 
 
 def graph_of(*constitutions: int) -> ancestry.Graph:
@@ -56,10 +55,10 @@ def graph_of(*constitutions: int) -> ancestry.Graph:
         seen |= waiting
         origins = dict(Constitution.objects.filter(pk__in=waiting).values_list("pk", "forked_from_id"))
         rows = Version.objects.filter(constitution_id__in=waiting)
-        for pk, constitution, *parents in rows.values_list("pk", "constitution_id", "parent_id", "second_parent_id"):
-            known = tuple(parent for parent in parents if parent)
-            forked = origins[constitution]
-            graph[pk] = known or ((forked,) if forked else ())
+        for pk, constitution, parent, second in rows.values_list(
+            "pk", "constitution_id", "parent_id", "second_parent_id"
+        ):
+            graph[pk] = tuple(one for one in (parent or origins[constitution], second) if one)
         elsewhere = {parent for parents in graph.values() for parent in parents} - set(graph)
         elsewhere |= {pk for pk in origins.values() if pk and pk not in graph}
         waiting = set(Version.objects.filter(pk__in=elsewhere).values_list("constitution_id", flat=True)) - seen

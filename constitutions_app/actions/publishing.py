@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Max
 
 from constitutions_app.actions.drafting import Refused, locked, touch
+from constitutions_app.actions.drafting import note as record_change
 from constitutions_app.core import principles as core
 from constitutions_app.ledger import record
 from constitutions_app.meanings import principle_rows
@@ -94,7 +95,7 @@ def declare_edits(*, user: User, draft: Draft, kinds: Mapping[str, str]) -> int:
         for key, kind in changed.items():
             DraftPrinciple.objects.filter(pk=rows[key].pk).update(edit_kind=kind)
         touch(draft, user)
-        record(actor=user, verb="draft.declare_edits", obj=draft.constitution, data={"set": changed})
+        record_change(user, draft, "draft.declare_edits", {"set": changed})
     return len(changed)
 
 

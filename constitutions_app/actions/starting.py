@@ -79,6 +79,8 @@ def start_draft_from_version(*, user: User, draft: Draft, version: Version) -> D
             raise Refused(f"The draft already says what {version} says, word for word.")
         draft.principles.all().delete()
         fill(draft, wanted, user)
+        # Words merged before are out again: the next version does not descend from them, and they can be merged anew.
+        Draft.objects.filter(pk=draft.pk).update(merging=None)
         touch(draft, user)
         record(
             actor=user,

@@ -7,11 +7,13 @@ import pytest
 from django.contrib.auth.models import User
 
 from constitutions_app import actions
+from constitutions_app.access import Role
 from constitutions_app.core.merge import Written
+from constitutions_app.histories import history_of
 from constitutions_app.ledger import verify, verify_versions
 from constitutions_app.lineages import sides_of
 from constitutions_app.models import Constitution, Draft, LedgerEntry, Version
-from tests.constitutions_app.factories import draft_of, make_constitution, newest, principle_of
+from tests.constitutions_app.factories import draft_of, make_constitution, make_person, newest, principle_of
 
 pytestmark = pytest.mark.django_db
 
@@ -162,3 +164,38 @@ def test_strangers_keep_all_words_of_both(constitution: Constitution, author: Us
     theirs = publish(draft_of(other), author)
     sides = sides_of(draft_of(constitution), theirs)
     assert (sides.ancestor, sides.base.principles, sides.already_merged) == (None, (), False)
+
+
+def test_a_fork_that_merges_first_descends_from_both(constitution: Constitution, author: User) -> None:
+    edit(draft_of(constitution), author, "honesty", text="Say only what is true.")
+    two = publish(draft_of(constitution), author)
+    side = actions.start_branch(user=author, version=two.parent or two, name="Side")
+    edit(side, author, "privacy", text="Ask before you track anybody.")
+    three = publish(side, author)
+    fork = actions.fork_constitution(user=author, version=two, name="Ours")
+    draft = actions.merge_version(user=author, draft=draft_of(fork), version=three, choices={})
+    assert sides_of(draft, two).ancestor == two, "what was forked is still in its history"
+    publish(draft, author)
+    assert sides_of(draft_of(fork), two).already_merged
+
+
+def test_words_typed_in_a_fork_belong_to_who_typed_them(constitution: Constitution, author: User) -> None:
+    grace = make_person("grace", Role.AUTHOR)
+    fork = actions.fork_constitution(user=author, version=newest(constitution), name="Ours")
+    edit(draft_of(fork), grace, "honesty", text="Say what is true and mark every doubt.")
+    history = history_of(publish(draft_of(fork), author), "honesty")
+    assert history.moments[0].typed_by == ("Grace",)
+    assert "Grace" in {words.person for words in dict(history.fields)["text"]}
+
+
+def test_a_merge_that_was_thrown_away_can_be_made_again(
+    branch: Draft, constitution: Constitution, author: User
+) -> None:
+    edit(branch, author, "privacy", text="Ask before you track anybody.")
+    side = publish(branch, author)
+    actions.merge_version(user=author, draft=draft_of(constitution), version=side, choices={})
+    first = constitution.versions.get(number=1)
+    actions.start_draft_from_version(user=author, draft=draft_of(constitution), version=first)
+    assert draft_of(constitution).merging_id is None
+    draft = actions.merge_version(user=author, draft=draft_of(constitution), version=side, choices={})
+    assert draft.principles.get(key="privacy").text == "Ask before you track anybody."
