@@ -13,6 +13,9 @@ What a deployment may want to change is read from the environment (docs/operatio
     BEHIND_PROXY        trust X-Forwarded-Proto from the proxy in front? default: off
     ALLOWED_HOSTS, CSRF_TRUSTED_ORIGINS     comma-separated
     DATABASE_POOL       keep a pool of connections (the web server sets it)
+    EMAIL_URL           where e-mail goes, for example smtp+tls://user:password@host:587; without it none is sent
+    EMAIL_FROM          the address it comes from
+    SITE_URL            where people reach the app, for links in e-mail (default: http://localhost:PORT)
     COLLECTED_STATIC    serve static files as `collectstatic` laid them out? default: on; off with DEBUG
 """
 
@@ -213,6 +216,13 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "socket_keepalive
 CELERY_TIMEZONE = "UTC"
 
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+# E-mail -------------------------------------------------------------------------------------------------------------
+EMAIL_URL = text("EMAIL_URL")
+vars().update(environ.Env.email_url_config(EMAIL_URL or "dummymail://"))  # EMAIL_BACKEND, EMAIL_HOST and so on
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = text("EMAIL_FROM", "writ@localhost")
+SITE_URL = text("SITE_URL", f"http://localhost:{text('PORT', '8000')}").rstrip("/")
 
 # Sign-in ------------------------------------------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", "sesame.backends.ModelBackend"]

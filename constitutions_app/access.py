@@ -6,7 +6,7 @@ role may change is decided where the verb's page or API calls `require_role`, `g
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Concatenate, ParamSpec
 from uuid import UUID
@@ -26,8 +26,12 @@ from constitutions_app.models import (
     DraftPrinciple,
     Import,
     LedgerEntry,
+    Notification,
     PrincipleVersion,
+    Review,
     Scenario,
+    Suggestion,
+    Thread,
     Upload,
     Version,
 )
@@ -67,6 +71,13 @@ SCENARIO_WRITERS = (Role.AUTHOR, Role.REVIEWER, Role.AUDITOR)
 """Roles that may write scenarios: they change no published word, and auditors find the best ones."""
 
 
+DISCUSSERS = (Role.AUTHOR, Role.REVIEWER)
+"""Roles that open threads, answer in them and resolve them."""
+
+APPROVERS = (Role.REVIEWER,)
+"""Roles whose approval counts."""
+
+
 class AuthenticatedHttpRequest(HttpRequest):
     """A request whose sender is signed in and has a role: what `require_role` hands to a view."""
 
@@ -101,6 +112,28 @@ def require_writer(user: User | AnonymousUser) -> None:
     """Raises PermissionDenied for somebody who may not edit drafts and publish."""
     if not can_write(user):
         raise PermissionDenied("Your role reads constitutions and does not change them.")
+
+
+def can_discuss(user: User | AnonymousUser) -> bool:
+    """Whether the person may open threads and answer in them."""
+    return has_role(user, *DISCUSSERS)
+
+
+def can_approve(user: User | AnonymousUser) -> bool:
+    """Whether the person's approval can count."""
+    return has_role(user, *APPROVERS)
+
+
+def people_with_role(*roles: Role) -> models.QuerySet[User]:
+    """Active people who have one of `roles`, admins among them. One query when read."""
+    names = [role.value for role in (*roles, Role.ADMIN)]
+    held = models.Q(groups__name__in=names) | models.Q(is_superuser=True)
+    return User.objects.filter(held, is_active=True).distinct()
+
+
+def may_approve(ids: Iterable[int]) -> frozenset[int]:
+    """Those of these people whose approval can count today. One query."""
+    return frozenset(people_with_role(*APPROVERS).filter(pk__in=set(ids)).values_list("pk", flat=True))
 
 
 def require_role(
@@ -159,6 +192,48 @@ def get_branch_for(user: User | AnonymousUser, slug: str) -> Draft:
     if not can_write(user):
         raise PermissionDenied("Your role reads drafts and does not change them.")
     return draft
+
+
+def get_discussable_draft_for(user: User | AnonymousUser, slug: str) -> Draft:
+    """The draft, for talking about its words: authors, reviewers and admins, while its branch is open."""
+    draft = get_draft_for(user, slug)
+    if not can_discuss(user):
+        raise PermissionDenied("Your role reads reviews and does not take part in them.")
+    if draft.closed_at:
+        raise PermissionDenied("This branch was closed; its threads can be read, not continued.")
+    return draft
+
+
+def get_thread_for(user: User | AnonymousUser, slug: str, pk: int) -> Thread:
+    """One thread of the draft at an address, for reading."""
+    draft = get_draft_for(user, slug)
+    thread = get_object_or_404(Thread.objects.select_related("opened_by", "resolved_by"), draft=draft, pk=pk)
+    thread.draft = draft
+    return thread
+
+
+def get_suggestion_for(user: User | AnonymousUser, slug: str, pk: int) -> Suggestion:
+    """One suggestion in a thread of the draft at an address, for reading."""
+    draft = get_draft_for(user, slug)
+    rows = Suggestion.objects.select_related("comment__author", "comment__thread", "decided_by")
+    suggestion = get_object_or_404(rows, comment__thread__draft=draft, pk=pk)
+    suggestion.comment.thread.draft = draft
+    return suggestion
+
+
+def get_review_for(user: User | AnonymousUser, slug: str, pk: int) -> Review:
+    """One review of the draft at an address, for reading."""
+    draft = get_draft_for(user, slug)
+    rows = Review.objects.select_related("requested_by", "version").prefetch_related("reviewers")
+    review = get_object_or_404(rows, draft=draft, pk=pk)
+    review.draft = draft
+    return review
+
+
+def get_notification_for(user: User, pk: int) -> Notification:
+    """One of the person's own notifications."""
+    _require_reader(user)
+    return get_object_or_404(Notification, person=user, pk=pk)
 
 
 def get_draft_principle_for(user: User | AnonymousUser, slug: str, key: str) -> DraftPrinciple:

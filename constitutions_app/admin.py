@@ -109,6 +109,7 @@ admin.site.register(
         rows.Alias,
         rows.Comment,
         rows.Import,
+        rows.MailChoice,
         rows.Notification,
         rows.DismissedHint,
         rows.Presence,

@@ -130,7 +130,7 @@ def _moments(nodes: Sequence[_Node], typed: Mapping[int, list[LedgerEntry]]) -> 
             spans=diff.diff_words(before.text if before else "", node.item.text if node.item else "", effort),
             others=tuple(part.name for part in others if part.name != "text"),
             change=node.change if node.change in ("semantic", "minor") else "",
-            typed_by=tuple(dict.fromkeys(entry.actor_name for entry in typed.get(node.id, ()))),
+            typed_by=tuple(dict.fromkeys(_writer(entry) for entry in typed.get(node.id, ()))),
             approved_by=tuple(name_of(verdict.person) for verdict in approved.get(node.id, ())),
         )
 
@@ -171,7 +171,7 @@ def _words(
             text=run.text,
             anchor=anchor,
             label=str(version) if version else "draft",
-            person=origin.actor_name if origin else name_of(version.author) if version else "",
+            person=_writer(origin) if origin else name_of(version.author) if version else "",
             at=origin.at if origin else version.created_at if version else None,
             age=ages.get(anchor, 4),
         )
@@ -213,13 +213,19 @@ def _typed(state: Version | Draft, key: str, nodes: Sequence[_Node]) -> dict[int
             for entry in entries
             if entry.seq > start and (end is None or entry.seq < end) and _data(entry).get("branch", MAIN) == branch
         ]
-        found[node.id] = [list(group)[-1] for _, group in groupby(within, key=lambda entry: entry.actor_name)]
+        found[node.id] = [list(group)[-1] for _, group in groupby(within, key=_writer)]
     return found
 
 
 def _data(entry: LedgerEntry) -> dict[str, Any]:
     data: dict[str, Any] = json.loads(entry.body)["data"]
     return data
+
+
+def _writer(entry: LedgerEntry) -> str:
+    """Whose words an edit put there: the one who saved it, or who suggested what they applied."""
+    suggested = _data(entry).get("suggested_by")
+    return f"{suggested['name']}, applied by {entry.actor_name}" if suggested else entry.actor_name
 
 
 def _typed_text(entry: LedgerEntry, name: str) -> str | None:

@@ -19,10 +19,13 @@ from constitutions_app.views import (
     hints,
     importing,
     ledger,
+    notifications,
     people,
     publishing,
+    reviews,
     scenarios,
     search,
+    threads,
     together,
     versions,
 )
@@ -55,6 +58,20 @@ draft_urls = [
     path("merge/", branches.merge_in, name="merge"),
     path("close/", branches.close, name="close_branch"),
     path("reopen/", branches.reopen, name="reopen_branch"),
+    path("principles/<slug:key>/threads/", threads.of_principle, name="principle_threads"),
+    path("review/", reviews.review, name="review"),
+    path("review/ask/", reviews.ask, name="request_review"),
+    path("review/withdraw/", reviews.withdraw, name="withdraw_review"),
+    path("review/verdict/", reviews.verdict, name="verdict"),
+    path("review/<number:pk>/", reviews.past, name="past_review"),
+    path("threads/", threads.index, name="threads"),
+    path("threads/new/", threads.begin, name="open_thread"),
+    path("threads/<number:pk>/", threads.thread, name="thread"),
+    path("threads/<number:pk>/reply/", threads.reply, name="reply"),
+    path("threads/<number:pk>/resolve/", threads.resolve, name="resolve_thread"),
+    path("threads/<number:pk>/reopen/", threads.reopen, name="reopen_thread"),
+    path("suggestions/<number:pk>/apply/", threads.apply, name="apply_suggestion"),
+    path("suggestions/<number:pk>/decline/", threads.decline, name="decline_suggestion"),
 ]
 
 # /constitutions/<slug>/v<number>/
@@ -98,6 +115,7 @@ constitution_urls: list[URLPattern | URLResolver] = [
     path("<slug:slug>/aliases/", aliases.move, name="move_alias"),
     path("<slug:slug>/@<slug:alias>/", aliases.follow, name="alias"),
     path("<slug:slug>/@<slug:alias>/<path:rest>", aliases.follow, name="alias_part"),
+    path("<slug:slug>/rules/", reviews.rules, name="publishing_rules"),
     path("<slug:slug>/compare/", compare.choose, name="choose_compare"),
     path("<slug:slug>/compare/<state:old>..<state:new>/", compare.show, name="compare"),
 ]
@@ -115,4 +133,8 @@ urlpatterns = [
     path("people/<number:pk>/deactivate/", people.deactivate, name="person_deactivate"),
     path("people/<number:pk>/reactivate/", people.activate, name="person_reactivate"),
     path("account/", people.account, name="account"),
+    path("notifications/", notifications.index, name="notifications"),
+    path("notifications/count/", notifications.count, name="notification_count"),
+    path("notifications/read/", notifications.read, name="read_notifications"),
+    path("notifications/<number:pk>/", notifications.follow, name="follow_notification"),
 ]

@@ -15,6 +15,15 @@ from constitutions_app.actions.branching import (
     reopen_branch,
     start_branch,
 )
+from constitutions_app.actions.discussing import (
+    WordsChanged,
+    apply_suggestion,
+    decline_suggestion,
+    open_thread,
+    reopen_thread,
+    reply,
+    resolve_thread,
+)
 from constitutions_app.actions.draft_parts import (
     add_exemplar,
     edit_exemplars,
@@ -42,6 +51,7 @@ from constitutions_app.actions.importing import (
     import_into_draft,
     keep_upload,
 )
+from constitutions_app.actions.notifications import choose_mail, mark_read
 from constitutions_app.actions.origins import NOWHERE, Origin
 from constitutions_app.actions.people import (
     Invitation,
@@ -54,6 +64,12 @@ from constitutions_app.actions.people import (
     set_role,
 )
 from constitutions_app.actions.publishing import NO_NOTE, PublishRefused, declare_edits, publish_version
+from constitutions_app.actions.reviewing import (
+    change_rules,
+    give_verdict,
+    request_review,
+    withdraw_review,
+)
 from constitutions_app.actions.scenarios import (
     SCENARIO_FIELDS,
     Result,
@@ -82,16 +98,21 @@ __all__ = [
     "Result",
     "ScenarioConflict",
     "Undone",
+    "WordsChanged",
     "add_exemplar",
     "add_principle",
     "add_to_upload",
+    "apply_suggestion",
     "change_password",
+    "change_rules",
     "choose_links",
+    "choose_mail",
     "close_branch",
     "create_constitution",
     "create_scenario",
     "deactivate_person",
     "declare_edits",
+    "decline_suggestion",
     "discard_upload",
     "dismiss_hint",
     "duplicate_principle",
@@ -101,13 +122,16 @@ __all__ = [
     "edit_scenario",
     "exemplar_fields",
     "fork_constitution",
+    "give_verdict",
     "import_into_draft",
     "invite_person",
     "keep_upload",
     "make_sign_in_link",
+    "mark_read",
     "merge_version",
     "move_alias",
     "move_principle",
+    "open_thread",
     "publish_version",
     "reactivate_person",
     "reason_against_merging",
@@ -119,6 +143,10 @@ __all__ = [
     "remove_principle",
     "rename_person",
     "reopen_branch",
+    "reopen_thread",
+    "reply",
+    "request_review",
+    "resolve_thread",
     "restore_removed",
     "restore_scenario",
     "retire_scenario",
@@ -127,4 +155,5 @@ __all__ = [
     "start_draft_from_version",
     "text_revision",
     "undo",
+    "withdraw_review",
 ]

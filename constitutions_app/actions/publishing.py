@@ -11,10 +11,12 @@ from django.db.models import Max
 
 from constitutions_app.actions.drafting import Refused, locked, touch
 from constitutions_app.actions.drafting import note as record_change
+from constitutions_app.actions.reviewing import end_review
 from constitutions_app.core import principles as core
 from constitutions_app.ledger import record
 from constitutions_app.meanings import principle_rows
 from constitutions_app.models import Constitution, Draft, DraftPrinciple, EditKind, PrincipleVersion, Version
+from constitutions_app.reviewing import reasons_against_publishing
 
 MAX_NOTE = 2000
 NO_NOTE = "A version needs a change note. Say in a sentence what changed and why, then publish."
@@ -42,6 +44,8 @@ def publish_version(*, user: User, draft: Draft, note: str, expected: int | None
         digest = core.digest_of_text(canonical)
         if reason := _reason_against(constitution, note) or _reason_of_state(draft, digest, expected):
             raise PublishRefused(reason)
+        if missing := reasons_against_publishing(draft):
+            raise PublishRefused(f"The rules of this constitution ask for more. {' '.join(missing)}")
         version = Version(
             constitution=draft.constitution,
             number=(draft.constitution.versions.aggregate(last=Max("number"))["last"] or 0) + 1,
@@ -59,6 +63,7 @@ def publish_version(*, user: User, draft: Draft, note: str, expected: int | None
         # Not `save`: the draft's words were not edited, so its "updated" time and revision stay.
         Draft.objects.filter(pk=draft.pk).update(base=version, merging=None)
         draft.principles.exclude(edit_kind="").update(edit_kind="")
+        approved_by = end_review(user=user, draft=draft, version=version)
         record(
             actor=user,
             verb="version.publish",
@@ -72,6 +77,7 @@ def publish_version(*, user: User, draft: Draft, note: str, expected: int | None
                 "semantic": [row.key for row in rows if row.change == "semantic"],
                 "parent": draft.base.number if draft.base else None,
                 "second_parent": str(draft.merging) if draft.merging else None,
+                "approved_by": approved_by,
             },
         )
     return version

@@ -7,6 +7,7 @@ from constitutions_app.models.hint import DismissedHint
 from constitutions_app.models.ledger import LedgerEntry
 from constitutions_app.models.review import (
     Comment,
+    MailChoice,
     Notification,
     Presence,
     PublishingRules,
@@ -30,6 +31,7 @@ __all__ = [
     "EditKind",
     "Import",
     "LedgerEntry",
+    "MailChoice",
     "Notification",
     "Presence",
     "PrincipleVersion",

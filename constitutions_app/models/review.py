@@ -87,18 +87,17 @@ class Verdict(FrozenModel):
 class Thread(models.Model):
     """Talk about a range of words of one field of a principle (or of the preamble, with an empty key).
 
-    `start`, `end` and `quote` are the anchor in `text`, the field's text when the anchor was last carried along
-    (core/anchors.py). An orphaned thread's words are gone; `start` is where they used to stand.
+    `start`, `end` and `quote` are the anchor in `text`, the field's text when the thread was opened or one of its
+    suggestions was applied. Where that is in today's text is computed (places.py). No field: the principle as a whole.
     """
 
     draft = models.ForeignKey(Draft, on_delete=models.PROTECT, related_name="threads")
     key = models.SlugField(max_length=80, blank=True)
-    field = models.CharField(max_length=40)
+    field = models.CharField(max_length=40, blank=True)
     text = models.TextField(blank=True)
     start = models.PositiveIntegerField(default=0)
     end = models.PositiveIntegerField(default=0)
     quote = models.TextField(blank=True)
-    orphaned = models.BooleanField(default=False)
     opened_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     opened_at = models.DateTimeField(auto_now_add=True)
     resolved_at = models.DateTimeField(null=True, blank=True)
@@ -152,7 +151,10 @@ class Suggestion(models.Model):
 
 
 class Notification(models.Model):
-    """Something that happened and concerns a person. `url` leads to it; nothing harmful stands in `text`."""
+    """Something that happened and concerns a person. `url` leads to it; nothing harmful stands in `text`.
+
+    `mail_due`: it is to be sent by e-mail too, and has been once `mailed_at` is set.
+    """
 
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notifications")
     verb = models.CharField(max_length=80)
@@ -160,6 +162,7 @@ class Notification(models.Model):
     url = models.CharField(max_length=500)
     created_at = models.DateTimeField(auto_now_add=True)
     read_at = models.DateTimeField(null=True, blank=True)
+    mail_due = models.BooleanField(default=False)
     mailed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -168,10 +171,25 @@ class Notification(models.Model):
             models.Index(
                 fields=("person", "-created_at"), condition=models.Q(read_at__isnull=True), name="unread_notifications"
             ),
+            models.Index(
+                fields=("created_at",),
+                condition=models.Q(mail_due=True, mailed_at__isnull=True),
+                name="notifications_to_mail",
+            ),
         )
 
     def __str__(self) -> str:
         return self.text
+
+
+class MailChoice(models.Model):
+    """Whether a person wants notifications by e-mail too. No row: yes, if they have an address."""
+
+    person = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="mail_choice")
+    by_mail = models.BooleanField(default=True)
+
+    def __str__(self) -> str:
+        return f"{self.person_id}: {'by mail' if self.by_mail else 'not by mail'}"
 
 
 class Presence(models.Model):

@@ -42,6 +42,7 @@ VERB_WORDS = {
     "draft.restore_exemplar": "restored an exemplar",
     "draft.restore_principle": "restored a principle",
     "draft.start_from_version": "started the draft anew from a version",
+    "exemplars.save": "saved a set of examples",
     "judge.measure": "asked for a judge to be measured",
     "judge.measured": "measured a judge",
     "judge.not_measured": "could not measure a judge",
@@ -73,10 +74,12 @@ VERB_WORDS = {
     "scenario.retire": "retired a scenario",
     "suggestion.apply": "applied a suggestion",
     "suggestion.decline": "declined a suggestion",
+    "thread.mention": "mentioned somebody in a thread",
     "thread.open": "opened a thread",
     "thread.reopen": "reopened a thread",
     "thread.reply": "replied in a thread",
     "thread.resolve": "resolved a thread",
+    "traces.import": "imported traces",
     "version.publish": "published a version",
 }
 """What stands after a person's name, for every verb of both apps: the ledger is one, and its readers are people."""

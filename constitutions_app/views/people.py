@@ -14,9 +14,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from constitutions_app import actions
+from constitutions_app import actions, mailing
 from constitutions_app.access import AuthenticatedHttpRequest, Role, get_person_for, require_role
 from constitutions_app.forms import InviteForm, NameForm, RoleForm
+from constitutions_app.notices import wants_mail
+from constitutions_app.review_forms import MailForm
 from constitutions_app.starter_material import SYSTEM_USER
 
 
@@ -98,7 +100,7 @@ def activate(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @require_role()
 def account(request: AuthenticatedHttpRequest) -> HttpResponse:
-    """Two forms, told apart by the button that was pressed: the name, and the password."""
+    """Three forms, told apart by the button that was pressed: the name, the password, and e-mail."""
     pressed = request.POST.get("form") if request.method == "POST" else None
     name_form = NameForm(request.POST if pressed == "name" else None, initial={"name": request.user.get_full_name()})
     password_form = _password_form(request.user, request.POST if pressed == "password" else None)
@@ -111,7 +113,17 @@ def account(request: AuthenticatedHttpRequest) -> HttpResponse:
         update_session_auth_hash(request, request.user)
         messages.success(request, "Your password is set. Sign-in links that were made before no longer work.")
         return redirect("account")
-    ctx = {"name_form": name_form, "password_form": password_form, "has_password": request.user.has_usable_password()}
+    if pressed == "mail":
+        actions.choose_mail(user=request.user, by_mail=bool(request.POST.get("by_mail")))
+        messages.success(request, "Saved.")
+        return redirect("account")
+    ctx = {
+        "name_form": name_form,
+        "password_form": password_form,
+        "mail_form": MailForm(initial={"by_mail": wants_mail(request.user)}),
+        "mail_is_on": mailing.is_on(),
+        "has_password": request.user.has_usable_password(),
+    }
     status = 422 if name_form.errors or password_form.errors else 200
     return render(request, "people/account.html", ctx, status=status)
 

@@ -15,7 +15,6 @@ from constitutions_app.approvals import approvals_of
 from constitutions_app.core import diff
 from constitutions_app.core.principles import Principle, from_dict
 from constitutions_app.core.wordings import wordings_for
-from constitutions_app.ledger import name_of
 from constitutions_app.lineages import latest_of
 from constitutions_app.models import PrincipleVersion, Version
 from constitutions_app.scenario_results import of_principle
@@ -44,7 +43,7 @@ def version(request: AuthenticatedHttpRequest, slug: str, number: int) -> HttpRe
         "body": body,
         "principles": [(number, item, wordings_for(item)) for number, item in enumerate(body.principles, start=1)],
         "aliases": _aliases_of(version, newest),
-        "approved_by": [name_of(verdict.person) for verdict in approvals_of([version]).get(version.pk, ())],
+        "approvals": approvals_of([version]).get(version.pk, ()),
         "newest_number": newest.number if newest else version.number,
     }
     return render(request, "constitutions/version.html", ctx)

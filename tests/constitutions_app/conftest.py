@@ -42,3 +42,8 @@ def signed_in(user: User) -> Client:
     client = Client()
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     return client
+
+
+@pytest.fixture
+def reviewer(db: None) -> User:
+    return make_person("rex", Role.REVIEWER)

@@ -10,8 +10,20 @@ from django.urls import reverse
 
 from cai_web.auth import one_time_path
 from constitutions_app.access import Role
-from constitutions_app.actions import edit_principle, move_alias, publish_version, remove_principle, start_branch
-from constitutions_app.models import Constitution, LedgerEntry
+from constitutions_app.actions import (
+    change_rules,
+    edit_principle,
+    give_verdict,
+    move_alias,
+    open_thread,
+    publish_version,
+    remove_principle,
+    request_review,
+    start_branch,
+)
+from constitutions_app.models import Constitution, Draft, LedgerEntry
+from constitutions_app.models import Verdict as ReviewVerdict
+from constitutions_app.reviewing import Rules
 from tests.constitutions_app.factories import draft_of, make_constitution, make_person, newest, principle_of
 from tests.training_app.factories import FinishedRun, failed_run, finished_run, queued_run, running_run
 from tests.training_app.scenes import comparisons
@@ -28,6 +40,7 @@ class Scene:
     author: User
     reader: User
     constitution: Constitution
+    in_review: Draft
     done: FinishedRun
     running: Run
     queued: Run
@@ -49,6 +62,7 @@ def make_scene() -> Scene:
         author=author,
         reader=make_person("rita", Role.READER),
         constitution=constitution,
+        in_review=_in_review(author),
         done=done,
         running=running_run(admin, version),
         queued=queued_run(admin, version),
@@ -78,6 +92,30 @@ def _branched(constitution: Constitution, author: User) -> None:
         row = principle_of(constitution, "kindness", draft.branch)
         edit_principle(user=author, principle=row, expected=row.revision, changes={"text": text})
     publish_version(user=author, draft=branch, note="A softer tone.")
+
+
+def _in_review(author: User) -> Draft:
+    """A draft in review: a verdict, a thread with a suggestion, one whose words are gone, rules that ask for more."""
+    constitution, rex = make_constitution(author, name="In review"), make_person("rex", Role.REVIEWER)
+    change_rules(user=author, constitution=constitution, rules=Rules(2, True))
+    text = "Treat the person as somebody who deserves time."
+    for quote, body, other in (("patience", "@zoe look.", "attention"), ("somebody", "Anybody?", None)):
+        open_thread(
+            user=rex,
+            draft=draft_of(constitution),
+            key="kindness",
+            field="text",
+            quote=quote,
+            body=body,
+            replacement=other,
+        )
+    row = principle_of(constitution, "kindness")
+    edit_principle(user=author, principle=row, expected=row.revision, changes={"text": text})
+    draft = draft_of(constitution)
+    review = request_review(user=author, draft=draft, note="Please look at kindness.")
+    word = ReviewVerdict.Word.REQUEST_CHANGES
+    give_verdict(user=rex, review=review, word=word, note="Too vague.", expected=draft.revision)
+    return draft
 
 
 def _verdicts(done: FinishedRun, auditor: User) -> None:
@@ -118,6 +156,27 @@ def constitution_pages(scene: Scene) -> dict[str, str]:
         "compare side by side": f"/constitutions/{slug}/compare/v1..draft/?view=side-by-side",
         "ledger": reverse("ledger"),
         "ledger entry": reverse("ledger_entry", args=[_removal()]),
+    }
+
+
+def review_pages(scene: Scene) -> dict[str, str]:
+    """Pages on which people talk about words."""
+    draft = scene.in_review
+    thread, gone = draft.threads.values_list("pk", flat=True)
+
+    def of(name: str, *arguments: object) -> str:
+        return reverse(f"constitutions:{name}", args=[draft.address, *arguments])
+
+    return {
+        "review": of("review"),
+        "threads": of("threads"),
+        "thread": of("thread", thread),
+        "thread whose words are gone": of("thread", gone),
+        "threads of a principle": of("principle_threads", "kindness"),
+        "editor with threads": of("draft_principle", "kindness"),
+        "past review": of("past_review", draft.reviews.get().pk),
+        "publishing rules": of("publishing_rules"),
+        "notifications": reverse("notifications"),
     }
 
 
@@ -162,6 +221,7 @@ def people_pages(scene: Scene) -> dict[str, str]:
         "people": reverse("people"),
         "invite": reverse("invite"),
         "account": reverse("account"),
+        "notifications": reverse("notifications"),
         "not found": "/constitutions/nowhere/",
     }
 

@@ -16,6 +16,7 @@ from tests.e2e.scene import (
     outside_pages,
     people_pages,
     reader_pages,
+    review_pages,
     training_pages,
 )
 
@@ -41,6 +42,7 @@ Pages = Callable[[Scene], dict[str, str]]
     ("pages", "who"),
     [
         (constitution_pages, "admin"),
+        (review_pages, "admin"),
         (training_pages, "admin"),
         (people_pages, "admin"),
         (reader_pages, "reader"),

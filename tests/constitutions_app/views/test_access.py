@@ -1,9 +1,10 @@
-"""Every address of this app, as everybody: nobody, a person without a role, a reader, an author, an admin."""
+"""Every address of this app, as nobody, a person without a role, reader, reviewer, author and admin."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,19 +14,20 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, reverse
 
-from constitutions_app import urls
+from constitutions_app import actions, urls
 from constitutions_app.access import Role
 from constitutions_app.actions import ImportedFile, create_scenario, import_into_draft, remove_principle, start_branch
 from constitutions_app.core.interchange import read_bytes
-from constitutions_app.models import Constitution, LedgerEntry, Upload
+from constitutions_app.models import Constitution, LedgerEntry, Notification, Review, Suggestion, Thread, Upload
 from tests.constitutions_app.conftest import signed_in
-from tests.constitutions_app.factories import draft_of, make_person, principle_of
+from tests.constitutions_app.factories import draft_of, principle_of
 
 pytestmark = pytest.mark.django_db
 
 READERS = ("reader", "reviewer", "author", "admin")
 WRITERS = ("author", "admin")
 SCENARIO_WRITERS = ("author", "reviewer", "admin")
+DISCUSSERS = ("reviewer", "author", "admin")
 ADMINS = ("admin",)
 EVERYBODY = ("stranger", "reader", "reviewer", "author", "admin")
 
@@ -124,30 +126,65 @@ PAGES = (
     Page("person_role", post=ADMINS, args=("reader",), data={"role": "author"}),
     Page("person_deactivate", post=ADMINS, args=("reader",)),
     Page("person_reactivate", post=ADMINS, args=("reader",)),
+    Page("constitutions:review", get=READERS, args=SLUG),
+    Page("constitutions:request_review", post=WRITERS, args=SLUG),
+    Page("constitutions:withdraw_review", post=WRITERS, args=SLUG),
+    Page("constitutions:verdict", post=DISCUSSERS, args=SLUG, data={"word": "comment", "note": "So.", "revision": "2"}),
+    Page("constitutions:past_review", get=READERS, args=("test", "REVIEW")),
+    Page("constitutions:threads", get=READERS, args=SLUG),
+    Page("constitutions:open_thread", post=DISCUSSERS, args=SLUG, data={"place": "privacy:", "body": "Why?"}),
+    Page("constitutions:thread", get=READERS, args=("test", "THREAD")),
+    Page("constitutions:reply", post=DISCUSSERS, args=("test", "THREAD"), data={"body": "Because."}),
+    Page("constitutions:resolve_thread", post=DISCUSSERS, args=("test", "THREAD")),
+    Page("constitutions:reopen_thread", post=DISCUSSERS, args=("test", "THREAD")),
+    Page("constitutions:principle_threads", get=READERS, args=("test", "privacy")),
+    Page("constitutions:apply_suggestion", post=WRITERS, args=("test", "SUGGESTION")),
+    Page("constitutions:decline_suggestion", post=DISCUSSERS, args=("test", "SUGGESTION")),
+    Page("constitutions:publishing_rules", get=READERS, post=WRITERS, args=SLUG, data={"required_approvals": "1"}),
+    Page("notifications", get=READERS),
+    Page("notification_count", get=READERS),
+    Page("read_notifications", post=READERS),
+    Page("follow_notification", post=READERS, args=("NOTIFICATION",)),
     Page("account", get=READERS, post=READERS, data={"form": "name", "name": "Me"}),
 )
 
 
 @pytest.fixture
-def people(reader: User, author: User, admin: User, stranger: User) -> dict[str, User]:
-    reviewer = make_person("rex", Role.REVIEWER)
+def people(reader: User, reviewer: User, author: User, admin: User, stranger: User) -> dict[str, User]:
     return {"reader": reader, "reviewer": reviewer, "author": author, "admin": admin, "stranger": stranger}
 
 
 @pytest.fixture
-def ready(constitution: Constitution, author: User, admin: User) -> Constitution:
-    """With a removal, which is ledger entry 3, a scenario, an import, an upload and a branch."""
+def ready(constitution: Constitution, author: User, reviewer: User, admin: User) -> Constitution:
+    """With a removal, ledger entry 3; a scenario, an import, an upload, a review, and a thread with a suggestion."""
     remove_principle(user=author, principle=principle_of(constitution, "kindness"))
     create_scenario(user=author, constitution=constitution, title="Rude letter", prompt="Write a letter.")
     found = read_bytes(b"comment-id,comment-body\n1,Be clear.\n", "town.csv")
     import_into_draft(user=author, draft=draft_of(constitution), file=ImportedFile(found, "town.csv", b""))
     Upload.objects.create(id=UPLOAD, person=admin, file_name="x.csv", data=b"comment-id,comment-body\n1,Be kind.\n")
     start_branch(user=author, version=constitution.versions.get(), name="softer")
+    review = actions.request_review(user=author, draft=draft_of(constitution), reviewers=[admin])
+    actions.withdraw_review(user=author, review=review)
+    actions.open_thread(
+        user=reviewer,
+        draft=draft_of(constitution),
+        key="privacy",
+        field="text",
+        quote="agreed",
+        replacement="consented",
+    )
     return constitution
 
 
 def address(page: Page, people: dict[str, User]) -> str:
-    return reverse(page.name, args=[people[arg].pk if arg in people else arg for arg in page.args])
+    rows: dict[str, Any] = {"REVIEW": Review, "THREAD": Thread, "SUGGESTION": Suggestion, "NOTIFICATION": Notification}
+
+    def argument(arg: object) -> object:
+        if isinstance(arg, str) and arg in rows:
+            return rows[arg].objects.values_list("pk", flat=True)[0]
+        return people[str(arg)].pk if arg in people else arg
+
+    return reverse(page.name, args=[argument(arg) for arg in page.args])
 
 
 def all_names(patterns: Iterable[object], namespace: str = "") -> Iterator[str]:
@@ -247,6 +284,13 @@ def test_nothing_changes_on_get(ready: Constitution, people: dict[str, User]) ->
         "/constitutions/test/draft/principles/nothing/history/",
         "/constitutions/test@nowhere/draft/principles/honesty/history/",
         "/ledger/999999/",
+        "/constitutions/nothing/draft/review/",
+        "/constitutions/test@nothing/draft/review/",
+        "/constitutions/test/draft/review/999/",
+        "/constitutions/test/draft/threads/999/",
+        "/constitutions/nothing/draft/threads/",
+        "/constitutions/test/draft/principles/nothing/threads/",
+        "/constitutions/nothing/rules/",
     ],
 )
 def test_what_is_not_there_is_not_found(url: str, constitution: Constitution, admin: User, stranger: User) -> None:
@@ -264,3 +308,50 @@ def test_one_constitution_does_not_open_anothers_parts(ready: Constitution, peop
     remove_principle(user=people["author"], principle=principle_of(ready, "privacy"))
     assert client.get(reverse("constitutions:draft_principle", args=["other", "privacy"])).status_code == 200
     assert client.get(reverse("constitutions:draft_principle", args=["test", "privacy"])).status_code == 404
+
+
+def test_threads_suggestions_and_reviews_open_only_at_their_own_draft(
+    ready: Constitution, people: dict[str, User]
+) -> None:
+    from tests.constitutions_app.factories import make_constitution
+
+    make_constitution(people["author"], name="Other")
+    before = LedgerEntry.objects.count()
+    client = signed_in(people["admin"])
+    thread, suggestion, review = Thread.objects.get().pk, Suggestion.objects.get().pk, Review.objects.get().pk
+    for name, pk in (("thread", thread), ("past_review", review)):
+        assert client.get(reverse(f"constitutions:{name}", args=["other", pk])).status_code == 404
+    for name, pk in (
+        ("reply", thread),
+        ("resolve_thread", thread),
+        ("reopen_thread", thread),
+        ("apply_suggestion", suggestion),
+        ("decline_suggestion", suggestion),
+    ):
+        url = reverse(f"constitutions:{name}", args=["other", pk])
+        assert client.post(url, {"body": "x"}).status_code == 404
+    assert LedgerEntry.objects.count() == before
+
+
+def test_a_notification_opens_only_for_its_owner(ready: Constitution, people: dict[str, User]) -> None:
+    mine = Notification.objects.get(person=people["admin"])
+    url = reverse("follow_notification", args=[mine.pk])
+    assert signed_in(people["author"]).post(url).status_code == 404
+    assert signed_in(people["admin"]).post(url).headers["Location"] == reverse("constitutions:review", args=["test"])
+    mine.refresh_from_db()
+    assert mine.read_at is not None
+
+
+def test_a_suggestion_is_taken_back_by_its_author_and_applied_by_writers(
+    ready: Constitution, people: dict[str, User]
+) -> None:
+    suggestion = Suggestion.objects.get()
+    url = {
+        name: reverse(f"constitutions:{name}_suggestion", args=["test", suggestion.pk]) for name in ("apply", "decline")
+    }
+    assert signed_in(people["reviewer"]).post(url["apply"]).status_code == 403
+    actions.set_role(user=people["admin"], person=people["reader"], role=Role.REVIEWER)
+    assert signed_in(people["reader"]).post(url["decline"]).status_code == 403, "another reviewer's suggestion"
+    assert signed_in(people["reviewer"]).post(url["decline"]).status_code == 302
+    suggestion.refresh_from_db()
+    assert suggestion.state == "declined"

@@ -1,0 +1,36 @@
+"""What travels through the queue for constitutions: the wish that some worker look at the mail that is due."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery import shared_task
+from django.db import transaction
+
+from constitutions_app import mailing
+
+RETRIES = 5
+FIRST_PAUSE_S = 60
+
+log = logging.getLogger(__name__)
+
+
+@shared_task(name="constitutions_app.mail_notifications", bind=True, ignore_result=True, max_retries=RETRIES)
+def mail_notifications(self: Any) -> None:
+    """Send what is due, and look again later, ever more rarely, while something could not be sent."""
+    if mailing.send_due():
+        raise self.retry(countdown=FIRST_PAUSE_S * 2**self.request.retries)
+
+
+def ring() -> None:
+    """Ask for it once the surrounding transaction is committed. A queue that cannot be reached undoes nothing."""
+    if mailing.is_on():
+        transaction.on_commit(_ring, robust=True)
+
+
+def _ring() -> None:
+    try:
+        mail_notifications.apply_async(queue="default")
+    except Exception:  # whatever the broker's client raises: the rows stay due, and the next message finds them
+        log.warning("The queue cannot be reached; e-mail waits for the next notification.", exc_info=True)
