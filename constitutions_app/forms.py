@@ -196,10 +196,11 @@ class AddPrincipleForm(forms.Form):
 
 
 class MoveForm(forms.Form):
-    """Where a principle goes: a step up or down, or a place of the outline counted from 1."""
+    """Where a principle goes: a step up or down, or a place of the outline counted from 1. `at`: the part on show."""
 
     direction = forms.ChoiceField(required=False, choices=[("up", "up"), ("down", "down")])
     place = forms.IntegerField(required=False, min_value=1, max_value=100_000)
+    at = forms.SlugField(required=False, max_length=80)
 
     def clean(self) -> dict[str, Any]:
         if not (self.cleaned_data.get("direction") or self.cleaned_data.get("place")):

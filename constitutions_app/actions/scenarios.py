@@ -181,7 +181,11 @@ def record_scenario_results(
 def scenario_rows(
     user: User, constitution: Constitution, values: Iterable[core.Scenario], origin: Mapping[str, object]
 ) -> list[Scenario]:
-    """Unsaved rows with free keys, for verbs that store scenarios along with something else. Raises Refused."""
+    """Unsaved rows with free keys, for verbs that store scenarios along with something else. Raises Refused.
+
+    The constitution's row is locked, so that two people who write at once do not get the same key.
+    """
+    Constitution.objects.select_for_update(no_key=True).get(pk=constitution.pk)
     taken = set(Scenario.objects.filter(constitution=constitution).values_list("key", flat=True))
     rows = []
     for value in values:

@@ -175,10 +175,25 @@ def _move(user: User, draft: Draft, change: _Change, credit: Mapping[str, object
 
 def _take_out(user: User, draft: Draft, change: _Change, credit: Mapping[str, object]) -> Undone:
     row = _row(draft, change)
-    if row.updated_by_id != user.pk:
-        raise Refused(f"Nothing was undone: {name_of(row.updated_by)} has written in “{row}” since.")
+    if writer := _other_writer(user, draft, change, row):
+        raise Refused(f"Nothing was undone: {writer} has written in “{row}” since.")
     drafting.remove_principle(user=user, principle=row, credit=credit)
     return Undone(f"“{row}” is out of the draft", "")
+
+
+def _other_writer(user: User, draft: Draft, change: _Change, row: DraftPrinciple) -> str:
+    """Who else has written in a principle since this change, also where its last words are the person's; or ""."""
+    if row.updated_by_id != user.pk:
+        return name_of(row.updated_by)
+    saves = LedgerEntry.objects.filter(
+        object_type=change.entry.object_type,
+        object_id=change.entry.object_id,
+        verb="draft.edit_principle",
+        seq__gt=change.entry.seq,
+        body__contains=f'"principle":"{row.key}"',
+    ).exclude(actor_id=user.pk)
+    told = ((entry.actor_name, json.loads(entry.body)["data"]) for entry in saves)
+    return next((name for name, data in told if data.get("branch", MAIN) == draft.branch), "")
 
 
 def _put_back(user: User, draft: Draft, change: _Change, credit: Mapping[str, object]) -> Undone:

@@ -34,13 +34,14 @@ from constitutions_app.views import conflicts, editing, hints
 @require_safe
 @require_role()
 def draft(request: AuthenticatedHttpRequest, slug: str) -> HttpResponse:
-    """Writers go on to the editor; everybody else reads the draft as it stands."""
+    """Writers go on to the editor, to the principle `?at=` names if it is there; everybody else reads the draft."""
     draft = get_draft_for(request.user, slug)
-    if can_write(request.user):
-        first = draft.principles.values_list("key", flat=True).first()
-        if first is None:
+    if can_write(request.user) and not draft.closed_at:
+        keys = list(draft.principles.values_list("key", flat=True))
+        if not keys:
             return redirect("constitutions:draft_preamble", slug)
-        return redirect("constitutions:draft_principle", slug, first)
+        at = request.GET.get("at", "")
+        return redirect("constitutions:draft_principle", slug, at if at in keys else keys[0])
     constitution = draft.to_core()
     ctx = {
         "draft": draft,
@@ -125,9 +126,8 @@ def move(request: AuthenticatedHttpRequest, slug: str, key: str) -> HttpResponse
         except actions.Gone as gone:
             messages.info(request, str(gone))
     if request.htmx:
-        return editing.render_outline(
-            request, get_editable_draft_for(request.user, slug), request.POST.get("at") or key
-        )
+        at = form.cleaned_data.get("at") or key
+        return editing.render_outline(request, get_editable_draft_for(request.user, slug), at)
     return redirect("constitutions:draft_principle", slug, key)
 
 

@@ -115,7 +115,7 @@ def _address(draft: Draft, current: str) -> str:
 
 def place_address(draft: Draft, place: str) -> str:
     """The page of a part of the draft; the draft's own when it has no such part."""
-    is_part = place in {"preamble", "exemplars"} or draft.principles.filter(key=place).exists()
+    is_part = place in {"preamble", "exemplars", *draft.principles.values_list("key", flat=True)}
     return _address(draft, place) if is_part else reverse("constitutions:draft", args=[draft.address])
 
 

@@ -53,3 +53,10 @@ def test_a_plain_form_saves_on_its_branch_and_stays_there(branch: Draft, author:
     page = reverse("constitutions:draft_principle", args=[branch.address, row.key])
     answer = signed_in(author).post(page, {"text": "Be brief.", "weight": "1", "revision": row.revision})
     assert answer.headers["Location"] == page
+
+
+def test_a_closed_branch_can_be_read_by_its_writers(branch: Draft, author: User) -> None:
+    add_principle(user=author, draft=branch, title="Be brief", text="Answer briefly.")
+    Draft.objects.filter(pk=branch.pk).update(closed_at=timezone.now())
+    answer = signed_in(author).get(reverse("constitutions:draft", args=[branch.address]))
+    assert answer.status_code == 200 and b"Answer briefly." in answer.content

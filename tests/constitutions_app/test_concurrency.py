@@ -59,6 +59,17 @@ def test_publishing_twice_at_once_makes_one_version() -> None:
     assert [version.number for version in made.versions.all()] == [1]
 
 
+def test_two_scenarios_of_one_title_at_once_are_both_kept() -> None:
+    ada = make_person("ada", Role.AUTHOR)
+    made = make_constitution(ada)
+
+    def write() -> object:
+        return actions.create_scenario(user=ada, constitution=made, title="Coast", prompt="Where?")
+
+    at_once(write, write, write, write)
+    assert set(made.scenarios.values_list("key", flat=True)) == {"coast", "coast-2", "coast-3", "coast-4"}
+
+
 def test_everything_at_once_keeps_the_chain_and_the_order_whole() -> None:
     ada = make_person("ada", Role.AUTHOR)
     made = make_constitution(ada)

@@ -118,6 +118,18 @@ def test_what_others_wrote_in_a_new_principle_is_not_taken_out(
     assert principle_of(constitution, "new").text == "Grace's."
 
 
+def test_others_words_stay_also_under_ones_own_later_ones(
+    constitution: Constitution, author: User, other: User
+) -> None:
+    actions.add_principle(user=author, draft=draft_of(constitution), title="New")
+    edit(other, constitution, key="new", text="Grace's.")
+    edit(author, constitution, key="new", rationale="Ada's.")
+    undo(author, constitution)
+    with pytest.raises(actions.Refused, match="Grace has written"):
+        undo(author, constitution)
+    assert principle_of(constitution, "new").text == "Grace's."
+
+
 def test_a_copy_has_every_word_and_a_key_of_its_own(constitution: Constitution, author: User) -> None:
     original = principle_of(constitution, "honesty")
     copy = actions.duplicate_principle(user=author, principle=original)

@@ -362,3 +362,11 @@ class TestPreambleAndExemplars:
         assert f"?removed={entry.seq}" in response.headers["Location"]
         client.post(reverse("constitutions:restore_removed", args=["test", entry.seq]))
         assert draft_of(constitution).exemplars[0]["prompt"] == "How?"
+
+
+@pytest.mark.parametrize("at", ["no such/place", "\x00", "é"])
+def test_a_place_that_is_none_breaks_nothing(constitution: Constitution, author: User, at: str) -> None:
+    client = signed_in(author)
+    move = reverse("constitutions:move_principle", args=["test", "honesty"])
+    assert client.post(move, {"direction": "down", "at": at}, headers={"HX-Request": "true"}).status_code == 200
+    assert client.post(reverse("constitutions:undo", args=["test"]), {"at": at}).status_code == 302

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from constitutions_app.actions import create_scenario, edit_principle, publish_version
 from constitutions_app.core.principles import Principle
@@ -50,6 +51,12 @@ def test_every_hit_leads_to_a_page(everywhere: Constitution, reader: User) -> No
     client = signed_in(reader)
     for hit in search("lighthouse"):
         assert client.get(hit.url).status_code == 200, hit
+
+
+def test_a_hit_in_a_draft_leads_writers_to_its_principle(constitution: Constitution, author: User) -> None:
+    hit = next(hit for hit in search("patience", where="drafts"))
+    answer = signed_in(author).get(hit.url)
+    assert answer.headers["Location"] == reverse("constitutions:draft_principle", args=["test", "kindness"])
 
 
 def test_the_text_of_a_rule_comes_before_its_rationale(author: User) -> None:
