@@ -88,6 +88,8 @@ def place_words(key: str, field: str) -> str:
     """A place in words, without the principle's name: "rationale", "exemplar 2, response", "the whole principle"."""
     if not field:
         return "the whole principle" if key else "the draft as a whole"
+    if field == "text":
+        return "principle"
     found = exemplar_of(field)
     return f"exemplar {found[0]}, {found[1]}".replace("_", " ") if found else field.replace("_", " ")
 

@@ -163,5 +163,5 @@ def _places(now: core.Constitution, key: str | None) -> list[Any]:
 def _choices(key: str, texts: dict[tuple[str, str], str]) -> list[tuple[str, str]]:
     fields = [field for owner, field in texts if owner == key]
     fields.sort(key=lambda field: field != "text")
-    words = {field: "principle" if field == "text" else place_words(key, field) for field in (*fields, "")}
+    words = {field: place_words(key, field) for field in (*fields, "")}
     return [(f"{key}:{field}", words[field].capitalize()) for field in (*fields, "")]
