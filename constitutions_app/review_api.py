@@ -143,7 +143,7 @@ class AskSerializer(serializers.Serializer[Any]):
         return list(found.values())
 
 
-class VerdictSerializer(serializers.Serializer[Any]):
+class ReviewVerdictSerializer(serializers.Serializer[Any]):
     """A verdict on the draft at `revision`, as it was read."""
 
     word = serializers.ChoiceField(choices=Verdict.Word.choices)
@@ -212,13 +212,13 @@ class OfVerdicts(APIView):
 
     @extend_schema(
         parameters=[SLUG],
-        request=VerdictSerializer,
+        request=ReviewVerdictSerializer,
         responses={201: ReviewSerializer, 409: RefusedSerializer},
         operation_id="give_verdict",
     )
     def post(self, request: Request, slug: str) -> Response:
         draft = get_discussable_draft_for(request.user, slug)
-        said = _read(VerdictSerializer, request)
+        said = _read(ReviewVerdictSerializer, request)
         review = open_review(draft)
         if review is None:
             return Response({"detail": "No review is open."}, status=status.HTTP_409_CONFLICT)

@@ -18,6 +18,7 @@ from training_app.models import (
     DatasetItem,
     Evaluation,
     EvaluationAnswer,
+    ExemplarSet,
     Judge,
     JudgeEvaluation,
     MetricPoint,
@@ -27,6 +28,7 @@ from training_app.models import (
     RunEvent,
     RunStage,
     Trace,
+    TraceImport,
     TraceStep,
 )
 
@@ -107,6 +109,9 @@ class JudgeAdmin(ReadOnly):
 class JudgeEvaluationAdmin(ReadOnly):
     list_display = ("file_name", "format", "judge", "state", "created_by", "created_at")
     list_select_related = ("judge", "created_by")
+
+
+admin.site.register([ExemplarSet, TraceImport], ReadOnly)
 
 
 @admin.register(Audit)

@@ -106,7 +106,13 @@ def _edit_with_autosave(page: Page) -> None:
     expect(words).to_have_value(re.compile(re.escape(ADDED)))
     sent = page.get_by_role("complementary", name="What is sent")
     expect(sent.get_by_role("heading")).to_have_text(
-        ["What is sent", re.compile("Critique request"), re.compile("Revision request"), re.compile("Comparison")]
+        [
+            "What is sent",
+            re.compile("Critique request"),
+            re.compile("Revision request"),
+            re.compile("Comparison"),
+            re.compile("Hints"),
+        ]
     )
     expect(sent.locator(".sent").first).to_contain_text(ADDED.rstrip("."))
 

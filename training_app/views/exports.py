@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import IO
@@ -42,6 +43,7 @@ class _Pieces:
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file
+        weakref.finalize(self, file.close)  # an answer that nobody reads is closed too
 
     def __iter__(self) -> Iterator[bytes]:
         while block := self.file.read(BLOCK):
@@ -56,6 +58,7 @@ class _PiecesLater:
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file
+        weakref.finalize(self, file.close)  # an answer that nobody reads is closed too
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while block := await asyncio.to_thread(self.file.read, BLOCK):
