@@ -15,6 +15,7 @@ import asyncio
 import email.utils
 import json
 import random
+import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -110,6 +111,17 @@ class _Connections:
         self.open: _Open | None = None
 
     def close(self) -> None:
+        """Close in a thread of its own where another loop runs in this one: it may be any code that drops the asker."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            self._close()
+        else:
+            closing = threading.Thread(target=self._close)
+            closing.start()
+            closing.join()
+
+    def _close(self) -> None:
         if self.open is not None:
             self.runner.run(self.open.client.aclose())
         self.runner.close()
