@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import time
@@ -367,3 +368,14 @@ def test_a_real_server_writes_and_votes(real: Callable[..., ModelServer]) -> Non
         scores = backend.score_options([QUESTION, CHAT_QUESTION])
         assert all(math.exp(one.first) + math.exp(one.second) == pytest.approx(1) for one in scores)
         assert backend.spent["requests"] == 3 + 1 + 6 and backend.spent["tokens_out"] > 0
+
+
+def test_it_closes_where_another_loop_runs() -> None:
+    async def drop(backend: OpenAIBackend) -> None:
+        backend.close()
+
+    with fake_server(lambda path, body: said("Hello.")) as fake:
+        backend = OpenAIBackend(ModelServer("gpu1", fake.url, "big"))
+        assert len(backend.generate(asked("Hi"), SHORT, ())) == 1
+        asyncio.run(drop(backend))
+        backend.close()
