@@ -15,7 +15,7 @@ import math
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -196,8 +196,11 @@ class EventLog:
     # -- files ---------------------------------------------------------------------------------------------------
 
     def write_output(self, record: str, name: str) -> Output:
-        """Write every record's data of one kind to `name`.jsonl, sorted by key: the same file after any kill."""
-        return write_rows(self.out / f"{name}.jsonl", [data for _, data in sorted(self.records(record).items())])
+        """Write every record's data of one kind to `name`.jsonl, sorted by key: the same file after any kill.
+
+        Only keys and places in the log are held in memory, not the records.
+        """
+        return write_rows(self.out / f"{name}.jsonl", self._data_by_key(record))
 
     def sync(self) -> None:
         """Put what was told so far on the disk."""
@@ -215,6 +218,18 @@ class EventLog:
         self.close()
 
     # -- inside --------------------------------------------------------------------------------------------------
+
+    def _data_by_key(self, record: str) -> Iterator[dict[str, Any]]:
+        places: dict[str, int] = {}
+        start = 0
+        for event, size in _good_lines(self.path):
+            if event.get("record") == record:
+                places[event["key"]] = start
+            start += size
+        with self.path.open("rb") as file:
+            for _, place in sorted(places.items()):
+                file.seek(place)
+                yield json.loads(file.readline())["data"]
 
     def _append(self, kind: str, **body: Any) -> None:
         line = encode({"seq": self.seq + 1, "at": _now(), "kind": kind, **body})
@@ -251,17 +266,19 @@ def encode(event: Mapping[str, Any]) -> bytes:
     return text.encode("utf-8", errors="replace") + b"\n"
 
 
-def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> Output:
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> Output:
     """Write rows as JSONL (sorted keys) aside, sync, rename: the file is whole or not there."""
     partial = path.with_name(path.name + ".partial")
+    count = 0
     with partial.open("wb") as file:
         for row in rows:
+            count += 1
             text = json.dumps(row, ensure_ascii=False, sort_keys=True, allow_nan=False)
             file.write(text.encode("utf-8", errors="replace") + b"\n")
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
-    return Output(path.name, digest_file(path), len(rows))
+    return Output(path.name, digest_file(path), count)
 
 
 def package_versions() -> dict[str, str]:

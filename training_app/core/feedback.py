@@ -269,15 +269,21 @@ def _notes(identical: int) -> list[str]:
 
 
 def _summary(events: EventLog, identical: int) -> dict[str, Any]:
-    labels, irrelevant = [], []
-    for _, data in events.iter_records("label"):
-        labels.append((data["p_a"], data["same_position"], data["orders"][0]["p_a"], data["orders"][1]["p_a"]))
-        irrelevant += [data["p_neither"] > 0.5] if "p_neither" in data else []
-    count = max(len(labels), 1)
+    labels = irrelevant = 0
+    p_a = same = first = 0.0
+    asks_neither = False
+    for _, data in events.iter_records("label"):  # one by one: a job may have a million
+        labels += 1
+        p_a += data["p_a"]
+        same += data["same_position"]
+        first += (data["orders"][0]["p_a"] > 0.5) + (data["orders"][1]["p_a"] < 0.5)
+        asks_neither |= "p_neither" in data
+        irrelevant += data.get("p_neither", 0) > 0.5
+    count = max(labels, 1)
     return {
-        "labels": len(labels),
+        "labels": labels,
         "not_labelled_identical": identical,
-        "p_a_mean": sum(p for p, *_ in labels) / count,
-        "same_position": sum(same for _, same, *_ in labels) / count,
-        "first_position": sum((ab > 0.5) + (ba < 0.5) for *_, ab, ba in labels) / (2 * count),
-    } | ({"not_relevant": sum(irrelevant)} if irrelevant else {})
+        "p_a_mean": p_a / count,
+        "same_position": same / count,
+        "first_position": first / (2 * count),
+    } | ({"not_relevant": irrelevant} if asks_neither else {})
