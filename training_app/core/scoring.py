@@ -24,8 +24,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
+from functools import cached_property, partial
+from itertools import islice, pairwise
 from typing import Any
 
 from training_app.core.backends import OptionScore, Question
@@ -46,6 +46,10 @@ REACH_PER_WIDTH = 2.4
 By counting, a layer spends 24 d² on a token's matrices and 4 d on each token it attends to, so 6 d; attention under a
 mask reaches 0.4 of the speed of plain matrix products (measured on a 135M model), hence 2.4 d.
 """
+
+
+Encode = Callable[[Sequence[str]], list[list[int]]]
+"""Texts → the tokens of each: all at once, since a fast tokenizer works on many at a time."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +105,10 @@ class Scorer:
     def _reader(self) -> TreeReader:
         return TreeReader(self.model)
 
-    def score(self, questions: Sequence[Question], encode: Callable[[str], list[int]]) -> list[OptionScore]:
+    def score(self, questions: Sequence[Question], encode: Encode) -> list[OptionScore]:
         """Log-probabilities of both options of each question. Raises NotFinite when the model gives NaN."""
-        plans = [self._plan(question, encode) for question in questions]
+        encoded = iter(encode([question.prompt + option for question in questions for option in question.options]))
+        plans = [plan_question(partial(prompt_of, question, encode), *islice(encoded, 2)) for question in questions]
         found = iter(self.score_lines([line for plan in plans for line in plan.lines]))
         scores = []
         for plan in plans:
@@ -113,10 +118,6 @@ class Scorer:
                 raise NotFinite("The judge answers with numbers that are not finite.", "Choose another model.")
             scores.append(OptionScore(first, second))
         return scores
-
-    def _plan(self, question: Question, encode: Callable[[str], list[int]]) -> Plan:
-        first, second = (encode(question.prompt + option) for option in question.options)
-        return plan_question(lambda: encode(question.prompt), first, second)
 
     def score_lines(self, lines: Sequence[Line]) -> list[list[float]]:
         """For each line the log-probability of each of its wanted tokens, in the order given."""
@@ -202,6 +203,11 @@ class Scorer:
             use_cache=False,
             logits_to_keep=keep if isinstance(keep, int) else keep.to(device),
         ).logits
+
+
+def prompt_of(question: Question, encode: Encode) -> list[int]:
+    """The tokens of a question's prompt alone."""
+    return encode([question.prompt])[0]
 
 
 def layout_for(model: Any) -> str:

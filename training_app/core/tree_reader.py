@@ -7,18 +7,18 @@ trunk's keys and a piece's own share one softmax. The last layer answers for the
 give keys and values. Everything else (norms, rotary embedding, feed-forward) rounds where the model's own modules do.
 
 Two matrix products per block take less time than the fused attention kernel on processors with bfloat16, and weights
-laid out once for the processor save a twentieth in bfloat16 and a fifth in float32 (measured; docs/lab-notes.md).
-Scores and softmax are float32 always. Left out: sliding windows, models of another build (`is_readable`).
+laid out once for the processor save a twentieth in bfloat16 and a fifth in float32 (measured; docs/lab-notes.md). In
+bfloat16 scores are rounded before the softmax: float32 scores cost up to a quarter more time and brought the numbers no
+nearer to those of float32. Left out: sliding windows, models of another build (`is_readable`).
 
 Shapes: T tokens of the tree, D width, H heads of size d in G groups that share a key, S = H / G.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,10 @@ def is_readable(model: Any) -> bool:
     )
 
 
+STEP = 64
+"""Trees are filled up to a multiple of so many tokens: oneDNN keeps a program for every shape it has met."""
+
+
 class TreeReader:
     """One model, ready to read trees. Keeps a second copy of its matrices where `packed_linear` can lay them out."""
 
@@ -59,9 +63,10 @@ class TreeReader:
 
         device = self.model.device
         everyone, at_ends = ([on_device(b, device) for b in blocks] for blocks in (tree.blocks(), tree.end_blocks()))
-        with torch.inference_mode(), products_of_bfloat16(self.model):
-            x = self.model.model.embed_tokens(torch.tensor(tree.tokens, device=device))
-            positions = torch.tensor(tree.depths, device=device)[None]
+        with torch.inference_mode():
+            filling = [0] * (-len(tree.tokens) % STEP)
+            x = self.model.model.embed_tokens(torch.tensor([*tree.tokens, *filling], device=device))
+            positions = torch.tensor([*tree.depths, *filling], device=device)[None]
             cos, sin = (part[0] for part in self.model.model.rotary_emb(x[None], positions))
             turn = Turn(cos, sin, self.model.model.layers[0].self_attn.scaling)
             for layer in self.layers[:-1]:
@@ -80,11 +85,11 @@ class Turn:
 
     def queries(self, x: Any, groups: int) -> Any:
         """(T, H d) → (G, T, S, d), each head turned by its token's position and scaled."""
-        return self._turned(x, groups).float() * self.scale
+        return self._turned(x, groups) * self.scale
 
     def keys(self, x: Any, groups: int) -> Any:
         """(T, G d) → (G, T, d), turned."""
-        return self._turned(x, groups)[:, :, 0].float()
+        return self._turned(x, groups)[:, :, 0]
 
     def _turned(self, x: Any, groups: int) -> Any:
         import torch
@@ -160,7 +165,9 @@ def rms_norm(norm: Any, x: Any) -> Any:
 
 def attend(q: Any, k: Any, v: Any, blocks: list[Block]) -> Any:
     """(G, T, S, d): what each asking token of `blocks` reads from keys and values (G, T, d); zero for the others."""
-    seen = v.new_zeros(q.shape)
+    import torch
+
+    seen = torch.zeros_like(q)
     for block in blocks:
         answer = block_attention(q[:, block.queries], k, v, block)
         seen[:, block.queries.flatten()[block.real]] = answer[:, block.real]
@@ -182,7 +189,7 @@ def block_attention(q: Any, k: Any, v: Any, block: Block) -> Any:
         torch.bmm(q.view(groups, -1, size), trunk_k.transpose(1, 2), out=scores[:, :, :trunk])
     torch.bmm(q.view(groups * n, -1, size), own_k.transpose(1, 2), out=by_piece[:, :, trunk:])
     scores.view(groups, n, width, shared, -1)[..., trunk:].masked_fill_(block.hidden[:, :, None], -math.inf)
-    weights = scores.softmax(-1).to(v.dtype)
+    weights = scores.softmax(-1)
     answer = torch.bmm(weights.view(by_piece.shape)[:, :, trunk:], own_v)
     if trunk:
         answer = answer.view(groups, -1, size)
@@ -210,24 +217,6 @@ def has_room_for_copy(model: Any) -> bool:
 
     size = sum(part.numel() * part.element_size() for part in model.parameters())
     return bool(model.device.type == "cpu" and 4 * size <= psutil.virtual_memory().available)
-
-
-@contextlib.contextmanager
-def products_of_bfloat16(model: Any) -> Iterator[None]:
-    """Inside, a bfloat16 model's float32 products on the processor are made of bfloat16 factors, summed in float32.
-
-    Queries and keys are bfloat16 numbers held in float32, so nothing is lost, and scores come out unrounded.
-    """
-    import torch
-
-    matmul: Any = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]  # made at run time
-    before = matmul.fp32_precision
-    if model.device.type == "cpu" and model.dtype == torch.bfloat16:
-        matmul.fp32_precision = "bf16"
-    try:
-        yield
-    finally:
-        matmul.fp32_precision = before
 
 
 def packed_linear(linear: Any) -> Product:

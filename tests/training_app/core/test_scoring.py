@@ -80,7 +80,7 @@ def test_every_layout_equals_the_plain_forward_of_each_item(backend: LocalBacken
     computed = {}
     for layout in ("tree", "packed", "plain"):
         scorer = Scorer(backend.model, layout=layout, token_budget=3000)
-        scores = scorer.score(asked, backend.encode)
+        scores = scorer.score(asked, backend.encode_all)
         found = torch.tensor([(score.first, score.second) for score in scores])
         assert torch.allclose(found, expected, rtol=0, atol=1e-4), layout
         computed[layout] = scorer.computed
@@ -96,7 +96,7 @@ def test_in_bfloat16_every_layout_stays_within_two_hundredths(tmp_path: Path) ->
     asked = five_hundred()
     expected = one_by_one(rough, asked)
     for layout in ("tree", "packed", "plain"):
-        scores = Scorer(rough.model, layout=layout, token_budget=3000).score(asked, rough.encode)
+        scores = Scorer(rough.model, layout=layout, token_budget=3000).score(asked, rough.encode_all)
         found = torch.tensor([(score.first, score.second) for score in scores])
         assert float((found - expected).abs().max()) <= 2e-2, layout
 
@@ -104,7 +104,7 @@ def test_in_bfloat16_every_layout_stays_within_two_hundredths(tmp_path: Path) ->
 def test_options_are_scored_whole_where_the_tokenizer_merges_the_letter(backend: LocalBackend) -> None:
     asked = [Question("The answer", (" is", " the other")), Question("Is it", (" in the", " on"))]
     for layout in ("tree", "packed", "plain"):
-        scores = Scorer(backend.model, layout=layout).score(asked, backend.encode)
+        scores = Scorer(backend.model, layout=layout).score(asked, backend.encode_all)
         for question, score in zip(asked, scores, strict=True):
             expected = [by_hand(backend, question.prompt, option) for option in question.options]
             assert (score.first, score.second) == pytest.approx(expected, abs=1e-4)
@@ -152,7 +152,7 @@ def test_a_batch_too_big_for_the_memory_is_halved_and_that_is_said(
     backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, said = questions(8, "principle_last"), list[str]()
-    whole = Scorer(backend.model, token_budget=900).score(asked, backend.encode)
+    whole = Scorer(backend.model, token_budget=900).score(asked, backend.encode_all)
     scorer = Scorer(backend.model, token_budget=900, notify=said.append)
     read = scorer._reader.read
 
@@ -162,7 +162,7 @@ def test_a_batch_too_big_for_the_memory_is_halved_and_that_is_said(
         return read(tree)
 
     monkeypatch.setattr(scorer._reader, "read", narrow)
-    halved = scorer.score(asked, backend.encode)
+    halved = scorer.score(asked, backend.encode_all)
     for left, right in zip(halved, whole, strict=True):
         assert (left.first, left.second) == pytest.approx((right.first, right.second), abs=1e-4)
     assert re.match(r"A batch of \d+ tokens did not fit in memory; from here on \d+ are read at once.", said[0])

@@ -63,9 +63,15 @@ class LocalBackend:
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a prompt; begins with the beginning-of-text token exactly once where the model wants one."""
-        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
-        bos = self.tokenizer.bos_token_id
-        return [bos, *ids] if self._starts_with_bos and ids[:1] != [bos] else ids
+        return self.encode_all([text])[0]
+
+    def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+        """The same for many texts at once, which a fast tokenizer does on every core."""
+        if not texts:
+            return []
+        bos = self.tokenizer.bos_token_id if self._starts_with_bos else None
+        rows: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+        return [row if bos is None or row[:1] == [bos] else [bos, *row] for row in rows]
 
     def generate(
         self,
@@ -91,7 +97,7 @@ class LocalBackend:
         """Log-probabilities of both options of every question (`scoring.py`)."""
 
         def score(part: Sequence[Question]) -> list[OptionScore]:
-            return self.scorer.score(part, self.encode)
+            return self.scorer.score(part, self.encode_all)
 
         return self._halving(list(questions), score)
 
