@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec, cast
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
@@ -89,11 +89,11 @@ def roles_of(user: User | AnonymousUser) -> frozenset[Role]:
     """The person's roles. One query the first time, none after; a superuser is an admin whatever the groups say."""
     if not isinstance(user, User) or not user.is_active:
         return frozenset()
-    cached: frozenset[Role] | None = getattr(user, "_roles", None)
+    cached: frozenset[Role] | None = vars(user).get("_roles")
     if cached is None:
         names = set(user.groups.filter(name__in=Role.values).values_list("name", flat=True))
         cached = frozenset(role for role in Role if role in names or (role is Role.ADMIN and user.is_superuser))
-        user._roles = cached  # type: ignore[attr-defined]  # a cache for this request's user object only
+        vars(user)["_roles"] = cached  # for as long as this request's user object lives
     return cached
 
 
@@ -149,12 +149,13 @@ def require_role(
     ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
         @login_required
         @wraps(view)
-        def guarded(request: AuthenticatedHttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if not has_role(request.user, *roles):
                 raise PermissionDenied("Your role does not allow this.")
-            return view(request, *args, **kwargs)
+            # Who has a role is signed in, and every request has passed the middleware of htmx.
+            return view(cast(AuthenticatedHttpRequest, request), *args, **kwargs)
 
-        return guarded  # type: ignore[return-value]  # login_required loses the narrowed request
+        return guarded
 
     return decorate
 

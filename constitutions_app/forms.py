@@ -376,13 +376,15 @@ class CompareForm(forms.Form):
         states = [
             (draft.ref, draft.ref) for draft in sorted(drafts, key=lambda draft: (not draft.is_main, draft.branch))
         ]
-        numbers = constitution.versions.values_list("number", flat=True)
-        states += [(f"v{number}", f"v{number}") for number in numbers]
-        family = Version.objects.filter(family_of(constitution)).exclude(constitution=constitution)
-        named = family.order_by("constitution__name", "-number").values_list(
-            "constitution__slug", "constitution__name", "number"
+        family = Version.objects.filter(family_of(constitution))
+        named = list(
+            family.order_by("constitution__name", "-number").values_list(
+                "constitution__slug", "constitution__name", "number"
+            )
         )
-        choices = [*states, *((f"{slug}:v{number}", spelled(f"{name} v{number}")) for slug, name, number in named)]
+        states += [(f"v{number}", f"v{number}") for slug, _, number in named if slug == constitution.slug]
+        others = [place for place in named if place[0] != constitution.slug]
+        choices = [*states, *((f"{slug}:v{number}", spelled(f"{name} v{number}")) for slug, name, number in others)]
         for name in ("old", "new"):
             set_choices(self, name, choices)
 

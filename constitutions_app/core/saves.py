@@ -13,7 +13,7 @@ from typing import Any
 
 from constitutions_app.core.merge import merge_members
 from constitutions_app.core.principles import normalise
-from constitutions_app.core.text_merge import TextMerge, merge_text
+from constitutions_app.core.text_merge import Choice, TextMerge, merge_text
 
 WORDS = frozenset({"title", "text", "rationale", "source_document", "source_article", "preamble"}) | {
     "critique_request",
@@ -40,11 +40,11 @@ class Clash:
         settled = self.merged is not None and not self.merged.conflicts
         return normalise(self.merged.text()) if self.merged and settled else None
 
-    def kept(self, choice: str) -> str:
+    def kept(self, choice: Choice) -> str:
         """One text with `choice` ("ours": mine, "theirs", "both") wherever both changed the same words."""
         if self.merged is None:
             return str(self.theirs if choice == "theirs" else self.mine)
-        return normalise(self.merged.text(otherwise=choice))  # type: ignore[arg-type]  # one of the choices above
+        return normalise(self.merged.text(otherwise=choice))
 
 
 @dataclass(frozen=True)

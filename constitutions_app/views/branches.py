@@ -190,8 +190,12 @@ def _words(value: merge.Value) -> str:
     """What a side says, as text: a removed item says nothing, a whole principle says its text."""
     if value is None:
         return ""
-    if isinstance(value, str | bool | float):
-        return f"{value:g}" if isinstance(value, float) else {True: "yes", False: "no"}.get(value, str(value))  # type: ignore[arg-type]
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
     return value.text if hasattr(value, "text") else f"{value.prompt}\n{value.response}\n{value.revision}"
 
 

@@ -12,11 +12,11 @@ from constitutions_app import actions
 from constitutions_app.access import (
     WRITERS,
     AuthenticatedHttpRequest,
-    get_constitution_for,
     get_draft_for,
     require_role,
 )
 from constitutions_app.comparing import Activity, grouped_activity
+from constitutions_app.core import principles as core
 from constitutions_app.core.diff import diff_constitutions
 from constitutions_app.forms import CompareForm, CreateForm
 from constitutions_app.models import MAIN, Constitution, Draft, LedgerEntry, Version
@@ -73,8 +73,8 @@ def create(request: AuthenticatedHttpRequest) -> HttpResponse:
 @require_safe
 @require_role()
 def detail(request: AuthenticatedHttpRequest, slug: str) -> HttpResponse:
-    constitution = get_constitution_for(request.user, slug)
     draft = get_draft_for(request.user, slug)
+    constitution, words = draft.constitution, draft.to_core()
     versions = list(
         constitution.versions.select_related("author", "parent")
         .prefetch_related("aliases")
@@ -88,22 +88,22 @@ def detail(request: AuthenticatedHttpRequest, slug: str) -> HttpResponse:
         "draft": draft,
         "versions": versions,
         "newest": newest,
-        "changes": _draft_changes(draft),
+        "changes": _draft_changes(draft, words),
         "compare_form": CompareForm(
             initial={"old": f"v{newest.number}" if newest else "draft", "new": "draft"}, constitution=constitution
         ),
-        "scenario_counts": tally(standings(list(in_use(constitution)), draft.to_core())),
+        "scenario_counts": tally(standings(list(in_use(constitution)), words)),
         "imports": imports_of(constitution),
         "activity": _activity_of(constitution),
     }
     return render(request, "constitutions/detail.html", ctx)
 
 
-def _draft_changes(draft: Draft) -> dict[str, object] | None:
-    """How far the draft is from its base version; None when nothing is published yet."""
+def _draft_changes(draft: Draft, words: core.Constitution) -> dict[str, object] | None:
+    """How far the draft's words are from its base version; None when nothing is published yet."""
     if draft.base is None:
         return None
-    found = diff_constitutions(draft.base.to_core(), draft.to_core())
+    found = diff_constitutions(draft.base.to_core(), words)
     return {"count": found.count, "summary": found.summary}
 
 

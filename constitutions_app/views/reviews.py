@@ -155,5 +155,7 @@ def _verdict_form(request: AuthenticatedHttpRequest, draft: Draft, refused: Verd
     """An empty one, or a refused one as it was typed; for the words that the page shows, so that it can succeed now."""
     form = refused or VerdictForm(binding=can_approve(request.user), initial={"revision": draft.revision})
     if form.is_bound:
-        form.data = {**form.data.dict(), "revision": str(draft.revision)}  # type: ignore[attr-defined]  # a QueryDict
+        data = request.POST.copy()
+        data["revision"] = str(draft.revision)
+        form.data = data
     return form

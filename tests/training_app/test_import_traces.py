@@ -27,7 +27,7 @@ PAPER = Path(__file__).resolve().parents[3] / "shared" / "data" / "cai-paper"
 SCRIPT = "<script>alert(1)</script>"
 
 
-def a_round(key: str, revision: str = " A kinder answer.", **changes: Any) -> dict[str, Any]:
+def a_round(key: str, revision: str | dict[str, str] = " A kinder answer.", **changes: Any) -> dict[str, Any]:
     value = {
         "prompt": ["\n\nCritiqueRequest: What harms?\n\nCritique:"],
         "edit_request": "\n\nRevisionRequest: Mend it.\n\nRevision:",
@@ -111,7 +111,7 @@ def test_two_answers_to_one_prompt_share_it_and_partial_conversations_stay_whole
         ("{", "not JSON"),
         ("[]", "rl_prompt"),
         (a_line(a_round("harmful0"), {"cst_key": ""}), 'Round 2 has no "cst_key"'),
-        (a_line(a_round("harmful0", revision={})), "revision of round 1"),  # type: ignore[arg-type]
+        (a_line(a_round("harmful0", revision={})), "revision of round 1"),
         ('{"rl_prompt": "Human: a\\n\\nAssistant: b", "initial_response": {"sample": ""}, "cst": []}', "a Human turn"),
         ("[" * 100_000, "nested too deeply"),
     ],

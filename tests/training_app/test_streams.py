@@ -3,7 +3,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -211,11 +212,12 @@ def test_a_page_hears_what_it_missed_and_then_what_happens() -> None:
         Run.objects.filter(pk=run.pk).update(state="failed", finished_at=timezone.now())
 
     async def scene() -> str:
-        response = await client.get(f"/runs/{run.pk}/events/", headers={"Last-Event-ID": str(newest.pk - 1)})
+        address = f"/runs/{run.pk}/events/"
+        response: Any = await client.get(address, headers={"Last-Event-ID": str(newest.pk - 1)})
         assert response.status_code == 200
         assert response["Content-Type"].startswith("text/event-stream")
         assert response["Cache-Control"] == "no-store"
-        stream: AsyncIterator[str | bytes] = aiter(response.streaming_content)  # type: ignore[attr-defined]
+        stream: AsyncIterator[str | bytes] = aiter(response.streaming_content)
         text = await gather(stream, 2)
         assert f"id: {newest.pk}\n" in text
         await asyncio.to_thread(in_own_connection, say, "failed")
@@ -226,10 +228,10 @@ def test_a_page_hears_what_it_missed_and_then_what_happens() -> None:
     assert text.rstrip().endswith('data: {"kind": "end", "stage": ""}')
 
 
-def in_own_connection(verb: object, *arguments: str) -> None:
+def in_own_connection(verb: Callable[..., object], *arguments: str) -> None:
     from django.db import connection
 
     try:
-        verb(*arguments)  # type: ignore[operator]
+        verb(*arguments)
     finally:
         connection.close()

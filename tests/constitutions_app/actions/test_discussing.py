@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from constitutions_app import actions
 from constitutions_app.actions.discussing import spliced
 from constitutions_app.core.principles import normalise
-from constitutions_app.models import Comment, Constitution, LedgerEntry, Notification, Suggestion, Thread
+from constitutions_app.models import Comment, Constitution, Draft, LedgerEntry, Notification, Suggestion, Thread
 from constitutions_app.places import Standing, stand, texts_of
 from tests.constitutions_app.factories import draft_of, make_person, principle_of
 
@@ -23,10 +25,10 @@ TEXT = "Say what is true and mark what is uncertain."
 
 
 def thread_on(
-    constitution: Constitution, user: User, quote: str = "mark what is uncertain", field: str = "text", **more: object
+    constitution: Constitution, user: User, quote: str = "mark what is uncertain", field: str = "text", **more: Any
 ) -> Thread:
     values = {"key": "honesty", "body": "Why?", **more}
-    return actions.open_thread(user=user, draft=draft_of(constitution), field=field, quote=quote, **values)  # type: ignore[arg-type]
+    return actions.open_thread(user=user, draft=draft_of(constitution), field=field, quote=quote, **values)
 
 
 def edit(constitution: Constitution, user: User, text: str, key: str = "honesty") -> None:
@@ -129,12 +131,18 @@ def test_a_suggestion_lands_through_the_edit_verb_with_credit(
     ],
 )
 def test_every_text_can_be_suggested_for(
-    constitution: Constitution, author: User, reviewer: User, key: str, field: str, quote: str, read: object
+    constitution: Constitution,
+    author: User,
+    reviewer: User,
+    key: str,
+    field: str,
+    quote: str,
+    read: Callable[[Draft], str],
 ) -> None:
     thread_on(constitution, reviewer, quote, field=field, key=key, replacement="SO")
     actions.apply_suggestion(user=author, suggestion=Suggestion.objects.get())
-    assert "SO" in read(draft_of(constitution))  # type: ignore[operator]
-    assert quote not in read(draft_of(constitution))  # type: ignore[operator]
+    assert "SO" in read(draft_of(constitution))
+    assert quote not in read(draft_of(constitution))
     assert '"suggested_by"' in LedgerEntry.objects.order_by("-seq")[0].body
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,12 +12,12 @@ from constitutions_app.core.principles import Constitution, Exemplar, Principle,
 from tests.constitutions_app.strategies import constitutions, edited
 
 
-def principle(key: str, text: str = "", **rest: object) -> Principle:
-    return replace(Principle(id=key, title=key.upper(), text=text or f"Rule {key}."), **rest)  # type: ignore[arg-type]  # tests name real fields
+def principle(key: str, text: str = "", **rest: Any) -> Principle:
+    return replace(Principle(id=key, title=key.upper(), text=text or f"Rule {key}."), **rest)
 
 
-def constitution(*principles: Principle, **rest: object) -> Constitution:
-    return replace(Constitution("C", principles=principles), **rest)  # type: ignore[arg-type]  # tests name real fields
+def constitution(*principles: Principle, **rest: Any) -> Constitution:
+    return replace(Constitution("C", principles=principles), **rest)
 
 
 def ids(merged: Merge) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -33,9 +34,9 @@ def edit(constitution: Constitution, user: User, key: str = "honesty", **changes
     actions.edit_principle(user=user, principle=row, expected=row.revision, changes=changes)
 
 
-def talk(constitution: Constitution, user: User, quote: str = "true", **more: object) -> Thread:
+def talk(constitution: Constitution, user: User, quote: str = "true", **more: Any) -> Thread:
     values = {"key": "honesty", "field": "text", "body": "Why?", **more}
-    return actions.open_thread(user=user, draft=draft_of(constitution), quote=quote, **values)  # type: ignore[arg-type]
+    return actions.open_thread(user=user, draft=draft_of(constitution), quote=quote, **values)
 
 
 def test_it_shows_the_changes_with_the_threads_in_them(
@@ -62,8 +63,13 @@ def test_nothing_hostile_gets_through(constitution: Constitution, author: User, 
     actions.request_review(user=author, draft=draft_of(constitution), note=attack)
     thread = talk(constitution, reviewer, attack, body=attack, replacement=f"{attack} indeed")
     review = Review.objects.get()
-    said = {"review": review, "note": attack, "word": Verdict.Word.COMMENT}
-    actions.give_verdict(user=reviewer, expected=draft_of(constitution).revision, **said)  # type: ignore[arg-type]
+    actions.give_verdict(
+        user=reviewer,
+        expected=draft_of(constitution).revision,
+        review=review,
+        note=attack,
+        word=Verdict.Word.COMMENT,
+    )
     client = signed_in(author)
     pages = [
         url("review"),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from training_app.core.config import SftParams
@@ -7,7 +9,7 @@ from training_app.core.datasets import sft_rows
 from training_app.core.gate import DROPPED, dropping_flag, gate_counts
 
 
-def step(number: int, revision: str, *flags: str) -> dict[str, object]:
+def step(number: int, revision: str, *flags: str) -> dict[str, Any]:
     return {"prompt_id": "p", "prompt": "ask", "round": number, "revision": revision, "flags": list(flags)}
 
 
@@ -44,7 +46,7 @@ def test_every_step_is_counted_once() -> None:
     dropped = ("empty", "critique_as_revision", "refusal")
     build = sft_rows(steps[:5], [], dropped=dropped)
     found = gate_counts(
-        [(f"p/{one['round']}", one["flags"]) for one in steps],  # type: ignore[misc]
+        [(f"p/{one['round']}", one["flags"]) for one in steps],
         [str(row["id"]) for row in build.rows], build.excluded, dropped,
     )  # fmt: skip
     assert (found["made"], found["kept"]) == (6, 2)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.conf import LazySettings
 from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import Client
@@ -26,10 +27,10 @@ def somebody(username: str, role: Role | None, name: str) -> User:
 
 
 @pytest.fixture(autouse=True)
-def own_artifacts(tmp_path: Path, settings: pytest.FixtureRequest) -> None:
+def own_artifacts(tmp_path: Path, settings: LazySettings) -> None:
     """Checkpoint folders and logs go to a folder of the test's own."""
-    settings.ARTIFACT_ROOT = tmp_path / "artifacts"  # type: ignore[attr-defined]  # pytest-django's settings
-    settings.MODELS_ROOT = tmp_path / "models"  # type: ignore[attr-defined]
+    settings.ARTIFACT_ROOT = tmp_path / "artifacts"
+    settings.MODELS_ROOT = tmp_path / "models"
 
 
 @pytest.fixture

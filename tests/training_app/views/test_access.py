@@ -7,9 +7,10 @@ import uuid
 
 import pytest
 from django.test import Client
-from django.urls import get_resolver, reverse
+from django.urls import reverse
 
 from tests.training_app.factories import FinishedRun, judge_evaluation
+from training_app import urls
 from training_app.models import JudgeEvaluation
 
 pytestmark = pytest.mark.django_db
@@ -23,15 +24,14 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
         "export_feedback": [run, "labels", "icai"],
         "stage": [run, "sft"], "stage_log": [run, "sft"],
         "trace": [finished.traces[0].pk], "audit_step": [finished.steps[0].pk],
-        "label": [finished.labels[0].pk], "prompt_set": [finished.run.prompt_sets.first().slug],  # type: ignore[union-attr]
+        "label": [finished.labels[0].pk], "prompt_set": [finished.run.prompt_sets.all()[0].slug],
         "checkpoint": [finished.rl.pk], "build": [finished.builds[0].pk],
         "judge_evaluation": [(JudgeEvaluation.objects.first() or judge_evaluation(finished.run.created_by)).pk],
         "version_checkpoints": [version.constitution.slug, version.number],
         "stale_under": [version.constitution.slug, f"v{version.number}"],
         "exemplars": [version.constitution.slug, version.number],
     }  # fmt: skip
-    patterns = get_resolver("training_app.urls").url_patterns
-    names = [str(pattern.name) for pattern in patterns]  # type: ignore[union-attr]
+    names = [str(pattern.name) for pattern in urls.urlpatterns]
     return {name: reverse(f"training:{name}", args=arguments.get(name, [])) for name in names}
 
 

@@ -37,6 +37,7 @@ def attacked(ada: User, jonas: User) -> FinishedRun:
 def test_markup_control_characters_and_turned_text_are_inert_everywhere(
     auditor: Client, engineer: Client, attacked: FinishedRun
 ) -> None:
+    assert auditor.get(addresses(attacked)["export_feedback"])["Content-Disposition"].startswith("attachment")
     shown = set()
     for name, url in addresses(attacked).items():
         if name in POST_ONLY | {"run_events", "stage_log", "export_feedback"}:  # the last three are no pages

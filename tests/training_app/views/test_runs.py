@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -168,10 +170,10 @@ def test_a_log_is_shown_at_its_end_and_downloaded_whole(engineer: Client, ada: U
     assert 'data-level="warning">15:01:00' in page
     assert "<script>alert" not in page
     assert "\x1b" not in page
-    response = engineer.get(reverse("training:stage_log", args=[run.pk, "sft"]))
+    response: Any = engineer.get(reverse("training:stage_log", args=[run.pk, "sft"]))
     assert response["Content-Disposition"].startswith("attachment")
     assert response["Content-Type"].startswith("text/plain")
-    assert b"".join(response.streaming_content).count(b"\n") == 180  # type: ignore[attr-defined]
+    assert b"".join(response.streaming_content).count(b"\n") == 180
 
 
 def test_a_stage_without_a_log_has_nothing_to_download(engineer: Client, finished: FinishedRun) -> None:
