@@ -18,6 +18,7 @@ from training_app.views import (
     live,
     prompt_sets,
     runs,
+    scenarios,
     stale,
     traces,
     write_prompts,
@@ -46,6 +47,8 @@ audit_urls = [
     path("audit/traces/import/", import_traces.import_traces_page, name="import_traces"),
     path("audit/traces/<int:pk>/", traces.trace, name="trace"),
     path("audit/steps/<int:pk>/", traces.audit_step, name="audit_step"),
+    path("audit/steps/<int:pk>/scenario/", scenarios.from_step, name="scenario_from_step"),
+    path("audit/labels/<int:pk>/scenario/", scenarios.from_label, name="scenario_from_label"),
     path("audit/labels/", labels.labels, name="labels"),
     path("audit/labels/<int:pk>/", labels.label, name="label"),
 ]

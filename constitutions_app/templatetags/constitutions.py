@@ -104,6 +104,12 @@ def is_engineer(user: User | AnonymousUser) -> bool:
 
 
 @register.filter
+def writes_scenarios(user: User | AnonymousUser) -> bool:
+    """Whether the person may write scenarios. No query after the view asked for the role."""
+    return access.can_write_scenarios(user)
+
+
+@register.filter
 def verb_words(verb: str) -> str:
     """A ledger verb in words; one that has none yet reads "label override" for "label.override"."""
     return VERB_WORDS.get(verb, verb.replace(".", " ").replace("_", " "))

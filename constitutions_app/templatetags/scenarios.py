@@ -15,7 +15,7 @@ from constitutions_app.templatetags.diffs import spelled, visible
 register = template.Library()
 
 _TITLE = 80
-_PAGES = {"label": ("training:label", "AI label"), "trace": ("training:trace", "trace")}
+_PAGES = {"label": ("training:label", "AI label"), "step": ("training:trace", "trace")}
 """Pages of the training side that a scenario may have been made from, by URL name."""
 
 
@@ -51,10 +51,11 @@ def scenario_origin(scenario: Scenario) -> SafeString | str:
     name, words = _PAGES[kind]
     audit = " and what a person said of it" if origin.get("audit") else ""
     try:
-        url = reverse(name, args=[int(origin["id"])])
+        pk = int(origin.get("trace") or origin["id"])
+        url = reverse(name, args=[pk])
     except (NoReverseMatch, KeyError, TypeError, ValueError):
         return f"{words}{audit}"
-    return format_html('<a href="{}">{} {}</a>{}', url, words, origin["id"], audit)
+    return format_html('<a href="{}">{} {}</a>{}', url, words, pk, audit)
 
 
 def _title(scenario: Scenario) -> str:

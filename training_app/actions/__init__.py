@@ -11,6 +11,7 @@ from training_app.actions.cancel_run import cancel_run
 from training_app.actions.import_traces import import_traces
 from training_app.actions.launch_run import launch_run
 from training_app.actions.load_prompt_set import load_prompt_set
+from training_app.actions.make_scenario import make_scenario
 from training_app.actions.measure_judge import measure_judge
 from training_app.actions.record_audit import record_audit
 from training_app.actions.register_judge import register_judge
@@ -24,6 +25,7 @@ __all__ = [
     "import_traces",
     "launch_run",
     "load_prompt_set",
+    "make_scenario",
     "measure_judge",
     "record_audit",
     "register_judge",

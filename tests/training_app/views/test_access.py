@@ -24,6 +24,7 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
         "export_feedback": [run, "labels", "icai"],
         "stage": [run, "sft"], "stage_log": [run, "sft"],
         "trace": [finished.traces[0].pk], "audit_step": [finished.steps[0].pk],
+        "scenario_from_step": [finished.steps[0].pk], "scenario_from_label": [finished.labels[0].pk],
         "label": [finished.labels[0].pk], "prompt_set": [finished.run.prompt_sets.all()[0].slug],
         "checkpoint": [finished.rl.pk], "build": [finished.builds[0].pk],
         "judge_evaluation": [(JudgeEvaluation.objects.first() or judge_evaluation(finished.run.created_by)).pk],
@@ -35,8 +36,9 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
     return {name: reverse(f"training:{name}", args=arguments.get(name, [])) for name in names}
 
 
-POST_ONLY = {"resume_run", "audit_step", "prompt_preview"}
 ENGINEERS_ONLY = {"launch", "measure_judge", "stop_run", "resume_run", "load_prompts", "write_prompts", "import_traces"}
+SCENARIO_WRITERS_ONLY = {"scenario_from_step", "scenario_from_label"}
+POST_ONLY = {"resume_run", "audit_step", "prompt_preview"} | SCENARIO_WRITERS_ONLY
 AUDITORS_ONLY = {"audit_step"}
 
 
@@ -59,7 +61,13 @@ def test_readers_read_everything_and_change_nothing(reader: Client, finished: Fi
     log.write_text("a line\n")
     for name, url in addresses(finished).items():
         response = reader.post(url, {"text": "Be kind."}) if name in POST_ONLY else reader.get(url)
-        expected = 403 if name in ENGINEERS_ONLY | AUDITORS_ONLY else 204 if name == "run_events" else 200
+        expected = (
+            403
+            if name in ENGINEERS_ONLY | AUDITORS_ONLY | SCENARIO_WRITERS_ONLY
+            else 204
+            if name == "run_events"
+            else 200
+        )
         assert response.status_code == expected, name
         if response.streaming:
             b"".join(response.streaming_content)  # type: ignore[attr-defined]  # closes the file
