@@ -1,8 +1,8 @@
 """Polis: the export of comments with their votes and, where it was computed, each group's consensus.
 
 A comment becomes a principle. Its votes and consensus are kept twice: exactly, as the import's provenance, and in a
-sentence in the principle's source, so that they are digested and travel with every version. Who wrote a comment is left
-out. Comments that were moderated out are reported, and so are unmoderated ones where the others were moderated in.
+sentence in the principle's source, so that they are digested and travel with every version. Further columns of figures
+are kept as provenance too. Who wrote a comment is left out, and so is what else may name a person. Comments that were moderated out are reported, and so are unmoderated ones where the others were moderated in.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _VOTES = {
     "passes": ("passes", "total-passes", "pass"),
 }
 _VERBS = (("agrees", "agree"), ("disagrees", "disagree"), ("passes", "pass"))
-_GROUP = re.compile(r"group-([a-z0-9]+)-(.+)")
+_GROUP = re.compile(r"group[- ]([a-z0-9]+)[- ](.+)")
 _READ_OVER = {"comment-id", "timestamp", "datetime", "author-id", "moderated", "total-votes", "importance", "velocity"}
 _MODERATED_OUT, _MODERATED_IN = "-1", "1"
 
@@ -40,11 +40,8 @@ def read(document: Document) -> Found:
     if not set(columns) & set(_BODY):
         document.remarks.add(1, ", ".join(columns), "There is no column named comment-body.")
         return Found()
-    known = {*_BODY, *_READ_OVER, *(name for names in _VOTES.values() for name in names)}
-    for name in columns:
-        if name not in known and not _GROUP.fullmatch(name):
-            document.remarks.add(1, name, f"The Polis export has no column {name!r}; it was left out.")
     table = list(rows(document))
+    figures = _figures(document, columns, table)
     moderated = any(_moderation(row) == _MODERATED_IN for row in table)
     ids = Ids()
     principles: list[Principle] = []
@@ -55,6 +52,8 @@ def read(document: Document) -> Found:
             document.remarks.add(row.line, body or row.text, reason)
             continue
         facts = _facts(row, document.remarks)
+        kept = {name: _number(row, row.cell(name), name, document.remarks) for name in figures}
+        facts |= {row.spelled[name]: figure for name, figure in kept.items() if figure is not None}
         number = row.cell("comment-id")
         principle_id = ids.keep(f"comment-{number}" if number else "", f"line-{row.line}")
         provenance[principle_id] = facts
@@ -67,6 +66,28 @@ def read(document: Document) -> Found:
             )
         )
     return Found(principles=tuple(principles), provenance=provenance)
+
+
+def _figures(document: Document, columns: tuple[str, ...], table: list[Row]) -> list[str]:
+    """Columns we do not know that hold figures only: kept as they are. Others may name people, so they are left out."""
+    known = {*_BODY, *_READ_OVER, *(name for names in _VOTES.values() for name in names)}
+    figures = []
+    for name in dict.fromkeys(columns):
+        if name in known or _GROUP.fullmatch(name):
+            continue
+        names_somebody = "id" in name.replace("-", " ").split()
+        if name and not names_somebody and all(_is_figure(row.cell(name)) for row in table):
+            figures.append(name)
+        else:
+            document.remarks.add(1, name, f"The Polis export has no column {name!r}; it was left out.")
+    return figures
+
+
+def _is_figure(cell: str) -> bool:
+    try:
+        return not cell or math.isfinite(float(cell))
+    except ValueError:
+        return False
 
 
 def _left_out(row: Row, body: str, moderated: bool) -> str:
@@ -96,11 +117,16 @@ def _facts(row: Row, remarks: Remarks) -> dict[str, str | int | float]:
     for column in row.cells:
         if _GROUP.fullmatch(column):
             figure = _number(row, row.cell(column), column, remarks)
-            if figure is not None and column.endswith("-consensus") and not 0 <= figure <= 1:
+            if figure is not None and _is_consensus(column) and not 0 <= figure <= 1:
                 remarks.add(row.line, row.cell(column), f"{column} should lie between 0 and 1; it was left out.")
             elif figure is not None:
                 facts[row.spelled[column]] = figure
     return facts
+
+
+def _is_consensus(column: str) -> bool:
+    """Whether a group's column tells its consensus, in [0, 1]."""
+    return column.endswith(("-consensus", " consensus"))
 
 
 def _number(row: Row, cell: str, name: str, remarks: Remarks) -> int | float | None:
@@ -122,7 +148,7 @@ def _told(number: str, facts: Provenance) -> str:
     groups = "; ".join(
         f"group {match[1]} consensus {float(value):.3f}"
         for column, value in facts.items()
-        if (match := _GROUP.fullmatch(column_name(column))) and match[2] == "consensus"
+        if (match := _GROUP.fullmatch(column_name(column))) and _is_consensus(column_name(column))
     )
     told = "; ".join(part for part in (votes, groups) if part)
     name = f"Comment {number}" if number else "Comment"

@@ -387,3 +387,12 @@ def test_detect_goes_by_content(tmp_path: Path) -> None:
     path = tmp_path / "anything.bin"
     path.write_text(POLIS, encoding="utf-8")
     assert detect(path) == "polis"
+
+
+def test_polis_keeps_figures_it_does_not_know_and_leaves_out_what_may_name_people() -> None:
+    table = "comment-id,comment-body,Group A consensus,num-votes,email,voter-id\n7,Be nice,.9,12,a@b.c,4\n8,Be,,,,\n"
+    found = read_bytes(table.encode(), "x.csv")
+    assert found.provenance["comment-7"] == {"comment-id": "7", "Group A consensus": 0.9, "num-votes": 12}
+    assert found.provenance["comment-8"] == {"comment-id": "8"}
+    assert found.constitution.principles[0].source.article == "Comment 7: group a consensus 0.900"
+    assert [item.text for item in found.not_understood] == ["email", "voter-id"]
