@@ -2,7 +2,8 @@
 
 A comment becomes a principle. Its votes and consensus are kept twice: exactly, as the import's provenance, and in a
 sentence in the principle's source, so that they are digested and travel with every version. Further columns of figures
-are kept as provenance too. Who wrote a comment is left out, and so is what else may name a person. Comments that were moderated out are reported, and so are unmoderated ones where the others were moderated in.
+are kept as provenance too. Who wrote a comment is left out, and so is what else may name a person. Comments that were
+moderated out are reported, and so are unmoderated ones where the others were moderated in.
 """
 
 from __future__ import annotations
