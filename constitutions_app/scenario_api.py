@@ -79,7 +79,7 @@ class ResultsSerializer(serializers.Serializer[Any]):
     constitution_digest = serializers.CharField(max_length=64)
     judge_digest = serializers.CharField(max_length=64)
     judge_name = serializers.CharField(max_length=200)
-    results = ResultSerializer(many=True, allow_empty=False, max_length=5000)
+    results = ResultSerializer(many=True, allow_empty=False)
 
 
 class StoredSerializer(serializers.Serializer[Any]):

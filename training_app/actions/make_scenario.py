@@ -17,31 +17,33 @@ def make_scenario(*, user: User, item: AILabel | TraceStep) -> Scenario:
     """The scenario made of a label or a step; the one that was made of it before, where there is one.
 
     A label gives its two responses; a step what stood before it as response A and its revision as response B. The one
-    expected to win is what this person, or else the newest auditor, chose; without a verdict it is left open. Raises
+    expected to win is what this person, or else the newest auditor, chose; without a verdict it is left open. What cites no principle tests the whole constitution. Raises
     Refused for words that do not fit a scenario.
     """
-    constitution = item.principle.version.constitution
+    cited = item.principle
+    run = item.run if isinstance(item, AILabel) else item.trace.run
+    constitution = (cited.version if cited else run.version).constitution
     kind = "label" if isinstance(item, AILabel) else "step"
     before = constitution.scenarios.filter(origin__kind=kind, origin__id=item.pk).first()
     if before is not None:
         return before
     said = _said(user, item)
     words = _of_label(item, said) if isinstance(item, AILabel) else _of_step(item, said)
-    origin: dict[str, Any] = {"kind": kind, "id": item.pk, "principle": str(item.principle.pk)}
+    origin: dict[str, Any] = {"kind": kind, "id": item.pk}
     if isinstance(item, TraceStep):
         origin["trace"] = item.trace_id
     if said:
         origin |= {"audit": str(said.pk), "auditor": said.auditor_id}
-    return _created(user, constitution, item.principle.key, words, origin)
+    return _created(user, constitution, [cited.key] if cited else [], words, origin)
 
 
 def _created(
-    user: User, constitution: Constitution, principle: str, words: dict[str, str], origin: dict[str, Any]
+    user: User, constitution: Constitution, principles: list[str], words: dict[str, str], origin: dict[str, Any]
 ) -> Scenario:
     line = " ".join(words["prompt"][: 4 * LONGEST_TITLE].split())
     title = line if len(line) <= LONGEST_TITLE else f"{line[: LONGEST_TITLE - 1]}…"
     return create_scenario(
-        user=user, constitution=constitution, title=title, principles=[principle], origin=origin, **words
+        user=user, constitution=constitution, title=title, principles=principles, origin=origin, **words
     )
 
 

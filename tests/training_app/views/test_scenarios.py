@@ -37,7 +37,7 @@ def test_a_label_without_a_verdict_asks_which_response_should_win(auditor: Clien
     assert (made.prompt, made.response_a, made.response_b, made.expected) == (
         label.comparison.prompt_text, label.comparison.response_a, label.comparison.response_b, "",
     )  # fmt: skip
-    assert made.principles == [label.principle.key]
+    assert label.principle and made.principles == [label.principle.key]
     assert (made.origin["kind"], made.origin["id"]) == ("label", label.pk)
     assert scenario_origin(made) == f'<a href="/audit/labels/{label.pk}/">AI label {label.pk}</a>'
 
