@@ -17,12 +17,11 @@ def make_scenario(*, user: User, item: AILabel | TraceStep) -> Scenario:
     """The scenario made of a label or a step; the one that was made of it before, where there is one.
 
     A label gives its two responses; a step what stood before it as response A and its revision as response B. The one
-    expected to win is what this person, or else the newest auditor, chose; without a verdict it is left open. What cites no principle tests the whole constitution. Raises
-    Refused for words that do not fit a scenario.
+    expected to win is what this person, or else the newest auditor, chose; without a verdict it is left open. What
+    cites no principle tests the whole constitution. Raises Refused for words that do not fit a scenario.
     """
     cited = item.principle
-    run = item.run if isinstance(item, AILabel) else item.trace.run
-    constitution = (cited.version if cited else run.version).constitution
+    constitution = _constitution_of(item)
     kind = "label" if isinstance(item, AILabel) else "step"
     before = constitution.scenarios.filter(origin__kind=kind, origin__id=item.pk).first()
     if before is not None:
@@ -35,6 +34,13 @@ def make_scenario(*, user: User, item: AILabel | TraceStep) -> Scenario:
     if said:
         origin |= {"audit": str(said.pk), "auditor": said.auditor_id}
     return _created(user, constitution, [cited.key] if cited else [], words, origin)
+
+
+def _constitution_of(item: AILabel | TraceStep) -> Constitution:
+    """The constitution it was judged under; a label that cites no principle was judged under its run's version."""
+    if isinstance(item, AILabel):
+        return (item.principle.version if item.principle else item.run.version).constitution
+    return item.principle.version.constitution
 
 
 def _created(
