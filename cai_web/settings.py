@@ -270,6 +270,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "RunStateEnum": "training_app.models.run.RunState",
         "StageStateEnum": "training_app.models.run.StageState",
+        "ResponseEnum": "constitutions_app.models.scenario.RESPONSES",
     },
     "SCHEMA_PATH_PREFIX": "/api/",
 }

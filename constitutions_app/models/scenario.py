@@ -14,6 +14,9 @@ from constitutions_app.models.constitution import Constitution
 from constitutions_app.models.frozen import FrozenModel
 from constitutions_app.models.searching import scenario_words
 
+RESPONSES = (("a", "A"), ("b", "B"))
+"""The two responses of a prompt, as people choose one of them."""
+
 
 class Scenario(models.Model):
     """A prompt, two responses, and the one expected to win, attached to principles by their stable keys.
@@ -28,7 +31,7 @@ class Scenario(models.Model):
     prompt = models.TextField()
     response_a = models.TextField(blank=True)
     response_b = models.TextField(blank=True)
-    expected = models.CharField(max_length=1, choices=(("a", "A"), ("b", "B")), blank=True)
+    expected = models.CharField(max_length=1, choices=RESPONSES, blank=True)
     note = models.TextField(blank=True)
     origin = models.JSONField(default=dict, blank=True)
     retired_at = models.DateTimeField(null=True, blank=True)
