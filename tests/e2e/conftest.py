@@ -14,13 +14,17 @@ from urllib.request import urlopen
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.test import Client
+from django.urls import reverse
 
+from constitutions_app.access import Role
+from constitutions_app.models import Constitution
 from tests.base import program_environment, wait_for
+from tests.constitutions_app.factories import make_constitution, make_person
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import User
-    from playwright.sync_api import BrowserContext
+    from playwright.sync_api import BrowserContext, Page
 
 
 class Site:
@@ -38,6 +42,10 @@ class Site:
 
     def at(self, path: str) -> str:
         return f"{self.address}{path}"
+
+    def editor(self, key: str = "privacy") -> str:
+        """The page on which one principle of the shared constitution is written."""
+        return self.at(reverse("constitutions:draft_principle", args=["test", key]))
 
 
 @pytest.fixture(scope="session")
@@ -78,6 +86,24 @@ def models(site: Site) -> Path:
 
     scripted.base_model(Path(settings.MODELS_ROOT) / "made-up-model")
     return Path(settings.MODELS_ROOT)
+
+
+@pytest.fixture
+def author(site: Site) -> User:
+    return make_person("ada", Role.AUTHOR)
+
+
+@pytest.fixture
+def constitution(author: User) -> Constitution:
+    return make_constitution(author)
+
+
+@pytest.fixture
+def ada(page: Page, site: Site, author: User, constitution: Constitution) -> Page:
+    """The first author's page, on the principle about privacy."""
+    site.sign_in(page.context, author)
+    page.goto(site.editor())
+    return page
 
 
 def _answers(site: Site) -> bool:

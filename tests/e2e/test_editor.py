@@ -6,40 +6,14 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from django.contrib.auth.models import User
-from django.urls import reverse
 
-from constitutions_app.access import Role
 from constitutions_app.models import Constitution
-from tests.constitutions_app.factories import draft_of, make_constitution, make_person, newest, principle_of
-from tests.e2e.conftest import Site
+from tests.constitutions_app.factories import draft_of, newest, principle_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
-
-
-@pytest.fixture
-def author(site: Site) -> User:
-    return make_person("ada", Role.AUTHOR)
-
-
-@pytest.fixture
-def constitution(author: User) -> Constitution:
-    return make_constitution(author)
-
-
-@pytest.fixture
-def ada(page: Page, site: Site, author: User, constitution: Constitution) -> Page:
-    """The first author's page, on the principle about privacy."""
-    site.sign_in(page.context, author)
-    page.goto(_editor(site))
-    return page
-
-
-def _editor(site: Site, key: str = "privacy") -> str:
-    return site.at(reverse("constitutions:draft_principle", args=["test", key]))
 
 
 def _saved(page: Page) -> None:

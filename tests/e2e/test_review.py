@@ -26,11 +26,6 @@ WORDS = "Say 👍 what is true and mark clearly what is uncertain."
 
 
 @pytest.fixture
-def author(site: Site) -> User:
-    return make_person("ada", Role.AUTHOR)
-
-
-@pytest.fixture
 def constitution(author: User) -> Constitution:
     """One approval is required; the draft's first principle was edited and its author asks for a review."""
     made = make_constitution(author)

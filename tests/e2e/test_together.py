@@ -14,7 +14,7 @@ from django.urls import reverse
 from constitutions_app import actions
 from constitutions_app.access import Role
 from constitutions_app.models import Constitution
-from tests.constitutions_app.factories import make_constitution, make_person, principle_of
+from tests.constitutions_app.factories import make_person, principle_of
 from tests.e2e.conftest import Site
 from tests.e2e.test_accessible import RULES
 
@@ -28,24 +28,6 @@ BASE = "Do not help to track people who have not agreed to it."
 
 
 @pytest.fixture
-def author(site: Site) -> User:
-    return make_person("ada", Role.AUTHOR)
-
-
-@pytest.fixture
-def constitution(author: User) -> Constitution:
-    return make_constitution(author)
-
-
-@pytest.fixture
-def ada(page: Page, site: Site, author: User, constitution: Constitution) -> Page:
-    """The first author's page, on the principle about privacy."""
-    site.sign_in(page.context, author)
-    page.goto(_editor(site))
-    return page
-
-
-@pytest.fixture
 def grace(browser: Browser, site: Site, constitution: Constitution) -> Iterator[Page]:
     """The second author's, in a browser profile of her own, on the same principle. Her name is an attack."""
     context = browser.new_context(locale="en-GB", timezone_id="UTC")
@@ -54,13 +36,9 @@ def grace(browser: Browser, site: Site, constitution: Constitution) -> Iterator[
     person.save()
     site.sign_in(context, person)
     page = context.new_page()
-    page.goto(_editor(site))
+    page.goto(site.editor())
     yield page
     context.close()
-
-
-def _editor(site: Site, key: str = "privacy") -> str:
-    return site.at(reverse("constitutions:draft_principle", args=["test", key]))
 
 
 def _saved(page: Page, words: str = "") -> None:
@@ -86,7 +64,7 @@ def test_they_see_each_other_and_what_the_other_saves(ada: Page, grace: Page, si
     ada.locator("#id_text").focus()
     _holds(ada, "#id_rationale", "Grace's reason.")
     ada.locator("[data-news]", has_text="saved Rationale; the new words are shown here").wait_for()
-    grace.goto(_editor(site, "honesty"))
+    grace.goto(site.editor("honesty"))
     ada.locator("[data-here]", has_text="is at Honesty").wait_for()
     ada.locator("[data-key-of=honesty] .here").wait_for()
     grace.fill("#id_title", "Truthfulness")
@@ -177,7 +155,7 @@ def test_a_closed_tab_keeps_its_words_and_the_next_page_sends_them(
     other.context.set_offline(False)
     other.goto(site.at(reverse("ledger")))
     other.get_by_role("heading", level=1).wait_for()
-    other.goto(_editor(site))
+    other.goto(site.editor())
     _holds(other, "#id_text", "Written on a train.")
     assert _text(constitution) == "Written on a train."
 
