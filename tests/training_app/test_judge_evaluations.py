@@ -16,7 +16,9 @@ from django.conf import LazySettings
 from django.db import connection
 from django.utils import timezone
 
+from constitutions_app.access import Role
 from constitutions_app.models import LedgerEntry
+from tests.constitutions_app.factories import make_person
 from tests.tiny_model import build_tiny_model
 from tests.training_app.scenes import engineer
 from training_app import judge_evaluations, tasks
@@ -58,7 +60,7 @@ def model(tiny: Path, tmp_path: Path) -> str:
 
 def asked(model: str, **changes: Any) -> JudgeEvaluation:
     parts: dict[str, Any] = {"content": LINES, "file_name": "evals.jsonl", "template": "paper", "question": QUESTION}
-    return measure_judge(user=engineer(), model=model, **parts | changes)
+    return measure_judge(**{"user": engineer(), "model": model} | parts | changes)
 
 
 def program(code: str) -> Conduct:
@@ -104,6 +106,19 @@ def test_what_cannot_judge_is_refused_by_its_field(model: str) -> None:
 def test_sent_twice_it_is_measured_once(model: str) -> None:
     first = asked(model)
     assert asked(model, evaluation_id=first.pk).pk == first.pk
+
+
+def test_an_id_that_is_taken_touches_nobodys_file(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One form sent twice at once is one measurement; another person's id is refused. The file stays in both cases."""
+    first = asked(model)
+    with pytest.raises(JudgeFileRefused, match="somebody else"):
+        asked(model, user=make_person("eve", Role.ENGINEER), evaluation_id=first.pk, content=LINES.splitlines()[0])
+    look = JudgeEvaluation.objects.filter
+    unseen = iter([JudgeEvaluation.objects.none()])
+    monkeypatch.setattr(JudgeEvaluation.objects, "filter", lambda **what: next(unseen, None) or look(**what))
+    assert asked(model, evaluation_id=first.pk).pk == first.pk
+    assert [path.name for path in first.folder.parent.iterdir()] == [str(first.pk)]
+    assert (first.folder / judge_evaluations.ITEMS).read_bytes() == LINES
 
 
 def test_a_program_that_fails_says_why(model: str) -> None:

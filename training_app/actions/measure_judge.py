@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import UUID
 
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from constitutions_app.ledger import record
 from training_app.base_models import BadBaseModel, find_base_model
@@ -53,25 +54,47 @@ def measure_judge(
         **({"id": evaluation_id} if evaluation_id else {}),
         file_name=file_name[:200], model=chosen, params=asdict(params), created_by=user,
     )  # fmt: skip
-    try:
-        _keep(row, content, most)
-        with transaction.atomic():
-            row.save(force_insert=True)
-            data = {"file": row.file_digest, "name": row.file_name, "model": chosen, "params": row.params}
-            record(actor=user, verb="judge.measure", obj=row, data=data)
-            ring_judge(row.pk, say=say)
-    except BaseException:
-        shutil.rmtree(row.folder, ignore_errors=True)
-        raise
+    row.folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=row.folder.parent, prefix="new-") as draft:  # the folder is the row's once it is there
+        _keep(row, Path(draft) / ITEMS, content, most)
+        return _queued(row, Path(draft) / ITEMS, say)
+
+
+def _queued(row: JudgeEvaluation, items: Path, say: Callable[[str], None] | None) -> JudgeEvaluation:
+    """The row with its file; or, of one form sent twice at once, the row that came first. Raises JudgeFileRefused."""
+    with transaction.atomic():
+        if not _inserted(row):
+            return _first(row)
+        row.folder.mkdir()
+        items.rename(row.folder / ITEMS)
+        data = {"file": row.file_digest, "name": row.file_name, "model": row.model, "params": row.params}
+        record(actor=row.created_by, verb="judge.measure", obj=row, data=data)
+        ring_judge(row.pk, say=say)
     return row
 
 
-def _keep(row: JudgeEvaluation, content: bytes, most: int | None) -> None:
+def _inserted(row: JudgeEvaluation) -> bool:
+    """Whether the row is new; False when its id is taken."""
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except IntegrityError:
+        if not JudgeEvaluation.objects.filter(pk=row.pk).exists():
+            raise
+        return False
+    return True
+
+
+def _first(row: JudgeEvaluation) -> JudgeEvaluation:
+    if known := JudgeEvaluation.objects.filter(pk=row.pk, created_by=row.created_by).first():
+        return known
+    raise JudgeFileRefused(("This form was sent by somebody else before. Open it anew.",))
+
+
+def _keep(row: JudgeEvaluation, path: Path, content: bytes, most: int | None) -> None:
     """Write the file and read it once, so that a bad line is found now and not by the worker."""
     if len(content) > LARGEST_FILE:
         raise JudgeFileRefused((f"The file is larger than {LARGEST_FILE // 2**20} MiB.",))
-    row.folder.mkdir(parents=True, exist_ok=True)
-    path = row.folder / ITEMS
     path.write_bytes(content)
     try:
         items = read_items(path, most_bytes=LARGEST_UNPACKED, most=most)
