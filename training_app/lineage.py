@@ -129,7 +129,7 @@ def of_version(version: Version) -> VersionLineage:
         runs=tuple(Run.objects.filter(version=version).select_related("created_by")),
         checkpoints=tuple(Checkpoint.objects.filter(version=version).select_related("run")),
         steps=TraceStep.objects.filter(principle__version=version).count(),
-        labels=AILabel.objects.filter(principle__version=version).count(),
+        labels=AILabel.objects.filter(run__version=version).count(),  # also those of all principles at once
     )
 
 
