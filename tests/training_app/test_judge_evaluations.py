@@ -13,6 +13,7 @@ from uuid import UUID
 
 import pytest
 from django.conf import LazySettings
+from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
@@ -58,9 +59,9 @@ def model(tiny: Path, tmp_path: Path) -> str:
     return "tiny"
 
 
-def asked(model: str, **changes: Any) -> JudgeEvaluation:
+def asked(model: str, *, user: User | None = None, **changes: Any) -> JudgeEvaluation:
     parts: dict[str, Any] = {"content": LINES, "file_name": "evals.jsonl", "template": "paper", "question": QUESTION}
-    return measure_judge(**{"user": engineer(), "model": model} | parts | changes)
+    return measure_judge(user=user or engineer(), model=model, **parts | changes)
 
 
 def program(code: str) -> Conduct:
