@@ -20,8 +20,6 @@ api_urls: list[URLPattern | URLResolver] = [
     path("token/withdraw/", WithdrawToken.as_view(), name="token_withdraw"),
     path("token/withdraw-all/", WithdrawAllTokens.as_view(), name="token_withdraw_all"),
     path("", include("constitutions_app.api")),
-    path("", include("constitutions_app.review_api")),
-    path("", include("constitutions_app.scenario_api")),
     path("", include("training_app.api")),
 ]
 

@@ -8,22 +8,17 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from django.contrib.auth.models import User
 from django.db import models
-from django.http import HttpRequest
 from django.urls import URLPattern, URLResolver
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status, viewsets
 from rest_framework.decorators import action
-from rest_framework.exceptions import APIException, ValidationError
-from rest_framework.permissions import BasePermission
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.routers import BaseRouter, SimpleRouter
-from rest_framework.serializers import BaseSerializer
-from rest_framework.views import APIView
 
-from constitutions_app.access import has_role
+from constitutions_app.api.asking import Conflict, HasRole, checked, person_of
 from constitutions_app.models import Version
 from training_app import access, filters, serializers
 from training_app.actions import cancel_run, launch_run, record_audit, resume_run
@@ -52,20 +47,6 @@ from training_app.refusals import AuditRefused, LaunchRefused, SteeringRefused
 Row = TypeVar("Row", bound=models.Model)
 
 
-class HasRole(BasePermission):
-    """Signed in, and with any role: everybody here reads everything."""
-
-    def has_permission(self, request: Request, view: APIView) -> bool:
-        return has_role(request.user)
-
-
-class Conflict(APIException):
-    """The object is not in a state in which this can be done."""
-
-    status_code = status.HTTP_409_CONFLICT
-    default_code = "conflict"
-
-
 class Reading(mixins.RetrieveModelMixin, mixins.ListModelMixin, viewsets.GenericViewSet[Row]):
     """One object, and a list of them by cursor. Subclasses say which, with which fields and filters."""
 
@@ -90,11 +71,11 @@ class Runs(Reading[Run]):
     )
     def create(self, request: Request) -> Response:
         access.require_engineer(request.user)
-        wanted = _checked(serializers.LaunchSerializer(data=request.data))
+        wanted = checked(serializers.LaunchSerializer(data=request.data))
         notices: list[str] = []
         try:
             run = launch_run(
-                user=_person(request),
+                user=person_of(request),
                 version=_version(wanted["version"]),
                 base_model=wanted["base_model"],
                 prompt_sets=_prompt_sets(wanted["prompt_sets"]),
@@ -117,7 +98,7 @@ class Runs(Reading[Run]):
     def cancel(self, request: Request, pk: str) -> Response:
         run = access.get_run_to_steer_for(request.user, self.get_object().pk)
         try:
-            run = cancel_run(user=_person(request), run=run)
+            run = cancel_run(user=person_of(request), run=run)
         except SteeringRefused as error:
             raise Conflict(str(error)) from error
         return Response(self.get_serializer(self.get_queryset().get(pk=run.pk)).data)
@@ -127,7 +108,7 @@ class Runs(Reading[Run]):
     def resume(self, request: Request, pk: str) -> Response:
         run = access.get_run_to_steer_for(request.user, self.get_object().pk)
         try:
-            run = resume_run(user=_person(request), run=run)
+            run = resume_run(user=person_of(request), run=run)
         except SteeringRefused as error:
             raise Conflict(str(error)) from error
         return Response(self.get_serializer(self.get_queryset().get(pk=run.pk)).data)
@@ -146,7 +127,7 @@ class Audits(Reading[Audit]):
     )
     def create(self, request: Request) -> Response:
         access.require_auditor(request.user)
-        said = _checked(serializers.VerdictSerializer(data=request.data))
+        said = checked(serializers.VerdictSerializer(data=request.data))
         audit_id, label, step = said.pop("id"), said.pop("label"), said.pop("step")
         item: AILabel | TraceStep = (
             access.get_label_to_audit_for(request.user, label)
@@ -154,7 +135,7 @@ class Audits(Reading[Audit]):
             else access.get_step_to_audit_for(request.user, step)
         )
         try:
-            audit = record_audit(user=_person(request), audit_id=audit_id, item=item, said=Verdict(**said))
+            audit = record_audit(user=person_of(request), audit_id=audit_id, item=item, said=Verdict(**said))
         except AuditRefused as error:
             raise ValidationError({error.field or "detail": [str(error)]}) from error
         return Response(self.get_serializer(audit).data, status=status.HTTP_201_CREATED)
@@ -311,17 +292,6 @@ def register(router: BaseRouter) -> None:
 _router = SimpleRouter()
 register(_router)
 urlpatterns: list[URLPattern | URLResolver] = list(_router.urls)
-
-
-def _checked(serializer: BaseSerializer[Any]) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    return dict(serializer.validated_data)
-
-
-def _person(request: Request | HttpRequest) -> User:
-    """The sender; the permission class has made sure that it is a person."""
-    assert isinstance(request.user, User)  # noqa: S101  # narrows the type
-    return request.user
 
 
 def _version(pk: int) -> Version:

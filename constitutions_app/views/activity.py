@@ -11,7 +11,7 @@ from django.views.decorators.vary import vary_on_headers
 from constitutions_app.access import AuthenticatedHttpRequest, get_constitution_for, require_role
 from constitutions_app.activity import Asked, page_of, people_of, verbs_of
 from constitutions_app.comparing import about
-from constitutions_app.forms import ActivityForm
+from constitutions_app.forms.searching import ActivityForm
 from constitutions_app.templatetags.constitutions import verb_words
 
 KEPT = ("person", "verb", "principle")

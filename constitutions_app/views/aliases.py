@@ -20,7 +20,7 @@ from constitutions_app.access import (
     get_version_for,
     require_role,
 )
-from constitutions_app.forms import AliasForm
+from constitutions_app.forms.versions import AliasForm
 
 
 @require_safe

@@ -22,7 +22,8 @@ from constitutions_app.access import (
 )
 from constitutions_app.comparing import compare
 from constitutions_app.core import diff, merge
-from constitutions_app.forms import BranchForm, ForkForm, MergeForm
+from constitutions_app.forms.constitutions import ForkForm
+from constitutions_app.forms.versions import BranchForm, MergeForm
 from constitutions_app.lineages import Sides, mergeable_versions, sides_of
 from constitutions_app.models import Draft, Version
 

@@ -16,7 +16,7 @@ from constitutions_app.access import (
 )
 from constitutions_app.comparing import compare
 from constitutions_app.core import principles as core
-from constitutions_app.forms import CompareForm
+from constitutions_app.forms.versions import CompareForm
 from constitutions_app.models import Draft, EditKind, Version
 
 

@@ -18,7 +18,7 @@ from constitutions_app import actions
 from constitutions_app.core.diff import Span, diff_words
 from constitutions_app.core.principles import normalise
 from constitutions_app.core.saves import Clash
-from constitutions_app.forms import PrincipleForm, control_value
+from constitutions_app.forms.principles import PrincipleForm, control_value
 from constitutions_app.ledger import name_of
 from constitutions_app.models import DraftPrinciple
 

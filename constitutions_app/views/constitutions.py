@@ -18,7 +18,8 @@ from constitutions_app.access import (
 from constitutions_app.comparing import Activity, grouped_activity
 from constitutions_app.core import principles as core
 from constitutions_app.core.diff import diff_constitutions
-from constitutions_app.forms import CompareForm, CreateForm
+from constitutions_app.forms.constitutions import CreateForm
+from constitutions_app.forms.versions import CompareForm
 from constitutions_app.models import MAIN, Constitution, Draft, LedgerEntry, Version
 from constitutions_app.scenario_results import in_use, standings, tally
 from constitutions_app.uploads import imports_of

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from constitutions_app import actions
 from constitutions_app.access import WRITERS, AuthenticatedHttpRequest, get_editable_draft_for, require_role
 from constitutions_app.core import principles as core
-from constitutions_app.forms import PreambleForm, exemplar_forms
+from constitutions_app.forms.drafts import PreambleForm, exemplar_forms
 from constitutions_app.models import Draft
 from constitutions_app.views import conflicts, editing
 

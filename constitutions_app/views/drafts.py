@@ -25,7 +25,8 @@ from constitutions_app.access import (
     require_role,
 )
 from constitutions_app.core.wordings import wordings_for
-from constitutions_app.forms import BOXES, AddPrincipleForm, MoveForm, PrincipleForm, principle_values
+from constitutions_app.forms.drafts import AddPrincipleForm, MoveForm
+from constitutions_app.forms.principles import BOXES, PrincipleForm, principle_values
 from constitutions_app.models import DraftPrinciple
 from constitutions_app.scenario_results import PASSED, of_principle
 from constitutions_app.views import conflicts, editing, hints

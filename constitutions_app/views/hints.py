@@ -13,7 +13,7 @@ from constitutions_app import actions, hints
 from constitutions_app.access import WRITERS, AuthenticatedHttpRequest, get_draft_principle_for, require_role
 from constitutions_app.core import principles as core
 from constitutions_app.core.wordings import wordings_for
-from constitutions_app.forms import HintForm, PrincipleForm, typed_principle
+from constitutions_app.forms.principles import HintForm, PrincipleForm, typed_principle
 from constitutions_app.models import Draft, DraftPrinciple
 
 

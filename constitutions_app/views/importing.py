@@ -24,7 +24,7 @@ from constitutions_app.access import (
 from constitutions_app.comparing import compare
 from constitutions_app.core.interchange import FORMATS, Imported
 from constitutions_app.core.interchange.joining import WAYS, joined
-from constitutions_app.forms import LinkForm, NewUploadForm, UploadForm, WriteImportForm
+from constitutions_app.forms.importing import LinkForm, NewUploadForm, UploadForm, WriteImportForm
 from constitutions_app.ledger import name_of
 from constitutions_app.models import Draft, Upload
 from constitutions_app.uploads import imported, links_chosen, lists_to_link

@@ -13,7 +13,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, get_ledger_entry_for, require_role
 from constitutions_app.comparing import about
-from constitutions_app.forms import LedgerFilterForm
+from constitutions_app.forms.searching import LedgerFilterForm
 from constitutions_app.ledger import chained_hash, verbs
 from constitutions_app.models import LedgerEntry
 

@@ -16,9 +16,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from constitutions_app import actions, mailing
 from constitutions_app.access import AuthenticatedHttpRequest, Role, get_person_for, require_role
-from constitutions_app.forms import InviteForm, NameForm, RoleForm
+from constitutions_app.forms.people import InviteForm, MailForm, NameForm, RoleForm
 from constitutions_app.notices import wants_mail
-from constitutions_app.review_forms import MailForm
 from constitutions_app.starter_material import SYSTEM_USER
 
 

@@ -18,7 +18,7 @@ from constitutions_app.access import (
 from constitutions_app.comparing import compare
 from constitutions_app.core import principles as core
 from constitutions_app.core.diff import diff_constitutions
-from constitutions_app.forms import PublishForm
+from constitutions_app.forms.versions import PublishForm
 from constitutions_app.models import Draft
 
 

@@ -23,8 +23,8 @@ from constitutions_app.access import (
     require_role,
 )
 from constitutions_app.core import principles as core
+from constitutions_app.forms.reviews import RequestForm, RulesForm, ThreadForm, VerdictForm
 from constitutions_app.models import Draft, Review
-from constitutions_app.review_forms import RequestForm, RulesForm, ThreadForm, VerdictForm
 from constitutions_app.review_page import parts_of, talks_of, threads_of
 from constitutions_app.reviewing import open_review, rules_of, state_of_review, verdicts_on
 

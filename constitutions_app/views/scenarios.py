@@ -24,7 +24,7 @@ from constitutions_app.access import (
 )
 from constitutions_app.core import principles as core
 from constitutions_app.core.diff import diff_words
-from constitutions_app.forms import ScenarioFilterForm, ScenarioForm
+from constitutions_app.forms.scenarios import ScenarioFilterForm, ScenarioForm
 from constitutions_app.ledger import name_of
 from constitutions_app.models import Constitution, Scenario
 from constitutions_app.scenario_results import standings, tally

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, get_constitution_for, require_role
-from constitutions_app.forms import SearchForm
+from constitutions_app.forms.searching import SearchForm
 from constitutions_app.models import Constitution
 from constitutions_app.searching import SHOWN, search
 

@@ -24,8 +24,8 @@ from constitutions_app.access import (
     require_role,
 )
 from constitutions_app.core.diff import diff_words
+from constitutions_app.forms.reviews import ApplyForm, ReplyForm, ThreadForm
 from constitutions_app.models import Draft, Suggestion, Thread
-from constitutions_app.review_forms import ApplyForm, ReplyForm, ThreadForm
 from constitutions_app.review_page import talks_of, threads_of
 from constitutions_app.views.reviews import review_page
 

@@ -10,7 +10,8 @@ from django.views.decorators.http import require_POST
 
 from constitutions_app import actions, presence
 from constitutions_app.access import WRITERS, AuthenticatedHttpRequest, get_editable_draft_for, require_role
-from constitutions_app.forms import PlaceForm, principle_values
+from constitutions_app.forms.drafts import PlaceForm
+from constitutions_app.forms.principles import principle_values
 from constitutions_app.models import Draft
 from constitutions_app.templatetags.diffs import spelled
 from constitutions_app.views import editing

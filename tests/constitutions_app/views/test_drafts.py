@@ -14,7 +14,7 @@ from constitutions_app import actions
 from constitutions_app.access import Role
 from constitutions_app.core.principles import Constitution as Body
 from constitutions_app.core.principles import Principle
-from constitutions_app.forms import PrincipleForm
+from constitutions_app.forms.principles import PrincipleForm
 from constitutions_app.models import Constitution, LedgerEntry
 from tests.constitutions_app.conftest import signed_in
 from tests.constitutions_app.factories import draft_of, make_constitution, make_person, principle_of

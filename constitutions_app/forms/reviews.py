@@ -1,4 +1,4 @@
-"""What people type in a review, turned into what the verbs take. Nothing here writes."""
+"""What people type in a review."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from constitutions_app.access import APPROVERS, people_with_role
 from constitutions_app.actions.reviewing import MAX_APPROVALS, MAX_WORDS
 from constitutions_app.core import principles as core
 from constitutions_app.core.offsets import to_code_points
-from constitutions_app.forms import MAX_TEXT, set_choices
+from constitutions_app.forms.fields import MAX_TEXT, set_choices
 from constitutions_app.ledger import name_of
 from constitutions_app.models import Verdict
 from constitutions_app.places import place_words, texts_of
@@ -125,12 +125,6 @@ class ApplyForm(forms.Form):
 
     words = forms.CharField(required=False, max_length=MAX_TEXT, label="Words to apply", widget=_area(3, "matter"))
     seen = forms.CharField(required=False, max_length=MAX_TEXT, strip=False, widget=forms.HiddenInput)
-
-
-class MailForm(forms.Form):
-    """Whether notifications come by e-mail too."""
-
-    by_mail = forms.BooleanField(required=False, label="Send me notifications by e-mail too")
 
 
 class RulesForm(forms.Form):

@@ -1,0 +1,72 @@
+"""The ledger, and the part of it that is about one constitution."""
+
+from __future__ import annotations
+
+import django_filters
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, serializers, viewsets
+
+from constitutions_app.access import get_constitution_for
+from constitutions_app.activity import entries_of
+from constitutions_app.api.addresses import SLUG
+from constitutions_app.api.asking import HasRole
+from constitutions_app.models import LedgerEntry
+
+
+class LedgerEntrySerializer(serializers.ModelSerializer[LedgerEntry]):
+    """One entry. sha256(previous_hash + body) is its hash; `body` is given as the exact text that was hashed."""
+
+    class Meta:
+        model = LedgerEntry
+        fields = (
+            "seq",
+            "at",
+            "actor_name",
+            "verb",
+            "object_type",
+            "object_id",
+            "object_label",
+            "body",
+            "previous_hash",
+            "hash",
+        )
+        read_only_fields = fields
+
+
+class LedgerFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter ships no types
+    """What the ledger can be asked for; other keys are ignored and never reach the ORM."""
+
+    object_type = django_filters.CharFilter()
+    object_id = django_filters.CharFilter()
+    verb = django_filters.CharFilter()
+
+    class Meta:
+        model = LedgerEntry
+        fields = ("object_type", "object_id", "verb")
+
+
+class Ledger(mixins.RetrieveModelMixin, mixins.ListModelMixin, viewsets.GenericViewSet[LedgerEntry]):
+    """The ledger, newest entry first."""
+
+    queryset = LedgerEntry.objects.all()
+    serializer_class = LedgerEntrySerializer
+    filterset_class = LedgerFilter
+    permission_classes = [HasRole]
+    cursor_ordering = "-seq"
+    lookup_value_regex = "[0-9]{1,18}"
+
+
+@extend_schema(parameters=[SLUG])
+class Activity(mixins.ListModelMixin, viewsets.GenericViewSet[LedgerEntry]):
+    """The ledger entries about one constitution and what belongs to it, newest first."""
+
+    queryset = LedgerEntry.objects.none()
+    serializer_class = LedgerEntrySerializer
+    permission_classes = [HasRole]
+    cursor_ordering = "-seq"
+
+    def get_queryset(self) -> QuerySet[LedgerEntry]:
+        if getattr(self, "swagger_fake_view", False):
+            return LedgerEntry.objects.none()
+        return entries_of(get_constitution_for(self.request.user, self.kwargs["slug"]))

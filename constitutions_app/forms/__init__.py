@@ -1,0 +1,1 @@
+"""What people type, turned into what the verbs take, a file for each subject. Nothing here writes."""
