@@ -23,7 +23,8 @@ class Sampling:
     temperature: float = 1.0
     top_p: float = 1.0
     max_new_tokens: int = 256
-    batch_size: int = 16
+    batch_size: int = 64
+    """Texts computed together, fixed by the job file: as many as a processor writes well at a time (`sharing`)."""
 
 
 @dataclass(frozen=True)

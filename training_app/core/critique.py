@@ -20,7 +20,15 @@ from typing import Any
 
 from constitutions_app.core.principles import Constitution, Exemplar, Principle
 from constitutions_app.core.wordings import Wordings, wordings_for
-from training_app.core.backends import Backend, Generation, GenerationRequest, open_backend, spent_of
+from training_app.core.backends import (
+    Backend,
+    Generation,
+    GenerationRequest,
+    open_backend,
+    prompt_tokens_of,
+    spent_of,
+    together_of,
+)
 from training_app.core.config import ReviseParams
 from training_app.core.errors import BadInput, Stopped
 from training_app.core.events import EventLog
@@ -110,11 +118,13 @@ def revise(
                     _asking(row, round_number, answers[row.prompt_id], drawn[row.prompt_id][round_number - 1], seed)
                     for row in batch
                 ]
-                for key, data in zip(keys.values(), _steps(askings, exemplars, form, backend, params), strict=True):
+                steps = _steps(askings, exemplars, form, backend, params)
+                events.batch("step", list(keys.values()), together_of(backend))
+                for key, data in zip(keys.values(), steps, strict=True):
                     events.record("step", key, data)
                     revisions.setdefault(key, data["revision"])
                     tokens += data["tokens"]
-                events.progress(len(revisions), tokens=tokens)
+                events.progress(len(revisions), tokens=tokens, prompt_tokens=prompt_tokens_of(backend))
             answers = {row: revisions[key] or answers[row] for row, key in keys.items()}
     summary = _summary(events, len(responses)) | spent_of(backend)
     events.finished(outputs={"steps": events.write_output("step", "steps")}, summary=summary)

@@ -20,7 +20,7 @@ from typing import Any
 
 from constitutions_app.core.principles import Constitution
 from training_app.core import training
-from training_app.core.backends import Backend, GenerationRequest, open_backend
+from training_app.core.backends import Backend, GenerationRequest, open_backend, together_of
 from training_app.core.base_model import check_model_folder
 from training_app.core.config import EvaluateParams
 from training_app.core.device import choose_device, judging_dtype
@@ -117,6 +117,7 @@ def answer_all(
             raise Stopped
         requests = [GenerationRequest(p.id, asked[p.id], seed_for(seed, p.id, "evaluate")) for p in batch]
         written = backend.generate(requests, params.sampling, form.stops)
+        events.batch("answer", [f"{name}/{prompt.id}" for prompt in batch], together_of(backend))
         texts = [without_label(generation.text, "Assistant") for generation in written]
         rewards = scorer.answers([conversation(prompt) for prompt in batch], texts)
         for prompt, generation, text, reward in zip(batch, written, texts, rewards, strict=True):

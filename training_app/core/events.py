@@ -116,8 +116,21 @@ class EventLog:
         )
         self.sync()
 
-    def progress(self, done: int, *, tokens: int | None = None) -> None:
-        """Say how far the work is, with units per second and seconds left; puts everything so far on the disk."""
+    def batch(self, record: str, keys: Sequence[str], together: Sequence[int]) -> None:
+        """Say which items were computed as one batch, and the sizes of what was really computed together.
+
+        `together` is one number for each time the batch was answered; more where memory made halves of it. In bfloat16
+        a text depends on what it was computed with, so doing one item again means doing this batch again.
+        """
+        self._append("batch", of=record, keys=list(keys), together=list(together))
+
+    def progress(
+        self, done: int, *, tokens: int | None = None, prompt_tokens: Mapping[str, object] | None = None
+    ) -> None:
+        """Say how far the work is, with units per second and seconds left; puts everything so far on the disk.
+
+        `tokens` are those written, `prompt_tokens` those of the prompts, "computed" and "reused".
+        """
         self.done = done
         elapsed = self._clock() - self._started_at
         fresh = done - self._resumed_at
@@ -131,6 +144,7 @@ class EventLog:
             eta_s=None if eta is None else round(max(eta, 0.0), 1),
             rate=None if rate is None else round(rate, 4),
             tokens=tokens,
+            **({"prompt_tokens": dict(prompt_tokens)} if prompt_tokens else {}),
         )
         self.sync()
 

@@ -64,6 +64,8 @@ class FusedLlama:
         self.heads: int = self.config.num_attention_heads
         self.key_heads: int = self.config.num_key_value_heads
         self.width: int = getattr(self.config, "head_dim", None) or self.config.hidden_size // self.heads
+        self.bytes_per_token: int = 2 * self.config.num_hidden_layers * self.key_heads * self.width * 4
+        """Of keys and values, kept in float32."""
         self._model = model
         is_packed = _pays_to_pack(model)
         self._layers = [_layer(layer, is_packed) for layer in model.model.layers]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from training_app.core.backends import Backend, GenerationRequest, open_backend, spent_of
+from training_app.core.backends import Backend, GenerationRequest, open_backend, prompt_tokens_of, spent_of, together_of
 from training_app.core.config import GenerateParams
 from training_app.core.errors import Stopped
 from training_app.core.events import EventLog
@@ -60,7 +60,9 @@ def respond(
             GenerationRequest(prompt.id, form.response(prompt.messages), seed_for(seed, prompt.id, "response"))
             for prompt in batch
         ]
-        for prompt, generation in zip(batch, backend.generate(requests, params.sampling, form.stops), strict=True):
+        written = backend.generate(requests, params.sampling, form.stops)
+        events.batch("response", [prompt.id for prompt in batch], together_of(backend))
+        for prompt, generation in zip(batch, written, strict=True):
             data = {
                 "prompt_id": prompt.id,
                 "prompt": prompt.text,
@@ -72,7 +74,7 @@ def respond(
             }
             done += events.record("response", prompt.id, data)
             tokens += generation.tokens
-        events.progress(done, tokens=tokens)
+        events.progress(done, tokens=tokens, prompt_tokens=prompt_tokens_of(backend))
     output = events.write_output("response", "responses")
     events.finished(outputs={"responses": output}, summary=_summary(events) | spent_of(backend))
 

@@ -10,7 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from training_app.core.backends import Backend, Generation, GenerationRequest, open_backend
+from training_app.core.backends import (
+    Backend,
+    Generation,
+    GenerationRequest,
+    open_backend,
+    prompt_tokens_of,
+    spent_of,
+    together_of,
+)
 from training_app.core.config import SampleParams, Sampling
 from training_app.core.errors import Stopped
 from training_app.core.events import EventLog
@@ -59,6 +67,7 @@ def draw_pairs(
         if should_stop():
             raise Stopped
         pairs = _pairs(batch, backend, form, params.sampling, seed)
+        events.batch("comparison", [prompt.id for prompt in batch], together_of(backend))
         for prompt, (first, second) in zip(batch, pairs, strict=True):
             data = {
                 "prompt_id": prompt.id,
@@ -72,12 +81,12 @@ def draw_pairs(
             }
             done += events.record("comparison", prompt.id, data)
             tokens += first.tokens + second.tokens
-        events.progress(done, tokens=tokens)
+        events.progress(done, tokens=tokens, prompt_tokens=prompt_tokens_of(backend))
     output = events.write_output("comparison", "comparisons")
     drawn = [(data["tokens"], data["identical"]) for _, data in events.iter_records("comparison")]
     identical = sum(is_identical for _, is_identical in drawn)
     summary = {"comparisons": len(drawn), "identical": identical, "tokens": sum(count for count, _ in drawn)}
-    events.finished(outputs={"comparisons": output}, summary=summary)
+    events.finished(outputs={"comparisons": output}, summary=summary | spent_of(backend))
 
 
 def _pairs(

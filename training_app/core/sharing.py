@@ -30,6 +30,9 @@ PLACES = 64
 PIECE = 512
 """Tokens of one row read at a time, so that attention's mask stays small however long the prompt."""
 
+MEMORY_SHARE = 0.7
+"""Share of the free memory that keys and values may take."""
+
 READING = 4096
 """Tokens read at a time over all rows."""
 
@@ -102,7 +105,9 @@ class SharingGenerator:
             if kept < above:
                 return None
             rows.own.lengths[row] = kept - above
-        return rows.pick(range(len(prompts)), self._room(rows, prompts, max_new))
+        room = self._room(rows, prompts, max_new)
+        self._make_sure_it_fits(rows, room)
+        return rows.pick(range(len(prompts)), room)
 
     def _fresh(self, prompts: Sequence[Sequence[int]], max_new: int) -> Rows:
         """Read what is shared and make empty rows below it."""
@@ -120,7 +125,9 @@ class SharingGenerator:
             begun = [list(prompts[family.members[0]][start : family.shared]) for family in families]
             shared.append(self._level(begun, owners, shared))
         rows = Rows(Level([], [], [0] * len(prompts)), shared)
-        rows.own = Level.empty(self.model, len(prompts), self._room(rows, prompts, max_new))
+        room = self._room(rows, prompts, max_new)
+        self._make_sure_it_fits(rows, room)
+        rows.own = Level.empty(self.model, len(prompts), room)
         return rows
 
     def _level(self, begun: list[list[int]], owners: list[int], above: list[Shared]) -> Shared:
@@ -147,6 +154,18 @@ class SharingGenerator:
             for row, state in zip(chosen, hidden, strict=True):
                 states[row] = state
         return torch.stack(states)
+
+    def _make_sure_it_fits(self, rows: Rows, room: int) -> None:
+        """Refuse, while that is still possible, a batch whose keys and values leave no memory (Linux would just kill).
+
+        Counted: the rows' own level twice, because closing up copies it, and the shared ones. Raises MemoryError.
+        """
+        import psutil
+
+        tokens = 2 * len(rows.own.lengths) * room + sum(sum(shared.level.lengths) for shared in rows.shared)
+        needed, free = tokens * self.model.bytes_per_token, psutil.virtual_memory().available
+        if needed > MEMORY_SHARE * free:
+            raise MemoryError(f"Keys and values of this batch need {needed / 2**30:.1f} GiB.")
 
     def _room(self, rows: Rows, prompts: Sequence[Sequence[int]], max_new: int) -> int:
         """Tokens of its own that the longest row will hold."""

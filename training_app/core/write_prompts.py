@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from constitutions_app.core.principles import Principle, normalise
-from training_app.core.backends import Backend, Generation, GenerationRequest, open_backend
+from training_app.core.backends import Backend, Generation, GenerationRequest, open_backend, together_of
 from training_app.core.config import WriteParams
 from training_app.core.errors import BadInput, Stopped
 from training_app.core.events import EventLog
@@ -96,6 +96,7 @@ def write(
             if should_stop():
                 raise Stopped
             known |= _tried(batch, form, backend, params)
+            events.batch("attempt", [attempt.key for attempt in batch], together_of(backend))
         for attempt in batch:
             data = known[attempt.key]
             if "reason" not in data:

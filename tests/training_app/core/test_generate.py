@@ -27,7 +27,13 @@ def test_it_answers_every_prompt_and_says_how_it_went(tmp_path: Path) -> None:
     assert started["device"].startswith("CPU (")
     assert started["dtype"] in ("bfloat16", "float32")
     assert finished["summary"]["responses"] == 9
-    assert [event["done"] for event in events if event["kind"] == "progress"] == [4, 8, 9]
+    progress = [event for event in events if event["kind"] == "progress"]
+    assert [event["done"] for event in progress] == [4, 8, 9]
+    batches = [event for event in events if event["kind"] == "batch"]
+    assert sorted(key for batch in batches for key in batch["keys"]) == sorted(data)
+    assert [batch["together"] for batch in batches] == [[4], [4], [1]]
+    assert progress[-1]["prompt_tokens"] == finished["summary"]["prompt_tokens"]
+    assert finished["summary"]["prompt_tokens"]["computed"] > 0
 
 
 def test_its_output_is_the_next_stage_s_input(tmp_path: Path) -> None:
@@ -55,7 +61,7 @@ def test_a_stopped_job_repeats_nothing(tmp_path: Path) -> None:
     file = write_asking_job(tmp_path / "out", "generate", model, {"prompts": prompts(9)}, SHORT)
     answers = iter([False, True, False, False])
     assert run_job(file, lambda: next(answers)) == STOPPED
-    assert last_event(tmp_path / "out") | {"at": ""} == {"seq": 7, "at": "", "kind": "stopped", "done": 4, "total": 9}
+    assert last_event(tmp_path / "out") | {"at": ""} == {"seq": 8, "at": "", "kind": "stopped", "done": 4, "total": 9}
     assert run_job(file, lambda: False) == FINISHED
     starts = [event for event in read_events(tmp_path / "out" / "events.jsonl") if event["kind"] == "started"]
     assert [event["resumed_at"] for event in starts] == [0, 4]

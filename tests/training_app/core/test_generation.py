@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -201,6 +202,19 @@ def test_a_batch_that_does_not_fit_is_halved_and_gives_the_same(folder: Path, mo
     monkeypatch.setattr(Rows, "read", small)
     assert backend.generate(requests(6), SAMPLING, ()) == expected
     assert notes[0] == "A batch of 6 did not fit in memory; it is done in halves."
+    assert backend.take_together() == [6, 1, 2, 1, 2]
+    assert backend.take_together() == []
+
+
+def test_a_batch_that_would_leave_no_memory_is_halved_before_it_begins(
+    backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = backend.generate(requests(4), SAMPLING, ())
+    free = SimpleNamespace(available=4 * 60 * backend.generator.model.bytes_per_token)  # type: ignore[attr-defined]
+    monkeypatch.setattr("psutil.virtual_memory", lambda: free)
+    backend.take_together()
+    assert backend.generate(requests(4), SAMPLING, ()) == expected
+    assert backend.take_together() == [2, 2]
 
 
 def test_one_item_that_does_not_fit_is_out_of_memory(backend: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> None:

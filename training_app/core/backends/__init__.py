@@ -116,6 +116,19 @@ def how_of(backend: Backend) -> dict[str, str]:
 
 
 def spent_of(backend: Backend) -> dict[str, dict[str, object]]:
-    """What a server was asked and what that cost, for a stage's summary; nothing for a model in this process."""
+    """What was spent, for a stage's summary: a server's requests and cost, or a local model's prompt tokens."""
     spent = getattr(backend, "spent", None)
-    return {"server": spent} if isinstance(spent, dict) else {}
+    read = prompt_tokens_of(backend)
+    return ({"server": spent} if isinstance(spent, dict) else {}) | ({"prompt_tokens": read} if read else {})
+
+
+def prompt_tokens_of(backend: Backend) -> dict[str, object]:
+    """Prompt tokens a local model "computed" for writing, and those it "reused" instead; empty for all others."""
+    read = getattr(backend, "prompt_tokens", None)
+    return read if isinstance(read, dict) else {}
+
+
+def together_of(backend: Backend) -> list[int]:
+    """Sizes of what a local model computed together since the last call, halves told apart; empty for all others."""
+    take = getattr(backend, "take_together", None)
+    return list(take()) if callable(take) else []

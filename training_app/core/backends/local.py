@@ -37,6 +37,7 @@ class LocalBackend:
         self.generator = generator_for(model, tokenizer)
         self.scorer = Scorer(model, notify=notify)
         self._notify = notify
+        self._together: list[int] = []
         self._starts_with_bos = _starts_with_bos(tokenizer)
 
     @classmethod
@@ -52,6 +53,17 @@ class LocalBackend:
     def context(self) -> int:
         """Tokens the model can read and write in one go."""
         return int(self.model.config.get_text_config().max_position_embeddings)
+
+    @property
+    def prompt_tokens(self) -> dict[str, int]:
+        """Prompt tokens computed for writing, and those that were shared or known already."""
+        counts = {"computed": self.generator.computed, "reused": self.generator.reused}
+        return counts if any(counts.values()) else {}
+
+    def take_together(self) -> list[int]:
+        """Sizes of what was written together since this was last asked."""
+        taken, self._together = self._together, []
+        return taken
 
     def format(self, kind: str) -> PromptFormat:
         """The model's chat template or the paper's transcript."""
@@ -89,6 +101,7 @@ class LocalBackend:
         def write(part: Sequence[GenerationRequest]) -> list[Generation]:
             prompts, seeds = [ids[request.key] for request in part], [request.seed for request in part]
             rows = self.generator.generate(prompts, seeds, sampling, stops)
+            self._together.append(len(part))
             return [self._generation(request, row, stops) for request, row in zip(part, rows, strict=True)]
 
         return self._halving(list(requests), write)
