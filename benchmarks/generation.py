@@ -1,7 +1,7 @@
 """Critique → revision chains, 16 prompts x 4 chains, greedy: the app's backend against what one would write instead.
 
 * `sequential`: `generate` of transformers, one text at a time (on some of the chains; its speed is per token).
-* `static`: `generate` on padded batches, every size and number format tried once, the best one kept.
+* `static`: `generate` on padded batches, every size and number format tried on one batch, the best kept.
 * `openvino`: OpenVINO GenAI's continuous batching with prefix caching, bfloat16 where the processor has it. It reads
   the same weights from a GGUF file written for it. Where it is not installed this part is left out, and said so.
 
@@ -15,6 +15,7 @@ prompts, except where the two best logits lie within 1e-4; those are counted.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -228,16 +229,11 @@ def candidates_of(
     found: dict[str, Write] = {}
     found["app"] = app(backends[choose_device().dtype], sampling)
     for name, sizes in (("sequential", [1]), ("static", options.static_sizes)):
-        some = chains[: options.sequential_chains] if name == "sequential" else chains
         rates: dict[tuple[str, int], float] = {}
         for dtype, backend in backends.items():
             for size in sizes:
-                tokens = [0]
-                seconds = measuring.timed(
-                    lambda b=backend, s=size, t=tokens, c=some: t.__setitem__(0, library(b, new, s)(c))  # type: ignore[misc]
-                )
-                rates[dtype, size] = tokens[0] / seconds
-                print(f"{name} {dtype} {size}: {tokens[0] / seconds:.1f} new tokens/s", flush=True)
+                rates[dtype, size] = rate(library(backend, new, size), chains[:size])
+                print(f"{name} {dtype} {size}: {rates[dtype, size]:.1f} new tokens/s", flush=True)
         if rates:
             dtype, size = max(rates, key=lambda pair: rates[pair])
             report.notes.append(f"{name}: best of {len(rates)} tried is {dtype} in batches of {size}")
@@ -247,6 +243,13 @@ def candidates_of(
     else:
         report.notes.append("OpenVINO GenAI is not installed (make setup-dev); it was left out.")
     return found
+
+
+def rate(write: Write, chains: Sequence[Chain]) -> float:
+    """New tokens a second in one try of one batch."""
+    start = time.perf_counter()
+    tokens = write(chains)
+    return tokens / (time.perf_counter() - start)
 
 
 def measure(report: measuring.Report, candidates: dict[str, Write], chains: Sequence[Chain], options: Any) -> None:
