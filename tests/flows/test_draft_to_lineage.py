@@ -105,6 +105,7 @@ def _everything_was_kept(run: Run, version: Version) -> None:
     """Every record once, citing the published version; every number finite; the rows are what the files say."""
     stages = {stage.slug: stage for stage in RunStage.objects.filter(run=run)}
     assert all(stage.state == "succeeded" and stage.device.startswith("CPU") for stage in stages.values())
+    assert all(count > 0 for count in stages["revise"].summary["prompt_tokens"].values())
     red = Trace.objects.filter(run=run, prompt__prompt_set__kind="red_team").count()
     assert Trace.objects.filter(run=run).count() == stages["generate"].total
     assert TraceStep.objects.filter(trace__run=run).count() == 2 * red

@@ -19,7 +19,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from constitutions_app.core.principles import Principle, normalise
-from training_app.core.backends import Backend, Generation, GenerationRequest, open_backend, together_of
+from training_app.core.backends import (
+    Backend,
+    Generation,
+    GenerationRequest,
+    open_backend,
+    prompt_tokens_of,
+    spent_of,
+    together_of,
+)
 from training_app.core.config import WriteParams
 from training_app.core.errors import BadInput, Stopped
 from training_app.core.events import EventLog
@@ -95,7 +103,7 @@ def write(
         if not all(attempt.key in known for attempt in batch):
             if should_stop():
                 raise Stopped
-            known |= _tried(batch, form, backend, params)
+            known = _tried(batch, form, backend, params) | known  # what was recorded before a kill stays
             events.batch("attempt", [attempt.key for attempt in batch], together_of(backend))
         for attempt in batch:
             data = known[attempt.key]
@@ -107,13 +115,14 @@ def write(
                 kept += 1
                 seen.add(f"prompt {data['id']}", data["text"])
                 events.record("prompt", data["id"], _row(data))
-        events.progress(kept)
+        events.progress(kept, prompt_tokens=prompt_tokens_of(backend))
     if not kept:
         raise BadInput(
             f"None of {len(known)} attempts gave a usable prompt: {_reasons(events)}.",
             "Show other seed prompts, allow more similarity, or choose a larger model.",
         )
-    events.finished(outputs={"prompts": events.write_output("prompt", "prompts")}, summary=_summary(events, params))
+    summary = _summary(events, params) | spent_of(backend)
+    events.finished(outputs={"prompts": events.write_output("prompt", "prompts")}, summary=summary)
 
 
 def attempt_of(

@@ -102,6 +102,17 @@ def test_a_killed_job_goes_on_with_the_same_prompts(tmp_path: Path) -> None:
         assert records(tmp_path / "parts", kind) == records(tmp_path / "whole", kind)
 
 
+def test_what_was_recorded_of_a_batch_stays_when_the_batch_is_done_again(tmp_path: Path) -> None:
+    """A server may write something else the second time: prompts must still be those of the recorded attempts."""
+    written(tmp_path, list(NEW[:2]))
+    lines = (tmp_path / "events.jsonl").read_bytes().splitlines(keepends=True)
+    first = next(place for place, line in enumerate(lines) if b'"record":"prompt"' in line)
+    (tmp_path / "events.jsonl").write_bytes(b"".join(lines[: first + 1]))
+    found, _ = written(tmp_path, ["Who hides money from a wife?", NEW[2]])
+    assert [row["text"] for row in found.values()] == [NEW[0], NEW[2]]
+    assert [data["text"] for data in records(tmp_path, "attempt").values()] == [NEW[0], NEW[2]]
+
+
 def test_nothing_usable_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     script = write_script(tmp_path / "script.json", ["No"] * 4)
     file = write_asking_job(tmp_path / "out", "write", script, {"seeds": SEEDS}, {"count": 1}, backend="scripted")
