@@ -161,7 +161,7 @@ def test_a_stage_page_shows_what_it_was_told_and_what_it_said(engineer: Client, 
     read = {"prompt_tokens": {"computed": 8123, "reused": 30511}}
     finished.run.stages.filter(slug="revise").update(summary=read)
     page = engineer.get(reverse("training:stage", args=[finished.run.pk, "revise"])).content.decode()
-    assert "<dt>Prompt tokens</dt><dd>computed 8,123, reused 30,511</dd>" in page
+    assert "<dt>Prompt tokens</dt><dd>reused 30,511, computed 8,123</dd>" in page
 
 
 def test_a_log_is_shown_at_its_end_and_downloaded_whole(engineer: Client, ada: User) -> None:
