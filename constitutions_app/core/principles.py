@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -127,6 +126,8 @@ def from_json(text: str) -> Constitution:
         data = json.loads(text)
     except json.JSONDecodeError as error:
         raise MalformedConstitution(f"Not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from error
+    except (ValueError, RecursionError) as error:
+        raise MalformedConstitution("Not readable: it nests too deep, or a number has too many digits.") from error
     return from_dict(data)
 
 
@@ -195,6 +196,8 @@ def _normalised(value: Any) -> Any:
         return {key: _normalised(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_normalised(part) for part in value]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value) + 0.0  # 1 and 1.0 are one weight, and so are 0.0 and -0.0
     return value
 
 
@@ -242,10 +245,9 @@ def _weight(data: Mapping[str, Any], where: str) -> float:
     value = data.get("weight", 1.0)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise MalformedConstitution(f"{where}: weight should be a number, not {type(value).__name__}.")
-    weight = float(value)
-    if not math.isfinite(weight) or not 0 <= weight <= MAX_WEIGHT:
-        raise MalformedConstitution(f"{where}: weight {value!r} is not between 0 and {MAX_WEIGHT:g}.")
-    return weight
+    if not 0 <= value <= MAX_WEIGHT:  # nor is NaN
+        raise MalformedConstitution(f"{where}: weight {str(value)[:20]} is not between 0 and {MAX_WEIGHT:g}.")
+    return float(value) + 0.0
 
 
 def _flag(data: Mapping[str, Any], name: str, where: str, *, default: bool) -> bool:
