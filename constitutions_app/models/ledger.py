@@ -8,6 +8,16 @@ from django.db import models
 from constitutions_app.models.frozen import FrozenModel
 
 
+def principle_of_entry() -> models.Func:
+    """The key of the principle that an entry is about, or null.
+
+    The hashed body is canonical JSON, so this text stands in it exactly where a verb named the principle: quotation
+    marks that people wrote are escaped there.
+    """
+    named = models.Value('"principle":"([^"]{1,80})"')
+    return models.Func(models.F("body"), named, function="substring", output_field=models.TextField())
+
+
 class LedgerEntry(FrozenModel):
     """One verb done by one person (or by the system) to one object.
 
@@ -35,6 +45,15 @@ class LedgerEntry(FrozenModel):
         indexes = (
             models.Index(fields=("object_type", "object_id", "-seq"), name="ledger_by_object"),
             models.Index(fields=("verb", "-seq"), name="ledger_by_verb"),
+            models.Index(fields=("object_type", "object_id", "verb", "-seq"), name="ledger_by_object_and_verb"),
+            models.Index(fields=("object_type", "object_id", "actor", "-seq"), name="ledger_by_object_and_actor"),
+            models.Index(
+                "object_id",
+                principle_of_entry(),
+                models.F("seq").desc(),
+                condition=models.Q(object_type="constitutions_app.constitution"),
+                name="ledger_by_principle",
+            ),
         )
 
     def __str__(self) -> str:
