@@ -14,12 +14,16 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.mail import EmailMessage
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from constitutions_app.models import Notification
 
 TOO_OLD = timedelta(days=3)
 """What could not be sent for so long is no news any more; it still stands in the app."""
+
+HEARD = timedelta(minutes=1)
+"""In this time a worker has heard of what is due."""
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +42,21 @@ def send_due() -> int:
     return len(failed)
 
 
+def waits() -> bool:
+    """Whether a mail is due for longer than its wake-up takes: it was lost with the queue, or with its worker."""
+    return is_on() and _due().filter(created_at__lt=timezone.now() - HEARD).exists()
+
+
+def _due() -> QuerySet[Notification]:
+    return Notification.objects.filter(mail_due=True, mailed_at__isnull=True, created_at__gt=timezone.now() - TOO_OLD)
+
+
 def _send_next(failed: list[int]) -> tuple[int, bool] | None:
     """One mail: its notification's id and whether it went out. None when no other is due."""
-    due = Notification.objects.filter(mail_due=True, mailed_at__isnull=True, created_at__gt=timezone.now() - TOO_OLD)
     with transaction.atomic():
-        locked = due.exclude(pk__in=failed).select_related("person").select_for_update(skip_locked=True, of=("self",))
+        locked = (
+            _due().exclude(pk__in=failed).select_related("person").select_for_update(skip_locked=True, of=("self",))
+        )
         row = locked.order_by("created_at").first()
         if row is None:
             return None

@@ -26,11 +26,14 @@ def mail_notifications(self: Any) -> None:
 def ring() -> None:
     """Ask for it once the surrounding transaction is committed. A queue that cannot be reached undoes nothing."""
     if mailing.is_on():
-        transaction.on_commit(_ring, robust=True)
+        transaction.on_commit(wake_for_mail, robust=True)
 
 
-def _ring() -> None:
+def wake_for_mail() -> bool:
+    """Put one wake-up into the queue. False when the queue cannot be reached: that costs time, never a mail."""
     try:
         mail_notifications.apply_async(queue="default")
-    except Exception:  # whatever the broker's client raises: the rows stay due, and the next message finds them
-        log.warning("The queue cannot be reached; e-mail waits for the next notification.", exc_info=True)
+    except Exception:  # whatever the broker's client raises: the rows stay due, and the sweeper finds them
+        log.warning("The queue cannot be reached; the sweeper will ask for e-mail again.", exc_info=True)
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""What no message brings about: runs that wait unheard, and runs whose worker went away. One pass is `Sweeper.sweep`.
+"""What no message brings about: what waits unheard, and runs whose worker went away. One pass is `Sweeper.sweep`.
 
 The sweeper never runs anything. It wakes workers, and says the truth about runs that nobody runs: back into the queue,
 or lost after too many attempts, or cancelled if people had asked for that. All of it by conditional updates, so it does
@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
+from constitutions_app import mailing
 from constitutions_app.ledger import record
 from training_app import judge_evaluations
 from training_app.models import Run, RunStage
@@ -29,6 +30,8 @@ LONGEST_PAUSE_S = 60.0
 """A queued run is rung for again after 5, 10, 20, 40, 60, 60 … seconds: workers may be busy for hours."""
 
 LOCK = 0x5EE9
+MAIL = UUID(int=0)
+"""Stands among the runs to be rung for, for all mail that is due."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Sweeper:
 
     wake: Callable[[UUID], bool]
     wake_for_judge: Callable[[UUID], bool] = lambda _: False
+    wake_for_mail: Callable[[], bool] = lambda: False
     clock: Callable[[], float] = time.monotonic
     _due: dict[UUID, tuple[float, float]] = field(default_factory=dict)
     """Run → (when to ring again, how long to pause then)."""
@@ -67,10 +71,13 @@ class Sweeper:
     def _ring(self) -> int:
         runs = list(Run.objects.filter(state=RunState.QUEUED).order_by("number").values_list("pk", flat=True))
         judges = judge_evaluations.waiting()
+        mail = [MAIL] if mailing.waits() else []
         now = self.clock()
-        self._due = {one: due for one, due in self._due.items() if one in {*runs, *judges}}
-        return sum(self._rung(one, self.wake, now) for one in runs) + sum(
-            self._rung(one, self.wake_for_judge, now) for one in judges
+        self._due = {one: due for one, due in self._due.items() if one in {*runs, *judges, *mail}}
+        return (
+            sum(self._rung(one, self.wake, now) for one in runs)
+            + sum(self._rung(one, self.wake_for_judge, now) for one in judges)
+            + sum(self._rung(one, lambda _: self.wake_for_mail(), now) for one in mail)
         )
 
     def _rung(self, one: UUID, wake: Callable[[UUID], bool], now: float) -> bool:

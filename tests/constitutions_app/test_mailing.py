@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core import mail
 from django.core.mail import EmailMessage
+from django.utils import timezone
 
 from constitutions_app import actions, mailing, notices, tasks
 from constitutions_app.models import LedgerEntry, Notification
@@ -122,3 +123,14 @@ def test_reading_is_ones_own(author: User, reviewer: User, admin: User) -> None:
     assert actions.mark_read(user=reviewer, notification=mine) == 1
     assert actions.mark_read(user=reviewer) == 0
     assert actions.mark_read(user=admin) == 1
+
+
+def test_mail_whose_wake_up_was_lost_is_found_by_its_age(on: list[str], author: User, reviewer: User) -> None:
+    tell(author, reviewer)
+    assert not mailing.waits(), "its own wake-up is still under way"
+    Notification.objects.update(created_at=timezone.now() - mailing.HEARD)
+    assert mailing.waits() and tasks.wake_for_mail() and on == ["ring"]
+    mailing.send_due()
+    assert len(mail.outbox) == 1 and not mailing.waits()
+    Notification.objects.update(created_at=timezone.now() - mailing.TOO_OLD, mailed_at=None)
+    assert not mailing.waits(), "what is no news any more wakes nobody"

@@ -11,6 +11,7 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
+from constitutions_app import mailing
 from constitutions_app.models import LedgerEntry
 from tests.training_app.factories import queued_run, running_run
 from tests.training_app.scenes import engineer
@@ -84,3 +85,18 @@ def test_the_command_sweeps_once_and_says_what_it_did(monkeypatch: pytest.Monkey
     out = StringIO()
     call_command("sweep", "--once", stdout=out)
     assert out.getvalue() == "1 requeued\n"
+
+
+def test_it_asks_for_mail_that_waits_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, asked = 0.0, list[float]()
+
+    def wake_for_mail() -> bool:
+        asked.append(now)
+        return True
+
+    sweeper = Sweeper(lambda run: True, wake_for_mail=wake_for_mail, clock=lambda: now)
+    assert sweeper.sweep() == Swept() and asked == []
+    monkeypatch.setattr(mailing, "waits", lambda: True)
+    for now in range(0, 40, 2):  # noqa: B007  # the clock reads it
+        sweeper.sweep()
+    assert asked == [0, 6, 16, 36]

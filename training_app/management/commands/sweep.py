@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, connection
 
+from constitutions_app.tasks import wake_for_mail
 from training_app.sweeper import Sweeper, Swept, try_lock
 from training_app.tasks import wake, wake_for_judge
 
@@ -28,7 +29,7 @@ class Command(BaseCommand):
         if not options["once"]:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: over.set())
-        sweeper = Sweeper(wake, wake_for_judge)
+        sweeper = Sweeper(wake, wake_for_judge, wake_for_mail)
         while not over.is_set():
             self._pass(sweeper)
             if options["once"]:
