@@ -13,19 +13,22 @@ def approvals_of(versions: Iterable[Version]) -> dict[int, tuple[Verdict, ...]]:
     """The approvals each version was published with, by primary key: the last word of each reviewer, if it is one.
 
     What was said of words with another meaning is none, nor what somebody said who had asked for the review. One query
-    for all of them.
+    for all of them, and two more where words were put right between an approval and publishing: texts are read only
+    to compare them.
     """
     rows = {version.pk: version for version in versions}
     last: dict[tuple[int, int], Verdict] = {}
     spoken = Verdict.objects.filter(review__version__in=rows).exclude(word=Verdict.Word.COMMENT)
-    for verdict in spoken.select_related("person", "review__draft__constitution"):
+    for verdict in spoken.select_related("person", "review__draft__constitution").defer("body"):
         version_id = verdict.review.version_id
         if version_id is not None and verdict.person_id != verdict.review.requested_by_id:
             last[version_id, verdict.person_id] = verdict
     found: dict[int, tuple[Verdict, ...]] = {}
-    for (version_id, _), verdict in last.items():
-        if verdict.word == Verdict.Word.APPROVE and _is_of(verdict, rows[version_id]):
-            found[version_id] = (*found.get(version_id, ()), verdict)
+    given = [(pk, verdict) for (pk, _), verdict in last.items() if verdict.word == Verdict.Word.APPROVE]
+    strange = _of_other_meaning([(pk, verdict) for pk, verdict in given if verdict.digest != rows[pk].digest])
+    for pk, verdict in given:
+        if verdict.pk not in strange:
+            found[pk] = (*found.get(pk, ()), verdict)
     return found
 
 
@@ -40,6 +43,11 @@ def missing_approvals(version: Version) -> str:
     return f"{version} was published with {given} of the {asked} that the rules ask for, so it is not approved."
 
 
-def _is_of(verdict: Verdict, version: Version) -> bool:
-    """Whether a verdict was said of what the version says, slips aside."""
-    return verdict.digest == version.digest or not altered(core.from_json(verdict.body), version.to_core())
+def _of_other_meaning(pairs: list[tuple[int, Verdict]]) -> frozenset[int]:
+    """Of verdicts with the version each would count for: those said of words that mean something else. Two queries."""
+    if not pairs:
+        return frozenset()
+    versions = Version.objects.filter(pk__in={pk for pk, _ in pairs}).values_list("pk", "canonical")
+    now = {pk: core.from_json(text) for pk, text in versions}
+    said = dict(Verdict.objects.filter(pk__in=[verdict.pk for _, verdict in pairs]).values_list("pk", "body"))
+    return frozenset(verdict.pk for pk, verdict in pairs if altered(core.from_json(said[verdict.pk]), now[pk]))

@@ -6,11 +6,22 @@ import json
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from constitutions_app import actions
 from constitutions_app.access import Role
 from constitutions_app.approvals import approvals_of
-from constitutions_app.models import Constitution, Draft, LedgerEntry, Notification, PublishingRules, Review, Verdict
+from constitutions_app.models import (
+    Constitution,
+    Draft,
+    LedgerEntry,
+    Notification,
+    PublishingRules,
+    Review,
+    Verdict,
+    Version,
+)
 from constitutions_app.reviewing import Rules, reasons_against_publishing, rules_of, state_of_review
 from tests.constitutions_app.factories import draft_of, newest, principle_of
 
@@ -214,3 +225,26 @@ def test_those_concerned_are_told(asked: Constitution, author: User, admin: User
 def test_a_branch_keeps_to_the_rules_too(asked: Constitution, author: User) -> None:
     side = Draft.objects.create(constitution=asked, branch="side", updated_by=author, base=newest(asked))
     assert any("0 of 1" in line for line in reasons_against_publishing(side))
+
+
+def test_approvals_of_many_slipped_versions_cost_no_more_queries(
+    asked: Constitution, author: User, reviewer: User
+) -> None:
+    for number in range(3):
+        if number:
+            edit(asked, author, text=f"Be honest with everybody and {number}.")
+            actions.request_review(user=author, draft=draft_of(asked))
+        say(reviewer, asked)
+        slip = "Be honest with everybody!" if not number else f"Be honest with everybody and {number}!"
+        edit(asked, author, text=slip)
+        publish(asked, author)
+
+    def counted(versions: list[Version]) -> list[str]:
+        with CaptureQueriesContext(connection) as captured:
+            assert set(approvals_of(versions)) == {version.pk for version in versions}
+        return [query["sql"] for query in captured]
+
+    made = list(asked.versions.exclude(number=1).defer("canonical"))
+    one, three = counted(made[:1]), counted(made)
+    assert len(made) == 3 and len(one) == len(three) == 3
+    assert '"body"' not in three[0] and "canonical" not in three[0]
