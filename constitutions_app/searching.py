@@ -20,7 +20,7 @@ from django.db.models import F, Value
 from django.db.models.expressions import Combinable
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Concat, Left
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from constitutions_app.models import (
     Change,
@@ -141,10 +141,7 @@ def _note(row: Version) -> tuple[str, str, datetime]:
 
 def _comment(row: Comment) -> tuple[str, str, datetime]:
     draft = row.thread.draft
-    try:
-        url = reverse("constitutions:thread", args=[draft.address, row.thread_id])
-    except NoReverseMatch:
-        url = reverse("constitutions:draft", args=[draft.address])
+    url = reverse("constitutions:thread", args=[draft.address, row.thread_id])
     about = row.thread.key or "the preamble"
     return f"Said of {about}", url, row.created_at
 

@@ -43,7 +43,7 @@ from constitutions_app.actions.drafting import (
     remove_principle,
 )
 from constitutions_app.actions.hints import dismiss_hint, recall_hint
-from constitutions_app.actions.imported_files import ImportedFile
+from constitutions_app.actions.imported_files import AlreadyWritten, ImportedFile
 from constitutions_app.actions.importing import (
     add_to_upload,
     choose_links,
@@ -88,6 +88,7 @@ __all__ = [
     "NOWHERE",
     "NO_NOTE",
     "SCENARIO_FIELDS",
+    "AlreadyWritten",
     "Conflict",
     "Gone",
     "ImportedFile",

@@ -23,10 +23,11 @@ def move_alias(*, user: User, constitution: Constitution, name: str, version: Ve
     version lacks approvals that the constitution's rules ask for.
     """
     name = name.strip()
-    if reason := _reason_against(constitution, name, version):
-        raise Refused(reason)
     with transaction.atomic():
+        # What the rules ask for is read under the lock that changing them takes.
         Constitution.objects.select_for_update(no_key=True).get(pk=constitution.pk)
+        if reason := _reason_against(constitution, name, version):
+            raise Refused(reason)
         before = Alias.objects.select_related("version").filter(constitution=constitution, name=name).first()
         if (before.version_id if before else None) == (version.pk if version else None):
             return

@@ -9,7 +9,15 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.text import slugify
 
-from constitutions_app.actions.drafting import Refused, locked, principle_row, touch
+from constitutions_app.actions.drafting import (
+    MAX_EXEMPLARS,
+    MAX_TEXT,
+    Refused,
+    locked,
+    locked_open,
+    principle_row,
+    touch,
+)
 from constitutions_app.actions.starting import create_constitution, exemplars_of, fill
 from constitutions_app.core import merge
 from constitutions_app.core import principles as core
@@ -84,7 +92,7 @@ def merge_version(
     changed: a conflict without a choice, a draft that changed meanwhile, another merge that is not published yet.
     """
     with transaction.atomic():
-        draft = locked(draft)
+        draft = locked_open(draft)
         sides = sides_of(draft, version)
         if reason := reason_against_merging(draft, version, already=sides.already_merged):
             raise Refused(reason)
@@ -94,6 +102,8 @@ def merge_version(
             merged = merge.resolve(merge.merge(sides.base, sides.ours, sides.theirs), choices)
         except merge.Unresolved as error:
             raise Refused(f"Not every conflict is decided. {error}") from error
+        if reason := _reason_of_size(merged, sides.ours, sides.theirs):
+            raise Refused(reason)
         rewrite(draft, merged, user)
         Draft.objects.filter(pk=draft.pk).update(merging=version)
         touch(draft, user)
@@ -122,6 +132,30 @@ def reason_against_merging(draft: Draft, version: Version, *, already: bool) -> 
     if draft.merging_id and draft.merging_id != version.pk:
         return f"This draft has merged {draft.merging} and is not published since. Publish it, then merge {version}."
     return ""
+
+
+def _reason_of_size(merged: core.Constitution, *sides: core.Constitution) -> str:
+    """Why the merged words are more than a draft holds, or than a side held already; empty when they are not."""
+    most = max(MAX_EXEMPLARS, *(len(side.exemplars) for side in sides))
+    if len(merged.exemplars) > most:
+        held = len(merged.exemplars)
+        return f"Merged, the draft would hold {held} exemplars; {most} are the most. Remove some, then merge."
+    before = [_lengths(side) for side in sides]
+    for place, length in _lengths(merged).items():
+        longest = max(MAX_TEXT, *(side.get(place, 0) for side in before))
+        if length > longest:
+            named = " of ".join(filter(None, (place[1].replace("_", " "), place[0])))
+            return f"Merged, the {named} would have {length:,} characters; {longest:,} are the most. Choose one side."
+    return ""
+
+
+def _lengths(constitution: core.Constitution) -> dict[tuple[str, str], int]:
+    """How long every text is that a merge can make longer, by principle and name; the preamble's key is empty."""
+    found = {("", "preamble"): len(constitution.preamble)}
+    for principle in constitution.principles:
+        texts = {name: value for name, value in vars(principle).items() if isinstance(value, str)}
+        found |= {(principle.id, name): len(text) for name, text in texts.items()}
+    return found
 
 
 def rewrite(draft: Draft, wanted: core.Constitution, user: User) -> None:

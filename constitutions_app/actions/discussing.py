@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from constitutions_app import notices
 from constitutions_app.actions.draft_parts import edit_exemplars, edit_preamble, text_revision
-from constitutions_app.actions.drafting import Refused, edit_principle, locked
+from constitutions_app.actions.drafting import Refused, edit_principle, locked, locked_open
 from constitutions_app.actions.reviewing import words_of
 from constitutions_app.core import principles as core
 from constitutions_app.core.anchors import anchor
@@ -54,11 +54,14 @@ def open_thread(
     """Begin to talk about `quote` in one text of the draft; no field: about a principle, or the draft, as a whole.
 
     `start` is the code point at which the quote begins, to tell it from the same words elsewhere. The range grows to
-    whole words. Raises Refused when the words are not there, and when nothing is said.
+    whole words. The newest thread opened again, with the same words on the same words, is that thread: a button
+    pressed twice. Raises Refused when the words are not there, and when nothing is said.
     """
     with transaction.atomic():
-        draft = locked(draft)
+        draft = locked_open(draft)
         thread = _placed(draft, key, field, core.normalise(quote), start)
+        if opened := _opened_already(draft, thread, user, body, replacement):
+            return opened
         thread.draft, thread.opened_by = draft, user
         thread.save()
         comment = _comment(thread, user, body, replacement)
@@ -69,9 +72,14 @@ def open_thread(
 
 
 def reply(*, user: User, thread: Thread, body: str = "", replacement: str | None = None) -> Comment:
-    """Answer in a thread, with other words for its range if `replacement` is given. Raises Refused as open_thread."""
+    """Answer in a thread, with other words for its range if `replacement` is given. Raises Refused as open_thread.
+
+    What the same person has just said in the same words is said once: a button pressed twice.
+    """
     with transaction.atomic():
         thread = _fresh(thread)
+        if said := _said_already(thread, user, body, replacement):
+            return said
         comment = _comment(thread, user, body, replacement)
         people = User.objects.filter(pk__in=[thread.opened_by_id, *thread.comments.values_list("author", flat=True)])
         _tell(thread, user, comment.body, list(people))
@@ -188,6 +196,26 @@ def _comment(thread: Thread, user: User, body: str, replacement: str | None) -> 
     if replacement is not None:
         Suggestion.objects.create(comment=comment, original=original, replacement=replacement)
     return comment
+
+
+def _said_already(thread: Thread, user: User, body: str, replacement: str | None) -> Comment | None:
+    """The thread's newest comment, if the person said just this in it."""
+    last = thread.comments.select_related("suggestion").last()
+    if last is None or last.author_id != user.pk or last.body != core.normalise(body):
+        return None
+    suggestion = getattr(last, "suggestion", None)
+    before = suggestion.replacement if suggestion else None
+    return last if before == (None if replacement is None else core.normalise(replacement)) else None
+
+
+def _opened_already(draft: Draft, thread: Thread, user: User, body: str, replacement: str | None) -> Thread | None:
+    """The draft's newest thread, if the person opened it on the same place and nothing else was said in it yet."""
+    last = draft.threads.last()
+    places = [(row.key, row.field, row.text, row.start, row.end, row.opened_by_id) for row in (thread, last) if row]
+    if last is None or last.resolved_at or places[0][:5] != places[1][:5] or places[1][5] != user.pk:
+        return None
+    last.draft = draft
+    return last if last.comments.count() == 1 and _said_already(last, user, body, replacement) else None
 
 
 def _suggested(thread: Thread, replacement: str) -> tuple[str, str]:

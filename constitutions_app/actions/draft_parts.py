@@ -13,7 +13,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from constitutions_app.actions.drafting import MAX_EXEMPLARS, Conflict, Credit, Gone, Refused, locked, note, touch
+from constitutions_app.actions.drafting import MAX_EXEMPLARS, Conflict, Credit, Gone, Refused, locked_open, note, touch
 from constitutions_app.actions.origins import NOWHERE, Origin, is_stale, sort_out
 from constitutions_app.core import principles as core
 from constitutions_app.core.saves import Clash, Settled
@@ -32,7 +32,7 @@ def edit_preamble(
     """Save the preamble. `expected` is `text_revision` of the preamble it was made from. Raises Conflict."""
     wanted = {"preamble": core.normalise(text)}
     with transaction.atomic():
-        draft = locked(draft)
+        draft = locked_open(draft)
         now = {"preamble": draft.preamble}
         if wanted == now:
             return draft
@@ -59,7 +59,7 @@ def edit_exemplars(
     """Save all few-shot exemplars. `expected` is `text_revision` of those they were made from. Raises Conflict."""
     sent = [_plain_exemplar(exemplar) for exemplar in exemplars]
     with transaction.atomic():
-        draft = locked(draft)
+        draft = locked_open(draft)
         now = exemplar_fields(draft.exemplars)
         wanted = {name: text for name, text in exemplar_fields(sent).items() if now.get(name) != text}
         is_same_list = len(sent) == len(draft.exemplars)
@@ -90,7 +90,7 @@ def edit_exemplars(
 def add_exemplar(*, user: User, draft: Draft) -> Draft:
     """Append an empty exemplar, to be filled in. Raises Refused when there are as many as a prompt can carry."""
     with transaction.atomic():
-        draft = locked(draft)
+        draft = locked_open(draft)
         if len(draft.exemplars) >= MAX_EXEMPLARS:
             raise Refused(f"A draft holds at most {MAX_EXEMPLARS} exemplars; remove one first.")
         empty = {part.name: "" for part in fields(core.Exemplar)}
@@ -102,7 +102,7 @@ def add_exemplar(*, user: User, draft: Draft) -> Draft:
 def remove_exemplar(*, user: User, draft: Draft, expected: str, index: int, credit: Credit = None) -> LedgerEntry:
     """Take the exemplar at `index` (from 0) out; the ledger entry keeps its words. Raises Conflict, Gone."""
     with transaction.atomic():
-        draft = locked(draft)
+        draft = locked_open(draft)
         if text_revision(draft.exemplars) != expected:
             raise Conflict(draft, Settled({}, {}, ()))
         if not 0 <= index < len(draft.exemplars):
@@ -118,7 +118,7 @@ def restore_exemplar(
 ) -> None:
     """Put back the exemplar that `entry` (with this data) removed. Raises Refused when the draft has it already."""
     with transaction.atomic():
-        draft = locked(draft)
+        draft = locked_open(draft)
         if data["removed"] in draft.exemplars:
             raise Refused("This exemplar is in the draft already.")
         kept = list(draft.exemplars)

@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
@@ -31,6 +31,8 @@ EDITABLE = frozenset(
     | {"positive_examples", "negative_examples"}
 )
 MAX_EXEMPLARS = 20
+MAX_TEXT = 20_000
+"""Most characters of one text of a principle: far above any rule, and enough to notice a pasted book."""
 
 Credit = Mapping[str, object] | None
 """What the ledger says of a change beside the change: whose suggestion it applies, which other change it undoes."""
@@ -56,6 +58,13 @@ class Refused(ValueError):
     """The verb cannot be done; the message is one sentence for people."""
 
 
+class Closed(Refused, PermissionDenied):
+    """The branch was closed after the page was read: where no page of its own says so, it is a 403 as it is before."""
+
+    def __init__(self) -> None:
+        super().__init__("This branch was closed in the meantime; nothing was changed. Reopen it, then do it again.")
+
+
 def edit_principle(
     *,
     user: User,
@@ -74,7 +83,7 @@ def edit_principle(
         raise Refused(f"A principle has no field {sorted(unknown)[0]!r} that can be edited.")
     verb = "draft.edit_principle"
     with transaction.atomic():
-        draft = locked(principle.draft)
+        draft = locked_open(principle.draft)
         row = DraftPrinciple.objects.select_related("updated_by").filter(draft=draft, pk=principle.pk).first()
         if row is None:
             raise Gone(f"“{principle}” was removed from the draft in the meantime.")
@@ -108,7 +117,7 @@ def _set_fields(row: DraftPrinciple, wanted: Mapping[str, Any], user: User) -> N
 def add_principle(*, user: User, draft: Draft, title: str = "", text: str = "") -> DraftPrinciple:
     """Append a principle. Its key comes from the title and is never one that this constitution has used."""
     with transaction.atomic():
-        draft = locked(draft)
+        draft = locked_open(draft)
         new = core.Principle(id=_new_key(draft, title), title=core.normalise(title), text=core.normalise(text))
         row = principle_row(draft, new, _next_position(draft), user)
         row.save()
@@ -120,7 +129,7 @@ def add_principle(*, user: User, draft: Draft, title: str = "", text: str = "") 
 def duplicate_principle(*, user: User, principle: DraftPrinciple) -> DraftPrinciple:
     """Add a copy right behind a principle, every field the same, with a key of its own. Raises Gone."""
     with transaction.atomic():
-        draft = locked(principle.draft)
+        draft = locked_open(principle.draft)
         original = DraftPrinciple.objects.filter(draft=draft, pk=principle.pk).first()
         if original is None:
             raise Gone(f"“{principle}” was removed from the draft in the meantime.")
@@ -137,7 +146,7 @@ def duplicate_principle(*, user: User, principle: DraftPrinciple) -> DraftPrinci
 def remove_principle(*, user: User, principle: DraftPrinciple, credit: Credit = None) -> LedgerEntry:
     """Take a principle out of the draft. The ledger entry keeps every word of it; `restore_removed` puts it back."""
     with transaction.atomic():
-        draft = locked(principle.draft)
+        draft = locked_open(principle.draft)
         row = DraftPrinciple.objects.filter(draft=draft, pk=principle.pk).first()
         if row is None:
             raise Gone(f"“{principle}” was removed from the draft in the meantime.")
@@ -154,7 +163,7 @@ def restore_principle(
     """Put back the principle that `entry` (with this data) removed, where it stood. Raises Refused when it is there."""
     principle = core.from_dict({"name": "removed", "principles": [data["removed"]]}).principles[0]
     with transaction.atomic():
-        draft = locked(draft)
+        draft = locked_open(draft)
         if draft.principles.filter(key=principle.id).exists():
             raise Refused(f"“{principle.title or principle.id}” is in the draft already.")
         row = principle_row(draft, principle, _next_position(draft), user)
@@ -169,7 +178,7 @@ def restore_principle(
 def move_principle(*, user: User, principle: DraftPrinciple, to: int, credit: Credit = None) -> bool:
     """Put a principle at index `to` (from 0, held within the list). False when it stood there already."""
     with transaction.atomic():
-        draft = locked(principle.draft)
+        draft = locked_open(principle.draft)
         before = list(draft.principles.values_list("pk", flat=True))
         if principle.pk not in before:
             raise Gone(f"“{principle}” was removed from the draft in the meantime.")
@@ -187,6 +196,14 @@ def move_principle(*, user: User, principle: DraftPrinciple, to: int, credit: Cr
 def locked(draft: Draft) -> Draft:
     """The draft's row, fresh and locked until the transaction ends, with its constitution."""
     return Draft.objects.select_related("constitution").select_for_update(of=("self",)).get(pk=draft.pk)
+
+
+def locked_open(draft: Draft) -> Draft:
+    """As `locked`, for verbs that change words. Raises Closed: the branch may be closed since the page was read."""
+    draft = locked(draft)
+    if draft.closed_at:
+        raise Closed
+    return draft
 
 
 def branch_of(draft: Draft) -> dict[str, str]:

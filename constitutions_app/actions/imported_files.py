@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from uuid import UUID
 
 from django.contrib.auth.models import User
 
+from constitutions_app.actions.drafting import Refused
 from constitutions_app.actions.scenarios import scenario_rows
 from constitutions_app.core import scenarios
 from constitutions_app.core.interchange import Imported
-from constitutions_app.models import Constitution, Import, Scenario
+from constitutions_app.models import Constitution, Import, Scenario, Upload
 
 MAX_LICENCE = 200
 
@@ -20,7 +22,8 @@ MAX_LICENCE = 200
 class ImportedFile:
     """A file and what was understood of it. `licence` is in the words of whoever imports it; empty: not said.
 
-    `linked_by` names who confirmed links between two lists, by principle key.
+    `linked_by` names who confirmed links between two lists, by principle key. `upload` is the waiting upload that the
+    file came in: writing the file forgets it, so that it is written once.
     """
 
     found: Imported
@@ -28,6 +31,7 @@ class ImportedFile:
     data: bytes = field(repr=False)
     licence: str = ""
     linked_by: Mapping[str, str] = field(default_factory=dict)
+    upload: UUID | None = None
 
     @property
     def digest(self) -> str:
@@ -44,6 +48,22 @@ class ImportedFile:
             "scenarios": len(self.found.scenarios),
             "not_understood": len(self.found.not_understood),
         }
+
+
+class AlreadyWritten(Refused):
+    """The upload was written, or forgotten, by somebody else's press of the button, most often one's own second."""
+
+    def __init__(self) -> None:
+        super().__init__("This file was written or forgotten a moment ago. It was not written a second time.")
+
+
+def use_up(file: ImportedFile) -> None:
+    """First in the verb that writes a file: forget its upload, in the same transaction. Raises AlreadyWritten.
+
+    Of two that delete one row the second waits for the first, and then finds nothing to delete.
+    """
+    if file.upload is not None and not Upload.objects.filter(pk=file.upload).delete()[0]:
+        raise AlreadyWritten
 
 
 def keep_file(user: User, constitution: Constitution, file: ImportedFile) -> Import:

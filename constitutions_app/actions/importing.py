@@ -14,17 +14,20 @@ from dataclasses import asdict
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from constitutions_app.actions.drafting import MAX_EXEMPLARS, Refused, locked, principle_row, touch
-from constitutions_app.actions.imported_files import MAX_LICENCE, ImportedFile, keep_file
+from constitutions_app.actions.drafting import MAX_EXEMPLARS, Refused, locked_open, principle_row, touch
+from constitutions_app.actions.imported_files import MAX_LICENCE, AlreadyWritten, ImportedFile, keep_file, use_up
 from constitutions_app.core import principles as core
 from constitutions_app.core.diff import diff_constitutions
+from constitutions_app.core.interchange.documents import MAX_BYTES
 from constitutions_app.core.interchange.imported import Choice
-from constitutions_app.core.interchange.joining import ADD, joined
+from constitutions_app.core.interchange.joining import ADD, REPLACE, joined
 from constitutions_app.ledger import record
 from constitutions_app.models import Draft, DraftPrinciple, Import, Upload
 
 MAX_UPLOADS = 20
 """Uploads that wait per person; the oldest make room for new ones."""
+MAX_BESIDE = MAX_BYTES
+"""Most bytes of the files that lie beside one upload, all of them together."""
 
 
 def keep_upload(
@@ -56,10 +59,15 @@ def add_to_upload(
     link: tuple[bytes, str] | None = None,
     beside: Mapping[str, bytes] | None = None,
 ) -> Upload:
-    """Read an upload as another format, or add the paper's other file or the Model Spec's examples to it."""
-    upload.format, upload.licence = format, licence[:MAX_LICENCE]
-    _put_beside(upload, link, beside or {})
-    return upload
+    """Read an upload as another format, or add the paper's other file or the Model Spec's examples to it.
+
+    Raises Refused, nothing kept, when the files beside it become too large together, or when it is gone.
+    """
+    with transaction.atomic():
+        row = _waiting(upload)
+        row.format, row.licence = format, licence[:MAX_LICENCE]
+        _put_beside(row, link, beside or {})
+    return row
 
 
 def choose_links(*, upload: Upload, choices: Mapping[str, Choice]) -> Upload:
@@ -71,9 +79,11 @@ def choose_links(*, upload: Upload, choices: Mapping[str, Choice]) -> Upload:
     for number, times in chosen.items():
         if times > 1:
             raise Refused(f"Question {number + 1} is linked {times} times; a question belongs to one pair.")
-    upload.choices = {key: asdict(choice) for key, choice in choices.items()}
-    upload.save(update_fields=["choices"])
-    return upload
+    with transaction.atomic():
+        row = _waiting(upload)
+        row.choices = {key: asdict(choice) for key, choice in choices.items()}
+        row.save(update_fields=["choices"])
+    return row
 
 
 def discard_upload(*, upload: Upload) -> None:
@@ -90,7 +100,8 @@ def import_into_draft(
     has all of it already.
     """
     with transaction.atomic():
-        draft = locked(draft)
+        draft = locked_open(draft)
+        use_up(file)
         if expected is not None and expected != draft.revision:
             raise Refused("The draft changed while you were reading. Look at the preview again, then import.")
         before = draft.to_core()
@@ -98,6 +109,9 @@ def import_into_draft(
         if len(after.exemplars) > max(MAX_EXEMPLARS, len(before.exemplars)):
             raise Refused(f"A draft holds at most {MAX_EXEMPLARS} exemplars; with these it would be more.")
         _write(draft, before, after, user)
+        if way == REPLACE:
+            # Words merged before are out again: the next version does not descend from them.
+            Draft.objects.filter(pk=draft.pk).update(merging=None)
         kept = keep_file(user, draft.constitution, file)
         data = {
             **file.told(),
@@ -133,11 +147,29 @@ def _write(draft: Draft, before: core.Constitution, after: core.Constitution, us
     touch(draft, user)
 
 
+def _waiting(upload: Upload) -> Upload:
+    """The upload's row, fresh and locked. Raises AlreadyWritten when it is gone: saving it would bring it back."""
+    row = Upload.objects.select_for_update().filter(pk=upload.pk).first()
+    if row is None:
+        raise AlreadyWritten
+    return row
+
+
 def _put_beside(upload: Upload, link: tuple[bytes, str] | None, beside: Mapping[str, bytes]) -> None:
     if link is not None:
         upload.link_data, upload.link_name, upload.choices = link[0], link[1][:200], None
     upload.beside = {**upload.beside, **{path: _as_text(data) for path, data in beside.items()}}
+    if sum(map(_size, upload.beside.values())) > MAX_BESIDE:
+        raise Refused(
+            f"With these the example files are larger than {MAX_BESIDE // 1_000_000} MB together. They were not added; "
+            "import the file from the shell instead."
+        )
     upload.save()
+
+
+def _size(text: str) -> int:
+    """How many bytes a text in base64 stands for: three for every four letters, less one for each pad."""
+    return len(text) // 4 * 3 - text[-2:].count("=")
 
 
 def _as_text(data: bytes) -> str:

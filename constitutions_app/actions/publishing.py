@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Max
 
-from constitutions_app.actions.drafting import Refused, locked, touch
+from constitutions_app.actions.drafting import Refused, locked, locked_open, touch
 from constitutions_app.actions.drafting import note as record_change
 from constitutions_app.actions.reviewing import end_review
 from constitutions_app.core import principles as core
@@ -91,8 +91,9 @@ def declare_edits(*, user: User, draft: Draft, kinds: Mapping[str, str]) -> int:
     if strange := sorted(set(kinds.values()) - {"", *EditKind.values}):
         raise Refused(f"An edit is semantic or minor, not {strange[0]!r}.")
     with transaction.atomic():
-        draft = locked(draft)
-        rows = {row.key: row for row in draft.principles.filter(key__in=kinds).only("key", "edit_kind")}
+        draft = locked_open(draft)
+        # All of them, and not those named: a name can be anything, and the database cannot hold every text.
+        rows = {row.key: row for row in draft.principles.only("key", "edit_kind")}
         if unknown := sorted(set(kinds) - set(rows)):
             raise Refused(f"The draft has no principle {unknown[0]!r}.")
         changed = {key: kind for key, kind in kinds.items() if rows[key].edit_kind != kind}

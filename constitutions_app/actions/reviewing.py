@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from constitutions_app import notices
 from constitutions_app.access import APPROVERS, Role, can_approve, can_discuss, has_role, may_approve, people_with_role
-from constitutions_app.actions.drafting import Refused, locked
+from constitutions_app.actions.drafting import Refused, locked, locked_open
 from constitutions_app.approvals import approvals_of
 from constitutions_app.core import principles as core
 from constitutions_app.ledger import name_of, record
@@ -72,7 +72,7 @@ def give_verdict(*, user: User, review: Review, word: Verdict.Word, note: str = 
     """
     note = words_of(note)
     with transaction.atomic():
-        draft = locked(review.draft)
+        draft = locked_open(review.draft)
         row = _open(review)
         if reason := _reason_against(user, row, word, note):
             raise Refused(reason)

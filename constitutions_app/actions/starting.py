@@ -10,8 +10,8 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
-from constitutions_app.actions.drafting import Refused, locked, principle_row, touch
-from constitutions_app.actions.imported_files import ImportedFile, keep_file, keep_scenarios
+from constitutions_app.actions.drafting import Refused, locked_open, principle_row, touch
+from constitutions_app.actions.imported_files import ImportedFile, keep_file, keep_scenarios, use_up
 from constitutions_app.core import principles as core
 from constitutions_app.core.scenarios import Scenario
 from constitutions_app.ledger import record
@@ -40,6 +40,8 @@ def create_constitution(
     if not name:
         raise Refused("A constitution needs a name.")
     with transaction.atomic():
+        if file:
+            use_up(file)
         constitution = Constitution(
             slug=_free_slug(slug, name), name=name, description=core.normalise(description), created_by=user
         )
@@ -71,7 +73,7 @@ def start_draft_from_version(*, user: User, draft: Draft, version: Version) -> D
     if version.constitution_id != draft.constitution_id:
         raise Refused("This version belongs to another constitution.")
     with transaction.atomic():
-        draft = locked(draft)
+        draft = locked_open(draft)
         replaced = core.canonical_json(draft.to_core())
         wanted = version.to_core()
         # The name is the constitution's own and does not go back with an old version's text.

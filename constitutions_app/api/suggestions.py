@@ -12,10 +12,10 @@ from rest_framework.views import APIView
 
 from constitutions_app import actions
 from constitutions_app.access import can_discuss, get_editable_draft_for, get_suggestion_for
+from constitutions_app.actions.drafting import MAX_TEXT
 from constitutions_app.api.addresses import PLACE, ROW
 from constitutions_app.api.asking import HasRole, RefusalSerializer, checked, conflicts_told, person_of
 from constitutions_app.api.threads import SuggestionSerializer
-from constitutions_app.forms.fields import MAX_TEXT
 
 
 class ApplySerializer(serializers.Serializer[Any]):

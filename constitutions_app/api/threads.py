@@ -14,10 +14,10 @@ from rest_framework.views import APIView
 
 from constitutions_app import actions
 from constitutions_app.access import can_discuss, get_discussable_draft_for, get_draft_for, get_thread_for
+from constitutions_app.actions.drafting import MAX_TEXT
 from constitutions_app.actions.reviewing import MAX_WORDS
 from constitutions_app.api.addresses import PLACE, ROW
 from constitutions_app.api.asking import HasRole, RefusalSerializer, checked, conflicts_told, person_of
-from constitutions_app.forms.fields import MAX_TEXT
 from constitutions_app.ledger import name_of
 from constitutions_app.models import Draft, Thread
 from constitutions_app.review_page import Talk, talks_of, threads_of

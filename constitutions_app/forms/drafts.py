@@ -8,8 +8,8 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
+from constitutions_app.actions.drafting import MAX_TEXT
 from constitutions_app.core import principles as core
-from constitutions_app.forms.fields import MAX_TEXT
 
 EXEMPLAR_PARTS = tuple(part.name for part in dataclass_fields(core.Exemplar))
 

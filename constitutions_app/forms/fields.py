@@ -8,10 +8,8 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
+from constitutions_app.actions.drafting import MAX_TEXT
 from constitutions_app.core import principles as core
-
-MAX_TEXT = 20_000
-"""Most characters of one text of a principle: far above any rule, and enough to notice a pasted book."""
 
 
 class TextListField(forms.CharField):

@@ -8,8 +8,9 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
+from constitutions_app.actions.drafting import MAX_TEXT
 from constitutions_app.core import principles as core
-from constitutions_app.forms.fields import MAX_TEXT, TagsField, TextListField
+from constitutions_app.forms.fields import TagsField, TextListField
 from constitutions_app.models import DraftPrinciple
 
 STAGE_CHOICES = (("revise", "critique and revise"), ("label", "preference labels"))

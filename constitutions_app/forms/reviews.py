@@ -9,10 +9,11 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 
 from constitutions_app.access import APPROVERS, people_with_role
+from constitutions_app.actions.drafting import MAX_TEXT
 from constitutions_app.actions.reviewing import MAX_APPROVALS, MAX_WORDS
 from constitutions_app.core import principles as core
 from constitutions_app.core.offsets import to_code_points
-from constitutions_app.forms.fields import MAX_TEXT, set_choices
+from constitutions_app.forms.fields import set_choices
 from constitutions_app.ledger import name_of
 from constitutions_app.models import Verdict
 from constitutions_app.places import place_words, texts_of

@@ -119,13 +119,15 @@ def restore(request: AuthenticatedHttpRequest, slug: str, seq: int) -> HttpRespo
 def move(request: AuthenticatedHttpRequest, slug: str, key: str) -> HttpResponse:
     """One place up or down, or to a place counted from 1."""
     principle = get_draft_principle_for(request.user, slug, key)
-    keys = list(principle.draft.principles.values_list("key", flat=True))
+    stands = principle.draft.principles.filter(position__lt=principle.position).count()
     form = MoveForm(request.POST)
     if form.is_valid():
         try:
-            actions.move_principle(user=request.user, principle=principle, to=form.goal(keys.index(key)))
+            actions.move_principle(user=request.user, principle=principle, to=form.goal(stands))
         except actions.Gone as gone:
-            messages.info(request, str(gone))
+            if not request.htmx:
+                messages.info(request, str(gone))
+                return redirect("constitutions:draft", slug)
     if request.htmx:
         at = form.cleaned_data.get("at") or key
         return editing.render_outline(request, get_editable_draft_for(request.user, slug), at)

@@ -69,9 +69,10 @@ def preview(request: AuthenticatedHttpRequest, upload_id: UUID) -> HttpResponse:
         return _preview(request, kept, found, refusal=str(next(iter(form.errors.values()))[0]))
     try:
         page = _write(request, kept, found, form.cleaned_data)
+    except actions.AlreadyWritten as refusal:
+        return _gone(request, refusal)
     except actions.Refused as refusal:
         return _preview(request, kept, found, refusal=str(refusal))
-    actions.discard_upload(upload=kept)
     return page
 
 
@@ -84,9 +85,15 @@ def more(request: AuthenticatedHttpRequest, upload_id: UUID) -> HttpResponse:
     if not form.is_valid():
         return _preview(request, kept, imported(kept), more_form=form)
     said = form.cleaned_data
-    actions.add_to_upload(
-        upload=kept, format=said["format"], licence=said["licence"], link=said["link"], beside=said["examples"]
-    )
+    try:
+        actions.add_to_upload(
+            upload=kept, format=said["format"], licence=said["licence"], link=said["link"], beside=said["examples"]
+        )
+    except actions.AlreadyWritten as refusal:
+        return _gone(request, refusal)
+    except actions.Refused as refusal:
+        form.add_error("examples", str(refusal))
+        return _preview(request, kept, imported(kept), more_form=form)
     return _to_preview(request, kept)
 
 
@@ -109,6 +116,8 @@ def links(request: AuthenticatedHttpRequest, upload_id: UUID) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             actions.choose_links(upload=kept, choices=form.chosen())
+        except actions.AlreadyWritten as refusal:
+            return _gone(request, refusal)
         except actions.Refused as refusal:
             form.add_error(None, f"{refusal} Nothing was kept yet; your choices are below.")
         else:
@@ -153,6 +162,12 @@ def _to_preview(request: AuthenticatedHttpRequest, kept: Upload) -> HttpResponse
     return redirect(reverse("constitutions:import_preview", args=[kept.pk], query=meant))
 
 
+def _gone(request: AuthenticatedHttpRequest, refusal: actions.AlreadyWritten) -> HttpResponse:
+    """Where a button was pressed twice: to the page of imports, with what happened."""
+    messages.info(request, f"{refusal} Constitutions and drafts hold what was written.")
+    return redirect("constitutions:import")
+
+
 def _file(request: AuthenticatedHttpRequest, kept: Upload, found: Imported) -> actions.ImportedFile:
     confirmed = [key for key, said in (kept.choices or {}).items() if said["confirmed"]]
     here = {principle.id for principle in found.constitution.principles}
@@ -162,6 +177,7 @@ def _file(request: AuthenticatedHttpRequest, kept: Upload, found: Imported) -> a
         data=bytes(kept.data),
         licence=kept.licence,
         linked_by={key: name_of(request.user) for key in confirmed if key in here},
+        upload=kept.pk,
     )
 
 

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from constitutions_app import actions
 from constitutions_app.access import Role
+from constitutions_app.core.interchange import Imported
 from constitutions_app.ledger import verify, verify_versions
-from constitutions_app.models import LedgerEntry
-from tests.constitutions_app.factories import draft_of, make_constitution, make_person, principle_of
+from constitutions_app.models import Constitution, Import, LedgerEntry, Thread, Verdict
+from constitutions_app.reviewing import Rules
+from tests.constitutions_app.factories import BODY, draft_of, make_constitution, make_person, newest, principle_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,6 +32,76 @@ def at_once(*jobs: Callable[[], object]) -> list[object]:
 
     with ThreadPoolExecutor(len(jobs)) as pool:
         return list(pool.map(run, jobs))
+
+
+def after(change: Callable[[], object], *jobs: Callable[[], object]) -> list[object]:
+    """What the jobs answer when they begin before `change` is committed, and have to wait for it."""
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic(), connection.cursor() as cursor:
+            change()
+            answers = pool.submit(at_once, *jobs)
+            waiting = 0
+            while waiting < len(jobs) and not answers.done():
+                cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                waiting = cursor.fetchone()[0]
+            assert waiting == len(jobs), "every one of them waits for the same row"
+        return answers.result()
+
+
+def test_a_branch_closed_between_reading_and_writing_is_changed_by_nobody() -> None:
+    ada, grace = make_person("ada", Role.ADMIN), make_person("grace", Role.REVIEWER)
+    made = make_constitution(ada)
+    side = actions.start_branch(user=ada, version=newest(made), name="side")
+    row = principle_of(made, "honesty", "side")
+    review = actions.request_review(user=ada, draft=side)
+    words = {"user": grace, "draft": side, "key": "honesty", "field": "text", "quote": "Say", "body": "Why?"}
+    thread = actions.open_thread(**words, replacement="Tell")  # type: ignore[arg-type]  # one dict of many kinds
+    suggestion = thread.comments.get().suggestion
+    before, entries = draft_of(made, "side").to_core(), LedgerEntry.objects.count()
+    file = actions.ImportedFile(Imported("writ-json", BODY), "rules.json", b"")
+    answers = after(
+        lambda: actions.close_branch(user=ada, draft=side),
+        lambda: actions.edit_principle(user=ada, principle=row, expected=row.revision, changes={"text": "x"}),
+        lambda: actions.add_principle(user=ada, draft=side, title="x"),
+        lambda: actions.remove_principle(user=ada, principle=row),
+        lambda: actions.edit_preamble(user=ada, draft=side, expected="", text="x"),
+        lambda: actions.declare_edits(user=ada, draft=side, kinds={"honesty": "minor"}),
+        lambda: actions.import_into_draft(user=ada, draft=side, file=file, way="replace"),
+        lambda: actions.start_draft_from_version(user=ada, draft=side, version=newest(made)),
+        lambda: actions.publish_version(user=ada, draft=side, note="So."),
+        lambda: actions.open_thread(**{**words, "quote": "true"}),  # type: ignore[arg-type]
+        lambda: actions.reply(user=grace, thread=thread, body="!"),
+        lambda: actions.apply_suggestion(user=ada, suggestion=suggestion),
+        lambda: actions.give_verdict(
+            user=grace, review=review, word=Verdict.Word.APPROVE, expected=draft_of(made, "side").revision
+        ),
+        lambda: actions.dismiss_hint(user=ada, principle=row, slug="vague", words="x"),
+    )
+    assert [str(answer) for answer in answers if "closed" not in str(answer)] == []
+    assert draft_of(made, "side").to_core() == before
+    assert LedgerEntry.objects.count() == entries + 1
+
+
+def test_an_alias_waits_for_rules_that_are_being_made_stricter() -> None:
+    ada = make_person("ada", Role.ADMIN)
+    made = make_constitution(ada)
+    (answer,) = after(
+        lambda: actions.change_rules(user=ada, constitution=made, rules=Rules(required_approvals=1)),
+        lambda: actions.move_alias(user=ada, constitution=made, name="approved", version=newest(made)),
+    )
+    assert "0 of the 1 approval" in str(answer) and not made.aliases.exists()
+
+
+def test_a_thread_and_an_answer_sent_twice_at_once_are_said_once() -> None:
+    ada = make_person("ada", Role.AUTHOR)
+    made = make_constitution(ada)
+    words = {"user": ada, "key": "honesty", "field": "text", "quote": "true", "body": "Why?"}
+    at_once(*[lambda: actions.open_thread(draft=draft_of(made), **words)] * 3)  # type: ignore[arg-type]
+    thread = Thread.objects.get()
+    at_once(*[lambda: actions.reply(user=ada, thread=thread, body="So.")] * 3)
+    at_once(*[lambda: actions.reply(user=ada, thread=thread, body="So.", replacement="so")] * 3)
+    assert [comment.body for comment in thread.comments.all()] == ["Why?", "So.", "So."]
+    assert LedgerEntry.objects.filter(verb__startswith="thread.").count() == 3
 
 
 def test_of_two_saves_from_one_revision_one_wins_and_the_other_is_told() -> None:
@@ -68,6 +140,20 @@ def test_two_scenarios_of_one_title_at_once_are_both_kept() -> None:
 
     at_once(write, write, write, write)
     assert set(made.scenarios.values_list("key", flat=True)) == {"coast", "coast-2", "coast-3", "coast-4"}
+
+
+def test_an_import_written_twice_at_once_makes_one_constitution() -> None:
+    ada = make_person("ada", Role.AUTHOR)
+    kept = actions.keep_upload(user=ada, name="rules.json", data=b"")
+    found = Imported("writ-json", BODY)
+
+    def write() -> object:
+        file = actions.ImportedFile(found, "rules.json", b"", upload=kept.pk)
+        return actions.create_constitution(user=ada, name="Rules", start=BODY, file=file)
+
+    answers = at_once(write, write, write)
+    assert sum(isinstance(answer, actions.AlreadyWritten) for answer in answers) == 2
+    assert Constitution.objects.count() == Import.objects.count() == 1
 
 
 def test_everything_at_once_keeps_the_chain_and_the_order_whole() -> None:

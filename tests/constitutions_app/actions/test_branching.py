@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,12 +9,14 @@ from django.contrib.auth.models import User
 
 from constitutions_app import actions
 from constitutions_app.access import Role
+from constitutions_app.actions import branching
+from constitutions_app.actions.draft_parts import text_revision
 from constitutions_app.core.merge import Written
 from constitutions_app.histories import history_of
 from constitutions_app.ledger import verify, verify_versions
 from constitutions_app.lineages import sides_of
 from constitutions_app.models import Constitution, Draft, LedgerEntry, Version
-from tests.constitutions_app.factories import draft_of, make_constitution, make_person, newest, principle_of
+from tests.constitutions_app.factories import EXEMPLAR, draft_of, make_constitution, make_person, newest, principle_of
 
 pytestmark = pytest.mark.django_db
 
@@ -199,3 +202,33 @@ def test_a_merge_that_was_thrown_away_can_be_made_again(
     assert draft_of(constitution).merging_id is None
     draft = actions.merge_version(user=author, draft=draft_of(constitution), version=side, choices={})
     assert draft.principles.get(key="privacy").text == "Ask before you track anybody."
+
+
+def test_a_merge_that_becomes_more_than_a_draft_holds_is_refused(
+    branch: Draft, constitution: Constitution, author: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main = draft_of(constitution)
+    for draft, words in ((branch, "Begins so. Why these rules."), (main, "Why these rules. Ends so.")):
+        actions.edit_preamble(user=author, draft=draft, expected=text_revision(draft.preamble), text=words)
+    theirs = publish(branch, author)
+    monkeypatch.setattr(branching, "MAX_TEXT", 30)
+    with pytest.raises(actions.Refused, match="the preamble would have 36 characters; 30 are the most"):
+        actions.merge_version(user=author, draft=main, version=theirs, choices={})
+    monkeypatch.setattr(branching, "MAX_TEXT", 36)
+    actions.merge_version(user=author, draft=main, version=theirs, choices={})
+    assert draft_of(constitution).preamble == "Begins so. Why these rules. Ends so."
+
+
+def test_a_merge_brings_no_more_exemplars_than_a_prompt_can_carry(
+    branch: Draft, constitution: Constitution, author: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main = draft_of(constitution)
+    for draft, word in ((branch, "theirs"), (main, "ours")):
+        made = [*draft.to_core().exemplars, replace(EXEMPLAR, prompt=word)]
+        revision = text_revision(draft.exemplars)
+        actions.edit_exemplars(user=author, draft=draft, expected=revision, exemplars=made)
+    theirs = publish(branch, author)
+    monkeypatch.setattr(branching, "MAX_EXEMPLARS", 2)
+    with pytest.raises(actions.Refused, match="would hold 3 exemplars; 2 are the most"):
+        actions.merge_version(user=author, draft=main, version=theirs, choices={})
+    assert draft_of(constitution).merging is None and len(draft_of(constitution).exemplars) == 2

@@ -5,17 +5,19 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.messages import get_messages
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from constitutions_app import actions
-from constitutions_app.access import Role
+from constitutions_app.access import Role, get_draft_principle_for
 from constitutions_app.core.principles import Constitution as Body
 from constitutions_app.core.principles import Principle
 from constitutions_app.forms.principles import PrincipleForm
-from constitutions_app.models import Constitution, LedgerEntry
+from constitutions_app.models import Constitution, DraftPrinciple, LedgerEntry
+from constitutions_app.views import drafts
 from tests.constitutions_app.conftest import signed_in
 from tests.constitutions_app.factories import draft_of, make_constitution, make_person, principle_of
 from tests.constitutions_app.strategies import ATTACKS
@@ -370,3 +372,19 @@ def test_a_place_that_is_none_breaks_nothing(constitution: Constitution, author:
     move = reverse("constitutions:move_principle", args=["test", "honesty"])
     assert client.post(move, {"direction": "down", "at": at}, headers={"HX-Request": "true"}).status_code == 200
     assert client.post(reverse("constitutions:undo", args=["test"]), {"at": at}).status_code == 302
+
+
+def test_moving_what_somebody_removed_in_between_says_so(
+    constitution: Constitution, author: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def removed_meanwhile(user: User, slug: str, key: str) -> DraftPrinciple:
+        principle = get_draft_principle_for(user, slug, key)
+        actions.remove_principle(user=user, principle=principle)
+        return principle
+
+    monkeypatch.setattr(drafts, "get_draft_principle_for", removed_meanwhile)
+    answer = signed_in(author).post("/constitutions/test/draft/principles/privacy/move/", {"direction": "up"})
+    assert answer.status_code == 302
+    assert [str(message) for message in get_messages(answer.wsgi_request)] == [
+        "“Privacy” was removed from the draft in the meantime."
+    ]

@@ -4,17 +4,21 @@ import hashlib
 import json
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from constitutions_app.actions import keep_upload
+from constitutions_app.access import get_upload_for
+from constitutions_app.actions import ImportedFile, import_into_draft, keep_upload
+from constitutions_app.actions import importing as actions_importing
 from constitutions_app.actions.importing import MAX_UPLOADS
 from constitutions_app.core.interchange import WRITTEN, read_bytes
 from constitutions_app.core.principles import digest
-from constitutions_app.models import Constitution, Import, LedgerEntry, Upload
+from constitutions_app.models import Constitution, Draft, Import, LedgerEntry, Upload
+from constitutions_app.views import importing
 from tests.constitutions_app.conftest import signed_in
 from tests.constitutions_app.factories import draft_of, newest
 from tests.constitutions_app.strategies import ATTACKS
@@ -209,6 +213,46 @@ def test_an_upload_is_its_owners_alone_and_the_oldest_make_room(
     assert client.get(address).status_code == 404
     assert client.post(f"{PAGE}{Upload.objects.latest('created_at').pk}/discard/").status_code == 302
     assert Upload.objects.count() == MAX_UPLOADS - 1
+
+
+def test_an_upload_written_by_another_press_of_the_button_is_not_written_twice(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is when two requests have both read the upload before either has written it."""
+    addresses = [upload(client, text=POLIS) for _ in range(3)]
+
+    def pressed_twice(user: User, upload_id: UUID) -> Upload:
+        kept = get_upload_for(user, upload_id)
+        Upload.objects.filter(pk=kept.pk).delete()
+        return kept
+
+    monkeypatch.setattr(importing, "get_upload_for", pressed_twice)
+    for address in (addresses[0], addresses[1] + "more/"):
+        answer = client.post(address, {"name": "Town hall"}, follow=True)
+        assert answer.redirect_chain == [(PAGE, 302)]
+        assert "It was not written a second time." in answer.content.decode()
+    assert not Constitution.objects.exists() and Upload.objects.count() == 1
+
+
+def test_files_beside_an_upload_have_a_limit_together(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actions_importing, "MAX_BESIDE", 8)
+    address = upload(client, file=uploaded(SPEC, "spec.md"), examples=uploaded("12345", "a.md"))
+    assert client.post(address + "more/", {"examples": uploaded("678", "b.md")}).status_code == 302
+    answer = client.post(address + "more/", {"examples": uploaded("9", "c.md"), "licence": "MIT"})
+    assert answer.status_code == 422 and "They were not added" in answer.content.decode()
+    kept = Upload.objects.get()
+    assert set(kept.beside) == {"examples/a.md", "examples/b.md"} and not kept.licence
+
+
+def test_words_that_replace_the_draft_end_a_merge_that_is_not_published(
+    client: Client, author: User, constitution: Constitution
+) -> None:
+    draft = draft_of(constitution)
+    Draft.objects.filter(pk=draft.pk).update(merging=newest(constitution))
+    for way, ended in (("add", False), ("replace", True)):
+        found = read_bytes(POLIS.encode(), "town.csv")
+        import_into_draft(user=author, draft=draft, file=ImportedFile(found, "town.csv", b""), way=way)
+        assert (draft_of(constitution).merging_id is None) == ended
 
 
 def test_hostile_files_come_back_escaped(client: Client) -> None:

@@ -6,7 +6,7 @@ from django.test import Client
 from django.urls import reverse
 
 from constitutions_app import actions
-from constitutions_app.models import Constitution
+from constitutions_app.models import Constitution, LedgerEntry
 from tests.constitutions_app.conftest import signed_in
 from tests.constitutions_app.factories import draft_of, make_constitution, principle_of
 
@@ -106,3 +106,16 @@ def test_a_senseless_revision_publishes_nothing(
     edit(constitution, author, "Be honest.")
     assert client.post(URL, {"note": "A note.", "revision": revision}).status_code == 422
     assert constitution.versions.count() == 1
+
+
+@pytest.mark.parametrize("key", ["a%00b", "%ED%A0%80", "x" * 100_000, "", "%3Cscript%3E", "privacy/../x"], ids=range(6))
+def test_a_word_about_a_principle_that_nobody_has_is_refused(
+    constitution: Constitution, client: Client, author: User, key: str
+) -> None:
+    edit(constitution, author, "Say what is true.")
+    sent = f"declare=1&kind-{key}=minor&note=Kept."
+    answer = client.post(URL, sent, content_type="application/x-www-form-urlencoded")
+    assert answer.status_code == 422
+    page = answer.content.decode()
+    assert "has no principle" in page and "Kept." in page and "<script>'" not in page
+    assert not LedgerEntry.objects.filter(verb="draft.declare_edits").exists()
