@@ -11,7 +11,7 @@ from typing import cast
 
 from constitutions_app.core import edits
 from constitutions_app.core import principles as core
-from constitutions_app.models import Draft, PrincipleVersion, Version
+from constitutions_app.models import Draft, DraftPrinciple, PrincipleVersion, Version
 
 
 def principle_of_body(body: object) -> core.Principle:
@@ -35,6 +35,15 @@ def edits_of_draft(draft: Draft) -> dict[str, edits.Edit]:
     """What the draft's edits since its base do, by key. Three queries: the draft's principles twice, its name."""
     declared = dict(draft.principles.exclude(edit_kind="").values_list("key", "edit_kind"))
     return edits_of(draft.base.to_core() if draft.base else None, draft.to_core(), declared)
+
+
+def edit_of(row: DraftPrinciple, words: core.Principle, declared: str) -> edits.Edit | None:
+    """What the words of a principle, saved or typed, do to its meaning; None before a first version. One query."""
+    base = row.draft.base
+    if base is None:
+        return None
+    body = base.principles.filter(key=row.key).values_list("body", flat=True).first()
+    return edits.classify(principle_of_body(body) if body else None, words, cast(edits.Declared, declared))
 
 
 def principle_rows(version: Version, declared: Mapping[str, str]) -> list[PrincipleVersion]:

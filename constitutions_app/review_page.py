@@ -44,6 +44,8 @@ class Talk:
     standing: Standing
     field: str
     lines: tuple[Line, ...]
+    about: str = ""
+    """The principle's title now, or its key where it is gone; "" for what belongs to no principle."""
 
     @property
     def place(self) -> str:
@@ -88,8 +90,8 @@ def threads_of(draft: Draft) -> QuerySet[Thread]:
 
 def talks_of(threads: Iterable[Thread], now: core.Constitution) -> list[Talk]:
     """Threads fetched by `threads_of`, placed in the words of today."""
-    texts, keys = texts_of(now), {item.id for item in now.principles}
-    return [_talk(thread, texts, keys) for thread in threads]
+    texts, titles = texts_of(now), {item.id: item.title or item.id for item in now.principles}
+    return [_talk(thread, texts, titles) for thread in threads]
 
 
 def parts_of(base: core.Constitution, now: core.Constitution, talks: Sequence[Talk]) -> list[Part]:
@@ -112,10 +114,11 @@ def parts_of(base: core.Constitution, now: core.Constitution, talks: Sequence[Ta
     ]
 
 
-def _talk(thread: Thread, texts: Mapping[tuple[str, str], str], keys: set[str]) -> Talk:
-    standing = stand(thread, texts, keys)
+def _talk(thread: Thread, texts: Mapping[tuple[str, str], str], titles: Mapping[str, str]) -> Talk:
+    standing = stand(thread, texts, titles.keys())
     field = thread.field if standing.missing or not thread.field else field_now(standing, texts)
-    return Talk(thread, standing, field, tuple(_line(comment) for comment in thread.comments.all()))
+    lines = tuple(_line(comment) for comment in thread.comments.all())
+    return Talk(thread, standing, field, lines, titles.get(thread.key, thread.key))
 
 
 def _line(comment: Comment) -> Line:

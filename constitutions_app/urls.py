@@ -44,6 +44,7 @@ draft_urls = [
     path("principles/<slug:key>/sent/", hints.sent, name="sent"),
     path("principles/<slug:key>/hints/dismiss/", hints.dismiss, name="dismiss_hint"),
     path("principles/<slug:key>/hints/recall/", hints.recall, name="recall_hint"),
+    path("principles/<slug:key>/counts/", hints.declare, name="declare_edit"),
     path("principles/<slug:key>/move/", drafts.move, name="move_principle"),
     path("principles/<slug:key>/duplicate/", drafts.duplicate, name="duplicate_principle"),
     path("principles/<slug:key>/retire/", drafts.retire, name="retire_principle"),

@@ -277,7 +277,7 @@ def _editor(
         **outline,
         "scenarios": len(standings),
         "scenarios_passed": sum(one.state == PASSED for one in standings),
-        **hints.beside(draft, principle.to_core()),
+        **hints.beside(principle, principle.to_core(), principle.edit_kind),
         "principle": principle,
         "form": form,
         "base_json": json.dumps(principle_values(principle)),

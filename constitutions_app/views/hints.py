@@ -1,9 +1,10 @@
-"""What is said beside a principle while it is written: the words a model would be sent, and hints."""
+"""What is said beside a principle while it is written: the words a model would be sent, how the edit counts, hints."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
@@ -14,7 +15,8 @@ from constitutions_app.access import WRITERS, AuthenticatedHttpRequest, get_draf
 from constitutions_app.core import principles as core
 from constitutions_app.core.wordings import wordings_for
 from constitutions_app.forms.principles import HintForm, PrincipleForm, typed_principle
-from constitutions_app.models import Draft, DraftPrinciple
+from constitutions_app.meanings import edit_of
+from constitutions_app.models import DraftPrinciple
 
 
 @require_POST
@@ -38,8 +40,35 @@ def recall(request: AuthenticatedHttpRequest, slug: str, key: str) -> HttpRespon
     return _decided(request, slug, key, actions.recall_hint)
 
 
-def beside(draft: Draft, principle: core.Principle) -> dict[str, object]:
-    """What the right column shows. Two queries: the other principles, and the hints put aside."""
+@require_POST
+@require_role(*WRITERS)
+@vary_on_headers("HX-Request")
+def declare(request: AuthenticatedHttpRequest, slug: str, key: str) -> HttpResponse:
+    """Say whether the saved edit of one principle is semantic or minor, or leave it to the words."""
+    principle = get_draft_principle_for(request.user, slug, key)
+    try:
+        kinds = {key: request.POST.get("kind", "")}
+        actions.declare_edits(user=request.user, draft=principle.draft, kinds=kinds)
+    except actions.Refused as refusal:
+        messages.error(request, f"Nothing was changed. {refusal}")
+        return redirect("constitutions:draft_principle", slug, key)
+    if not request.htmx:
+        return redirect("constitutions:draft_principle", slug, key)
+    principle = get_draft_principle_for(request.user, slug, key)
+    ctx = {
+        "draft": principle.draft,
+        "principle": principle,
+        "edit": edit_of(principle, principle.to_core(), principle.edit_kind),
+    }
+    return render(request, "constitutions/_edit_kind.html", {**ctx, "kind_saved": True})
+
+
+def beside(row: DraftPrinciple, principle: core.Principle, declared: str) -> dict[str, object]:
+    """What stands beside the form, for a row and its words as typed; `declared` is what people said of these words.
+
+    Three queries: the other principles, the hints put aside, and the principle as it was published.
+    """
+    draft = row.draft
     wordings = wordings_for(principle)
     names = (("critique_request", "Critique request"), ("revision_request", "Revision request"))
     parts = [
@@ -50,6 +79,7 @@ def beside(draft: Draft, principle: core.Principle) -> dict[str, object]:
     return {
         "sent": parts,
         "has_text": bool(principle.text),
+        "edit": edit_of(row, principle, declared),
         "hints": hints.hints_of(draft, principle, others),
         "likeness": hints.LIKENESS,
     }
@@ -66,6 +96,12 @@ def _decided(request: AuthenticatedHttpRequest, slug: str, key: str, verb: Calla
 
 
 def _beside(request: AuthenticatedHttpRequest, principle: DraftPrinciple) -> HttpResponse:
+    saved = principle.to_core()  # before the form writes what was typed into the row
     typed = typed_principle(PrincipleForm(request.POST, instance=principle), principle)
-    ctx = {**beside(principle.draft, typed), "draft": principle.draft, "principle": principle, "oob": True}
+    ctx = {
+        **beside(principle, typed, principle.edit_kind if typed == saved else ""),
+        "draft": principle.draft,
+        "principle": principle,
+        "oob": True,
+    }
     return render(request, "constitutions/_sent_and_hints.html", ctx)

@@ -20,6 +20,7 @@ from constitutions_app.core import principles as core
 from constitutions_app.core.diff import diff_constitutions
 from constitutions_app.forms.versions import PublishForm
 from constitutions_app.models import Draft
+from constitutions_app.reviewing import state_of_review
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -42,7 +43,7 @@ def publish(request: AuthenticatedHttpRequest, slug: str) -> HttpResponse:
             refusal = str(refused)
         else:
             messages.success(request, f"{version} is published. Its words never change from here on.")
-            return redirect("constitutions:version", slug, version.number)
+            return redirect("constitutions:version", draft.constitution.slug, version.number)
     return _page(request, draft, form, refusal)
 
 
@@ -88,7 +89,8 @@ def _page(request: AuthenticatedHttpRequest, draft: Draft, form: PublishForm, re
         if refusal == actions.NO_NOTE:
             form.add_error("note", refusal)
     declared = dict(draft.principles.exclude(edit_kind="").values_list("key", "edit_kind"))
-    comparison = compare(base, draft.to_core(), declared)
+    now = draft.to_core()
+    comparison = compare(base, now, declared)
     ctx = {
         "constitution": draft.constitution,
         "draft": draft,
@@ -96,6 +98,7 @@ def _page(request: AuthenticatedHttpRequest, draft: Draft, form: PublishForm, re
         "refusal": "" if refusal == actions.NO_NOTE else refusal,
         "comparison": comparison,
         "edited": [row for row in comparison.principles if row.edit],
+        "state": state_of_review(draft, now),
         "can_publish": bool(comparison.diff.count or draft.merging or failed),
         "declared": bool(declared),
         "old_ref": draft.base or "nothing",

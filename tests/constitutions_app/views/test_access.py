@@ -68,6 +68,7 @@ PAGES = (
         data={"text": "x", "revision": "1", "weight": "1"},
     ),
     Page("constitutions:sent", post=WRITERS, args=("test", "honesty"), data={"text": "x"}),
+    Page("constitutions:declare_edit", post=WRITERS, args=("test", "honesty"), data={"kind": ""}),
     Page("constitutions:dismiss_hint", post=WRITERS, args=("test", "honesty"), data={"hint": "vague_term"}),
     Page("constitutions:recall_hint", post=WRITERS, args=("test", "honesty"), data={"hint": "vague_term"}),
     Page("constitutions:here", post=WRITERS, args=SLUG, data={"place": "honesty", "revision": "1"}),

@@ -7,6 +7,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from constitutions_app.actions import edit_principle
 from constitutions_app.core.principles import Constitution as Body
 from constitutions_app.core.principles import Principle
 from constitutions_app.models import Constitution, LedgerEntry
@@ -38,6 +39,25 @@ def test_hints_come_with_what_is_typed_and_say_why_and_whence(constitution: Cons
     assert 'data-start="13" data-words="appropriate"' in html
     assert "by letters" in html, "it says how likeness is measured"
     assert principle_of(constitution, "honesty").text != VAGUE
+
+
+def test_how_an_edit_counts_is_said_while_it_is_written(
+    constitution: Constitution, client: Client, author: User
+) -> None:
+    assert "counts as" not in beside(client), "nothing was typed that is not published"
+    assert "semantic: words that a model is sent changed" in beside(client, text=VAGUE)
+    row = principle_of(constitution, "honesty")
+    edit_principle(user=author, principle=row, expected=row.revision, changes={"text": VAGUE})
+    page = reverse("constitutions:draft_principle", args=["test", "honesty"])
+    answer = client.post(address("declare_edit"), {"kind": "minor"}, headers={"HX-Request": "true"})
+    assert "declared minor, but words changed" in answer.content.decode()
+    assert '<option value="minor" selected>' in client.get(page).content.decode()
+    assert "declared minor" not in beside(client, text=f"{VAGUE} So."), "it was said of other words"
+    assert (
+        "Nothing was changed." in client.post(address("declare_edit"), {"kind": "huge"}, follow=True).content.decode()
+    )
+    assert client.post(address("declare_edit"), {"kind": ""}).headers["Location"] == page
+    assert principle_of(constitution, "honesty").edit_kind == ""
 
 
 def test_near_duplicates_are_found_among_the_others(constitution: Constitution, client: Client) -> None:

@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from constitutions_app import actions
 from constitutions_app.models import Constitution, LedgerEntry
+from constitutions_app.reviewing import Rules
 from tests.constitutions_app.conftest import signed_in
 from tests.constitutions_app.factories import draft_of, make_constitution, principle_of
 
@@ -119,3 +120,24 @@ def test_a_word_about_a_principle_that_nobody_has_is_refused(
     page = answer.content.decode()
     assert "has no principle" in page and "Kept." in page and "<script>'" not in page
     assert not LedgerEntry.objects.filter(verb="draft.declare_edits").exists()
+
+
+def test_what_the_rules_still_ask_for_is_said_before_anybody_tries(
+    constitution: Constitution, client: Client, author: User
+) -> None:
+    edit(constitution, author, "Be honest.")
+    assert "Before publishing" not in client.get(URL).content.decode(), "no rule asks for anything"
+    actions.change_rules(user=author, constitution=constitution, rules=Rules(required_approvals=2))
+    html = client.get(URL).content.decode()
+    assert "cannot be published yet" in html and "0 of 2 approvals." in html
+    assert 'href="/constitutions/test/draft/review/"' in html
+
+
+def test_a_branch_is_published_from_its_page(constitution: Constitution, client: Client, author: User) -> None:
+    branch = actions.start_branch(user=author, version=constitution.versions.get(number=1), name="softer")
+    row = principle_of(constitution, "honesty", "softer")
+    actions.edit_principle(user=author, principle=row, expected=row.revision, changes={"text": "Be honest."})
+    branch.refresh_from_db()
+    page = reverse("constitutions:publish", args=[branch.address])
+    answer = client.post(page, {"note": "Softer.", "revision": branch.revision})
+    assert answer.headers["Location"] == reverse("constitutions:version", args=["test", 2])

@@ -150,6 +150,18 @@ def test_an_author_cannot_post_an_approval(constitution: Constitution, author: U
     assert not Verdict.objects.exists()
 
 
+def test_threads_name_the_principle_they_are_about(constitution: Constitution, author: User, reviewer: User) -> None:
+    thread = talk(constitution, reviewer, "true")
+    client = signed_in(author)
+    for page in (url("threads"), url("thread", thread.pk)):
+        assert '<span class="matter">Honesty</span>' in client.get(page).content.decode()
+    row = principle_of(constitution, "honesty")
+    actions.remove_principle(user=author, principle=row)
+    assert '<span class="matter">honesty</span>' in client.get(url("threads")).content.decode(), (
+        "its key, once it is gone"
+    )
+
+
 @pytest.mark.parametrize(
     ("data", "field", "quote"),
     [
