@@ -34,9 +34,35 @@ def thawed_flush() -> Iterator[None]:
         statements = original(self, style, emptied, **options)
         return ["SET LOCAL session_replication_role = replica", *statements, *added]
 
+    execute = DatabaseOperations.execute_sql_flush
+
+    def execute_when_alone(self: DatabaseOperations, sql_list: list[str]) -> None:
+        _wait_for_others()
+        execute(self, sql_list)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DatabaseOperations, "sql_flush", flush)
+        patch.setattr(DatabaseOperations, "execute_sql_flush", execute_when_alone)
         yield
+
+
+def _wait_for_others() -> None:
+    """Waits until no server that a test started is in the middle of a request, whose locks would meet the flush's.
+
+    A page that a test has closed may still have asked something; the answer is made although nobody reads it.
+    """
+    others = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'"
+    )
+
+    def alone() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute(others)
+            row = cursor.fetchone()
+            return row is not None and row[0] == 0
+
+    wait_for(alone, 10, what="the last transactions of the servers that tests started")
 
 
 def _rows_of_migrations() -> dict[str, int]:

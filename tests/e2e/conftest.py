@@ -80,6 +80,12 @@ def site(transactional_db: None, web_server: Site) -> Site:
 
 
 @pytest.fixture
+def page(site: Site, page: Page) -> Page:
+    """A page that closes before the database is emptied: it may ask for something at any moment."""
+    return page
+
+
+@pytest.fixture
 def models(site: Site) -> Path:
     """A folder of models that the web server looks into: one that nobody will load."""
     from tests.training_app import scripted
