@@ -15,6 +15,7 @@ What a deployment may want to change is read from the environment (docs/operatio
     DATABASE_POOL       keep a pool of connections (the web server sets it)
     EMAIL_URL           where e-mail goes, for example smtp+tls://user:password@host:587; without it none is sent
     EMAIL_FROM          the address it comes from
+    EMBEDDINGS          find near-duplicates by meaning where a language model for it is installed? default: on
     SITE_URL            where people reach the app, for links in e-mail (default: http://localhost:PORT)
     COLLECTED_STATIC    serve static files as `collectstatic` laid them out? default: on; off with DEBUG
 """
@@ -216,6 +217,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "socket_keepalive
 CELERY_TIMEZONE = "UTC"
 
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+# Likeness of principles ---------------------------------------------------------------------------------------------
+EMBEDDINGS = flag("EMBEDDINGS", True)
 
 # E-mail -------------------------------------------------------------------------------------------------------------
 EMAIL_URL = text("EMAIL_URL")

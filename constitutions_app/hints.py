@@ -6,14 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from constitutions_app import likeness
 from constitutions_app.core import principles as core
 from constitutions_app.core.lint import Hint, lint, lint_principle
 from constitutions_app.core.offsets import to_units
 from constitutions_app.models import DismissedHint, Draft
 from constitutions_app.models.hint import MAX_WORDS
-
-LIKENESS = "by letters: the share of letter groups that two texts have in common, without a language model"
-"""How near-duplicates are found here; said beside the hints."""
 
 
 @dataclass(frozen=True)
@@ -37,24 +35,28 @@ class Hints:
 
     shown: tuple[ShownHint, ...]
     dismissed: tuple[ShownHint, ...]
+    likeness: str
+    """How near-duplicates were looked for."""
 
 
 def hints_of(draft: Draft, principle: core.Principle, others: Sequence[core.Principle]) -> Hints:
-    """What there is to say of a principle as typed, held against the others of its draft. One query."""
+    """What there is to say of a principle as typed, held against the others of its draft. Three queries at most."""
+    alike = likeness.of_one(principle.text, [other.text for other in others])
     aside = _aside(draft.dismissed_hints.filter(key=principle.id))[principle.id]
-    found = [_shown(hint, principle) for hint in lint_principle(principle, others)]
+    found = [_shown(hint, principle) for hint in lint_principle(principle, others, alike)]
     return Hints(
         shown=tuple(one for one in found if (one.hint.slug, one.words) not in aside),
         dismissed=tuple(one for one in found if (one.hint.slug, one.words) in aside),
+        likeness=alike.how,
     )
 
 
 def counts(draft: Draft, working: core.Constitution) -> Counter[str]:
-    """How many hints stand for each principle of the draft, by key; "" for preamble and exemplars. One query."""
+    """How many hints stand for each principle of the draft, by key; "" for the other parts. Three queries at most."""
     aside = _aside(draft.dismissed_hints.all())
     by_id = {principle.id: principle for principle in working.principles}
     counted: Counter[str] = Counter()
-    for hint in lint(working):
+    for hint in lint(working, likeness.of_all(principle.text for principle in working.principles)):
         principle = by_id.get(hint.principle)
         if principle is None or (hint.slug, words_at(hint, principle)) not in aside[principle.id]:
             counted[hint.principle] += 1

@@ -1,4 +1,4 @@
-"""What travels through the queue for constitutions: the wish that some worker look at the mail that is due."""
+"""What travels through the queue for constitutions: the wish that some worker look at mail, or at texts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from celery import shared_task
 from django.db import transaction
 
-from constitutions_app import mailing
+from constitutions_app import mailing, vectors
 
 RETRIES = 5
 FIRST_PAUSE_S = 60
@@ -29,11 +29,26 @@ def ring() -> None:
         transaction.on_commit(wake_for_mail, robust=True)
 
 
+@shared_task(name="constitutions_app.embed_principles", ignore_result=True)
+def embed_principles() -> None:
+    """Make the vectors that are missing. The sweeper asks for it within seconds of a save."""
+    vectors.embed_missing()
+
+
 def wake_for_mail() -> bool:
     """Put one wake-up into the queue. False when the queue cannot be reached: that costs time, never a mail."""
+    return _wake(mail_notifications)
+
+
+def wake_for_vectors() -> bool:
+    """As `wake_for_mail`, for texts whose vectors are missing."""
+    return _wake(embed_principles)
+
+
+def _wake(task: Any) -> bool:
     try:
-        mail_notifications.apply_async(queue="default")
+        task.apply_async(queue="default")
     except Exception:  # whatever the broker's client raises: the rows stay due, and the sweeper finds them
-        log.warning("The queue cannot be reached; the sweeper will ask for e-mail again.", exc_info=True)
+        log.warning("The queue cannot be reached; the sweeper will ask for %s again.", task.name, exc_info=True)
         return False
     return True

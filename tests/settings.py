@@ -25,6 +25,7 @@ os.environ.update(
         "HTTPS": "0",
         "COLLECTED_STATIC": "0",
         "DURABLE": "0",
+        "EMBEDDINGS": "0",  # tests of likeness by meaning switch it on
     }
 )
 

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
-from constitutions_app import mailing
+from constitutions_app import mailing, vectors
 from constitutions_app.ledger import record
 from training_app import judge_evaluations
 from training_app.models import Run, RunStage
@@ -32,6 +32,8 @@ LONGEST_PAUSE_S = 60.0
 LOCK = 0x5EE9
 MAIL = UUID(int=0)
 """Stands among the runs to be rung for, for all mail that is due."""
+VECTORS = UUID(int=1)
+"""The same for texts whose vectors are missing."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Sweeper:
     wake: Callable[[UUID], bool]
     wake_for_judge: Callable[[UUID], bool] = lambda _: False
     wake_for_mail: Callable[[], bool] = lambda: False
+    wake_for_vectors: Callable[[], bool] = lambda: False
     clock: Callable[[], float] = time.monotonic
     _due: dict[UUID, tuple[float, float]] = field(default_factory=dict)
     """Run → (when to ring again, how long to pause then)."""
@@ -72,12 +75,14 @@ class Sweeper:
         runs = list(Run.objects.filter(state=RunState.QUEUED).order_by("number").values_list("pk", flat=True))
         judges = judge_evaluations.waiting()
         mail = [MAIL] if mailing.waits() else []
+        texts = [VECTORS] if vectors.waits() else []
         now = self.clock()
-        self._due = {one: due for one, due in self._due.items() if one in {*runs, *judges, *mail}}
+        self._due = {one: due for one, due in self._due.items() if one in {*runs, *judges, *mail, *texts}}
         return (
             sum(self._rung(one, self.wake, now) for one in runs)
             + sum(self._rung(one, self.wake_for_judge, now) for one in judges)
             + sum(self._rung(one, lambda _: self.wake_for_mail(), now) for one in mail)
+            + sum(self._rung(one, lambda _: self.wake_for_vectors(), now) for one in texts)
         )
 
     def _rung(self, one: UUID, wake: Callable[[UUID], bool], now: float) -> bool:

@@ -1,19 +1,20 @@
 """Hints for people who write principles. Each says where, what, why and where the advice comes from; none blocks.
 
-All of it is lexical: words and patterns of English, and letters for likeness (`similarity.py`). It is meant to be right
-often enough to be read, and cheap enough to run with every autosave. Left out: whether two principles contradict each
-other, which words alone cannot tell.
+All of it is lexical: words and patterns of English, and letters for likeness (`similarity.py`) unless the caller knows
+more of meanings (`likeness.py`). It is meant to be right often enough to be read, and cheap enough to run with every
+autosave. Left out: whether two principles contradict each other, which words alone cannot tell.
 """
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from constitutions_app.core.likeness import BY_LETTERS, Likeness, Pair
 from constitutions_app.core.principles import Constitution, Principle
-from constitutions_app.core.similarity import alike_to_first, pairs_alike
 from constitutions_app.core.wordings import reserved_in
 
 C3AI = "C3AI (Kyrychenko et al., WWW 2025, arXiv 2502.15861)"
@@ -25,8 +26,6 @@ COLLECTIVE = "Collective Constitutional AI 2023: repeated principles change the 
 HOUSE = "This program: a label or a checkpoint is followed back to its words and to where they come from"
 DELIMITERS = "This program: a prompt's own marks inside a wording are taken apart before it is sent"
 
-ALIKE = 0.6
-"""Cosine from which two texts count as near-duplicates."""
 LONG_WORDS = 90
 """The longest principle of the paper has some 60 words."""
 
@@ -101,13 +100,16 @@ class Hint:
     source: str
 
 
-def lint(constitution: Constitution) -> tuple[Hint, ...]:
-    """All hints for a constitution, in the order of its principles."""
+def lint(constitution: Constitution, likeness: Likeness = BY_LETTERS) -> tuple[Hint, ...]:
+    """All hints for a constitution, in the order of its principles. `likeness`: what is known of meanings."""
     hints: list[Hint] = []
-    alike = _alike(tuple(principle.text for principle in constitution.principles))
+    alike: defaultdict[int, list[tuple[int, Pair]]] = defaultdict(list)
+    for pair in likeness.among([principle.text for principle in constitution.principles]):
+        alike[pair.left].append((pair.right, pair))
+        alike[pair.right].append((pair.left, pair))
     for index, principle in enumerate(constitution.principles):
         hints += alone(principle)
-        hints += [_near_duplicate(principle, constitution.principles[other], share) for other, share in alike[index]]
+        hints += [_near_duplicate(principle, constitution.principles[other], pair) for other, pair in alike[index]]
     parts = [("preamble", constitution.preamble)]
     for number, exemplar in enumerate(constitution.exemplars, start=1):
         parts += [(f"exemplar {number}, {name}", str(text)) for name, text in vars(exemplar).items()]
@@ -116,11 +118,13 @@ def lint(constitution: Constitution) -> tuple[Hint, ...]:
     return tuple(hints)
 
 
-def lint_principle(principle: Principle, others: Sequence[Principle] = ()) -> tuple[Hint, ...]:
+def lint_principle(
+    principle: Principle, others: Sequence[Principle] = (), likeness: Likeness = BY_LETTERS
+) -> tuple[Hint, ...]:
     """All hints for one principle; `others` are the rest of its constitution, looked at for near-duplicates."""
     rest = [other for other in others if other.id != principle.id]
-    alike = alike_to_first([principle.text, *(other.text for other in rest)], ALIKE)
-    near = (_near_duplicate(principle, rest[other - 1], share) for other, share in alike)
+    pairs = likeness.to_first([principle.text, *(other.text for other in rest)])
+    near = (_near_duplicate(principle, rest[pair.right - 1], pair) for pair in pairs)
     return (*alone(principle), *near)
 
 
@@ -130,25 +134,19 @@ def alone(principle: Principle) -> tuple[Hint, ...]:
     return tuple(hint for rule in _RULES for hint in rule(principle))
 
 
-@lru_cache(maxsize=16)
-def _alike(texts: tuple[str, ...]) -> list[list[tuple[int, float]]]:
-    """For each text the indices of the texts like it, with how alike they are."""
-    found: list[list[tuple[int, float]]] = [[] for _ in texts]
-    for left, right, share in pairs_alike(texts, ALIKE):
-        found[left].append((right, share))
-        found[right].append((left, share))
-    return found
-
-
-def _near_duplicate(principle: Principle, other: Principle, share: float) -> Hint:
+def _near_duplicate(principle: Principle, other: Principle, pair: Pair) -> Hint:
     name = other.title or other.id
+    sentences = {
+        "letters": f"This says nearly the same as “{name}” ({pair.share:.0%} alike by letters).",
+        "meaning": f"This is close in meaning to “{name}” ({pair.share:.0%} by meaning): the same or its opposite.",
+    }
     return Hint(
         "near_duplicate",
         principle.id,
         "text",
         0,
         len(principle.text),
-        f"This says nearly the same as “{name}” ({share:.0%} alike).",
+        sentences[pair.by],
         "Two principles that say the same are drawn twice as often, and edits to one leave the other behind.",
         COLLECTIVE,
     )

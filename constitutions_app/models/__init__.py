@@ -17,6 +17,7 @@ from constitutions_app.models.review import (
     Verdict,
 )
 from constitutions_app.models.scenario import Import, Scenario, ScenarioResult, Upload
+from constitutions_app.models.vector import TextVector
 from constitutions_app.models.version import Alias, Change, PrincipleVersion, Version
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Scenario",
     "ScenarioResult",
     "Suggestion",
+    "TextVector",
     "Thread",
     "Upload",
     "Verdict",

@@ -66,7 +66,7 @@ def declare(request: AuthenticatedHttpRequest, slug: str, key: str) -> HttpRespo
 def beside(row: DraftPrinciple, principle: core.Principle, declared: str) -> dict[str, object]:
     """What stands beside the form, for a row and its words as typed; `declared` is what people said of these words.
 
-    Three queries: the other principles, the hints put aside, and the principle as it was published.
+    Five queries at most: the other principles, the hints put aside, the principle as published, two for likeness.
     """
     draft = row.draft
     wordings = wordings_for(principle)
@@ -81,7 +81,6 @@ def beside(row: DraftPrinciple, principle: core.Principle, declared: str) -> dic
         "has_text": bool(principle.text),
         "edit": edit_of(row, principle, declared),
         "hints": hints.hints_of(draft, principle, others),
-        "likeness": hints.LIKENESS,
     }
 
 

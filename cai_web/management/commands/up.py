@@ -26,7 +26,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 
 from cai_web.auth import one_time_path
@@ -35,6 +35,7 @@ from cai_web.services import ServiceError
 from cai_web.services.lock import try_exclusive
 from cai_web.settings import flag, text
 from cai_web.supervisor import Child, Supervisor
+from constitutions_app import vectors
 
 LOOK_EVERY_S = 0.2
 CHECK_SERVICES_EVERY_S = 2.0
@@ -127,13 +128,8 @@ class Command(BaseCommand):
 
     def _ask_for_vectors(self) -> None:
         """The vector type needs special rights: on a database of your own the app works without it, and says so."""
-        connection = connections[DEFAULT_DB_ALIAS]
-        try:
-            with transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute("CREATE EXTENSION IF NOT EXISTS vector")
-        except DatabaseError as error:
-            reason = str(error).strip().splitlines()[0]
-            self._say(f"The database has no vector type ({reason}); the app works without similarity search.")
+        if reason := vectors.switch_on():
+            self._say(f"The database has no vector type ({reason}); likeness of principles is measured by letters.")
 
     def _wait_for_pages(self) -> None:
         """Waits until the web server answers, so that the address printed next works, or says where to look."""
