@@ -6,7 +6,7 @@
   error ``Σ_bins |bin|/n · |mean q - mean p|`` (the paper's figure 9 shows the same comparison as a curve).
 
 What is undefined (nothing to measure, one value only) is None with the reason in words. What is left out: agreement
-between people (kappa, alpha) and paired intervals between runs.
+between people (`agreement.py`) and paired intervals between runs.
 """
 
 from __future__ import annotations
@@ -47,6 +47,17 @@ def wilson(successes: float, n: int, *, level: float = LEVEL) -> Estimate:
     return Estimate(
         rate, (max(0.0, min(rate, (centre - half) / scale)), min(1.0, max(rate, (centre + half) / scale))), n
     )
+
+
+def difference(one: Estimate, other: Estimate) -> Estimate:
+    """`one` minus `other`, two independent rates with Wilson intervals: Newcombe's hybrid score interval (1998)."""
+    if one.value is None or other.value is None or one.interval is None or other.interval is None:
+        return Estimate(None, None, min(one.n, other.n), one.note or other.note or "one of the two has no interval")
+    (low, high), (other_low, other_high) = one.interval, other.interval
+    gap = one.value - other.value
+    below = math.hypot(one.value - low, other_high - other.value)
+    above = math.hypot(high - one.value, other.value - other_low)
+    return Estimate(gap, (gap - below, gap + above), one.n + other.n)
 
 
 def bootstrap_mean(values: Sequence[float], *, seed: int, resamples: int = 1000, level: float = LEVEL) -> Estimate:
