@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from django.db.models import Count
+from django.db.models import Count, Exists, OuterRef
 
 from constitutions_app.core.ancestry import ancestors
 from constitutions_app.lineages import graph_of, tips_of
@@ -135,3 +135,17 @@ def _checkpoints(cited: Iterable[_Cited], now: Mapping[str, int]) -> tuple[Check
 
 def _counted(number: int, word: str) -> str:
     return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def changed_principles() -> list[int]:
+    """Primary keys of principles at versions that the newest version of their constitution does not have, or gives
+    another meaning. One query; it grows with what was published and not with what was judged.
+    """
+    newest = Version.objects.order_by("constitution_id", "-number").distinct("constitution_id").values("pk")
+    meant = PrincipleVersion.objects.filter(
+        version__in=newest,
+        version__constitution=OuterRef("version__constitution"),
+        key=OuterRef("key"),
+        since=OuterRef("since"),
+    )
+    return list(PrincipleVersion.objects.exclude(Exists(meant)).values_list("pk", flat=True))

@@ -6,6 +6,7 @@ from training_app.models.audit import Audit
 from training_app.models.checkpoint import Checkpoint, Evaluation, EvaluationAnswer
 from training_app.models.dataset import DatasetBuild, DatasetItem
 from training_app.models.exemplars import ExemplarSet
+from training_app.models.facts import AuditFacts, ComparisonFacts, LabelFacts, StepFacts
 from training_app.models.judge_evaluation import JudgeEvaluation
 from training_app.models.judgement import AILabel, Comparison, Judge
 from training_app.models.prompt import Prompt, PromptSet
@@ -15,8 +16,10 @@ from training_app.models.trace import Trace, TraceImport, TraceStep
 __all__ = [
     "AILabel",
     "Audit",
+    "AuditFacts",
     "Checkpoint",
     "Comparison",
+    "ComparisonFacts",
     "DatasetBuild",
     "DatasetItem",
     "Evaluation",
@@ -24,12 +27,14 @@ __all__ = [
     "ExemplarSet",
     "Judge",
     "JudgeEvaluation",
+    "LabelFacts",
     "MetricPoint",
     "Prompt",
     "PromptSet",
     "Run",
     "RunEvent",
     "RunStage",
+    "StepFacts",
     "Trace",
     "TraceImport",
     "TraceStep",
