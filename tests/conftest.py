@@ -6,6 +6,7 @@ ends; their folder is thrown away (see tests/settings.py).
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -19,6 +20,7 @@ import hypothesis
 import psutil
 import pytest
 from django.conf import settings
+from django.db import transaction
 
 from tests.base import thawed_flush
 
@@ -36,14 +38,42 @@ CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrom
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    gc.disable()  # until everything is collected: nothing of it is garbage
     if _owns_folder():
         _remove_abandoned()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """From here on garbage is looked for among what tests make, not among the modules and tests themselves."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if _owns_folder():
         settings.OWN_SERVICES.release()
         _stop_and_remove(Path(os.environ["CAI_TEST_VAR"]))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Two workers share the tests so that nothing is made twice and none of them ends long after the other.
+
+    The tests of a module that makes something once for all of them (a browser, a trained model, a scene in the
+    database) go to one worker together; xdist hands such groups out first, the largest before the others. Then come
+    the long tests, which are those that may take longer than the usual limit; the many short ones fill up the rest.
+    """
+    for item in items:
+        if _shares_with_its_module(item) and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(item.config.rootpath).as_posix()))
+    yield
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+
+
+def _shares_with_its_module(item: pytest.Item) -> bool:
+    """Whether it asks for a fixture that is made once for its module."""
+    known = item._fixtureinfo.name2fixturedefs if isinstance(item, pytest.Function) else {}
+    return any(made.scope == "module" for one in known.values() for made in one)
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +83,18 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
         django_db_blocker.block()
         yield
         django_db_blocker.restore()
+
+
+@pytest.fixture(scope="module")
+def module_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """A database for a module's own fixtures: every test of the module finds what they wrote, unchanged.
+
+    It is one transaction, undone after the module's last test, and each test undoes its own changes inside of it. So
+    none of these tests may ask for `transactional_db`. Rows are shared, objects too: read them anew before changing.
+    """
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield
+        transaction.set_rollback(True)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ one: they share one PostgreSQL and one Redis, and each has a database and a queu
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 
 if "CAI_TEST_VAR" not in os.environ:
@@ -18,6 +19,9 @@ WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
 HARMFUL = ("DATABASE_URL", "CELERY_BROKER_URL", "DEBUG", "MODELS_ROOT", "SECRET_KEY", "DATABASE_POOL", "PORT", "DEMO")
 for name in HARMFUL:
     os.environ.pop(name, None)
+# Tests start about a hundred programs; each would compile the project anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 os.environ.update(
     {
         "VAR_DIR": os.environ["CAI_TEST_VAR"],

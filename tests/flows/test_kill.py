@@ -43,7 +43,7 @@ from training_app.models import (
 from training_app.runner import run_once
 from training_app.tasks import wake
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
 WAITING = {"generate": {"wait_at": 2}, "revise": {"wait_at": 2}}
 """Stages that stand still at their second record until they are stopped or killed; started again, they go on."""
@@ -167,9 +167,9 @@ def test_real_training_survives_kill_9(tmp_path: Path, settings: LazySettings) -
     )  # fmt: skip
     already_revised(run)
     with gpu_worker(tmp_path) as worker:
-        wait_for(lambda: len(steps(run)) > 3, 120, what="training to begin")
+        wait_for(lambda: len(steps(run)) > 3, 240, what="training to begin")
         the_stage(worker).kill()
-        wait_for(ended(run), 120, what="the run to end")
+        wait_for(ended(run), 240, what="the run to end")
     assert state(run) == "succeeded"
     stage = RunStage.objects.get(run=run, slug="sft")
     stage.run = run

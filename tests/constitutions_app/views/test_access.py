@@ -20,7 +20,7 @@ from constitutions_app.actions import ImportedFile, create_scenario, import_into
 from constitutions_app.core.interchange import read_bytes
 from constitutions_app.models import Constitution, LedgerEntry, Notification, Review, Suggestion, Thread, Upload
 from tests.constitutions_app.conftest import signed_in
-from tests.constitutions_app.factories import draft_of, principle_of
+from tests.constitutions_app.factories import draft_of, make_constitution, make_person, principle_of
 
 pytestmark = pytest.mark.django_db
 
@@ -150,14 +150,29 @@ PAGES = (
 )
 
 
-@pytest.fixture
-def people(reader: User, reviewer: User, author: User, admin: User, stranger: User) -> dict[str, User]:
-    return {"reader": reader, "reviewer": reviewer, "author": author, "admin": admin, "stranger": stranger}
+PERSONAS = {
+    "reader": ("rita", Role.READER),
+    "reviewer": ("rex", Role.REVIEWER),
+    "author": ("ada", Role.AUTHOR),
+    "admin": ("zoe", Role.ADMIN),
+    "stranger": ("sam", None),
+}
 
 
-@pytest.fixture
-def ready(constitution: Constitution, author: User, reviewer: User, admin: User) -> Constitution:
+@dataclass(frozen=True)
+class Scene:
+    """Keys of what all tests here start from; each reads its own objects."""
+
+    people: dict[str, int]
+    constitution: int
+
+
+@pytest.fixture(scope="module")
+def scene(module_db: None) -> Scene:
     """With a removal, ledger entry 3; a scenario, an import, an upload, a review, and a thread with a suggestion."""
+    people = {persona: make_person(name, role) for persona, (name, role) in PERSONAS.items()}
+    author, admin = people["author"], people["admin"]
+    constitution = make_constitution(author)
     remove_principle(user=author, principle=principle_of(constitution, "kindness"))
     create_scenario(user=author, constitution=constitution, title="Rude letter", prompt="Write a letter.")
     found = read_bytes(b"comment-id,comment-body\n1,Be clear.\n", "town.csv")
@@ -167,14 +182,25 @@ def ready(constitution: Constitution, author: User, reviewer: User, admin: User)
     review = actions.request_review(user=author, draft=draft_of(constitution), reviewers=[admin])
     actions.withdraw_review(user=author, review=review)
     actions.open_thread(
-        user=reviewer,
+        user=people["reviewer"],
         draft=draft_of(constitution),
         key="privacy",
         field="text",
         quote="agreed",
         replacement="consented",
     )
-    return constitution
+    return Scene({persona: person.pk for persona, person in people.items()}, constitution.pk)
+
+
+@pytest.fixture
+def people(scene: Scene, db: None) -> dict[str, User]:
+    found = User.objects.in_bulk(list(scene.people.values()))
+    return {persona: found[key] for persona, key in scene.people.items()}
+
+
+@pytest.fixture
+def ready(scene: Scene, db: None) -> Constitution:
+    return Constitution.objects.get(pk=scene.constitution)
 
 
 def address(page: Page, people: dict[str, User]) -> str:
@@ -294,14 +320,12 @@ def test_nothing_changes_on_get(ready: Constitution, people: dict[str, User]) ->
         "/constitutions/nothing/rules/",
     ],
 )
-def test_what_is_not_there_is_not_found(url: str, constitution: Constitution, admin: User, stranger: User) -> None:
-    assert signed_in(admin).get(url).status_code == 404
-    assert signed_in(stranger).get(url).status_code in {403, 404}, "a stranger learns no more than that"
+def test_what_is_not_there_is_not_found(url: str, people: dict[str, User]) -> None:
+    assert signed_in(people["admin"]).get(url).status_code == 404
+    assert signed_in(people["stranger"]).get(url).status_code in {403, 404}, "a stranger learns no more than that"
 
 
 def test_one_constitution_does_not_open_anothers_parts(ready: Constitution, people: dict[str, User]) -> None:
-    from tests.constitutions_app.factories import make_constitution
-
     make_constitution(people["author"], name="Other")
     client = signed_in(people["author"])
     client.post(reverse("constitutions:restore_removed", args=["other", 3]))
@@ -314,8 +338,6 @@ def test_one_constitution_does_not_open_anothers_parts(ready: Constitution, peop
 def test_threads_suggestions_and_reviews_open_only_at_their_own_draft(
     ready: Constitution, people: dict[str, User]
 ) -> None:
-    from tests.constitutions_app.factories import make_constitution
-
     make_constitution(people["author"], name="Other")
     before = LedgerEntry.objects.count()
     client = signed_in(people["admin"])
