@@ -143,3 +143,21 @@ def get_checkpoint_for(user: Person, pk: int) -> Checkpoint:
     require_reader(user)
     related = ("run", "version__constitution", "parent", "reward_model")
     return get_object_or_404(Checkpoint.objects.select_related(*related), pk=pk)
+
+
+def get_checkpoint_to_promote_for(user: Person, pk: int) -> Checkpoint:
+    """The checkpoint, for pointing an alias at it: engineers and admins."""
+    checkpoint = get_checkpoint_for(user, pk)
+    require_engineer(user)
+    return checkpoint
+
+
+def can_change_release_rules(user: Person) -> bool:
+    """Whether the person may say which roles must sign a checkpoint off: those who answer for words or judgements."""
+    return has_role(user, Role.AUTHOR, Role.REVIEWER)
+
+
+def require_release_rules(user: Person) -> None:
+    """Raises PermissionDenied for somebody who may not change the rules of release."""
+    if not can_change_release_rules(user):
+        raise PermissionDenied("Your role reads these rules and does not change them.")

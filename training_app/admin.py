@@ -13,6 +13,7 @@ from training_app.models import (
     AILabel,
     Audit,
     Checkpoint,
+    CheckpointAlias,
     Comparison,
     DatasetBuild,
     DatasetItem,
@@ -24,9 +25,11 @@ from training_app.models import (
     MetricPoint,
     Prompt,
     PromptSet,
+    ReleaseRules,
     Run,
     RunEvent,
     RunStage,
+    SignOff,
     Trace,
     TraceImport,
     TraceStep,
@@ -147,3 +150,22 @@ class EvaluationAdmin(ReadOnly):
 @admin.register(EvaluationAnswer)
 class EvaluationAnswerAdmin(ReadOnly):
     list_display = ("id", "run_id", "model", "prompt_id", "reward", "evasive", "boilerplate", "words")
+
+
+@admin.register(CheckpointAlias)
+class CheckpointAliasAdmin(ReadOnly):
+    list_display = ("constitution", "name", "checkpoint", "moved_by", "moved_at")
+    list_select_related = ("constitution", "checkpoint", "moved_by")
+
+
+@admin.register(SignOff)
+class SignOffAdmin(ReadOnly):
+    list_display = ("checkpoint", "role", "word", "person", "created_at")
+    list_filter = ("role", "word")
+    list_select_related = ("checkpoint", "person")
+
+
+@admin.register(ReleaseRules)
+class ReleaseRulesAdmin(ReadOnly):
+    list_display = ("constitution", "roles", "updated_by", "updated_at")
+    list_select_related = ("constitution", "updated_by")

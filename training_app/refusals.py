@@ -33,6 +33,10 @@ class AuditRefused(Refused):
         self.field = field
 
 
+class ReleaseRefused(Refused):
+    """A checkpoint cannot be signed off or promoted as asked."""
+
+
 class BuildRefused(Refused):
     """A dataset cannot be built from what the run holds."""
 

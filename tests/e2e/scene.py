@@ -208,6 +208,8 @@ def training_pages(scene: Scene) -> dict[str, str]:
         "human comparisons": of("prompt_set", "human"),
         "checkpoints": of("checkpoints"),
         "checkpoint": of("checkpoint", done.rl.pk),
+        "release": of("release", done.rl.pk),
+        "release rules": of("release_rules", scene.constitution.slug),
         "dataset build": of("build", done.builds[0].pk),
         "stale": of("stale"),
         "stale under the draft": of("stale_under", scene.constitution.slug, "draft"),

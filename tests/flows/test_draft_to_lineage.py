@@ -29,8 +29,10 @@ from tests.training_app.scenes import comparisons, helpful, red_team
 from training_app import lineage
 from training_app.actions import build_dataset, launch_run, record_audit
 from training_app.actions.record_audit import Verdict
+from training_app.core import verify_evidence
 from training_app.core.datasets import canonical_jsonl
 from training_app.core.manifest import verify
+from training_app.evidence import write_evidence
 from training_app.models import (
     AILabel,
     Checkpoint,
@@ -83,6 +85,7 @@ def test_from_a_draft_to_an_audited_checkpoint(tmp_path: Path, settings: LazySet
     _an_override_changes_what_is_trained_on(run, auditor)
     _weights_lead_back_to_words_and_people(checkpoint, version, auditor)
     _every_tampering_is_found(checkpoint, tmp_path)
+    _the_evidence_verifies_without_the_app(checkpoint, tmp_path)
     assert verify_ledger().ok
     assert {"version.publish", "run.launch", "run.succeeded", "audit.record", "dataset.build"} <= set(
         LedgerEntry.objects.values_list("verb", flat=True)
@@ -183,3 +186,11 @@ def _every_tampering_is_found(checkpoint: Checkpoint, tmp_path: Path) -> None:
         (copy / name).write_bytes(content)
         with pytest.raises(CommandError, match=name):
             call_command("verify_checkpoint", str(copy), stdout=StringIO())
+
+
+def _the_evidence_verifies_without_the_app(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """The real ledger, the real manifests, the real weights: everything that the pack says can be recomputed."""
+    write_evidence(checkpoint, tmp_path / "evidence.zip")
+    said: list[str] = []
+    assert verify_evidence.main([str(tmp_path / "evidence.zip"), "--weights", str(checkpoint.folder)], said.append) == 0
+    assert "model.safetensors is the file that the manifest lists." in "\n".join(said)

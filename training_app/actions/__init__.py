@@ -15,6 +15,7 @@ from training_app.actions.make_scenario import make_scenario
 from training_app.actions.measure_judge import measure_judge
 from training_app.actions.record_audit import record_audit
 from training_app.actions.register_judge import register_judge
+from training_app.actions.release import change_release_rules, promote_checkpoint, sign_off, withdraw_alias
 from training_app.actions.resume_run import resume_run
 from training_app.actions.save_exemplars import save_exemplars
 from training_app.actions.write_prompts import write_prompts
@@ -22,14 +23,18 @@ from training_app.actions.write_prompts import write_prompts
 __all__ = [
     "build_dataset",
     "cancel_run",
+    "change_release_rules",
     "import_traces",
     "launch_run",
     "load_prompt_set",
     "make_scenario",
     "measure_judge",
+    "promote_checkpoint",
     "record_audit",
     "register_judge",
     "resume_run",
     "save_exemplars",
+    "sign_off",
+    "withdraw_alias",
     "write_prompts",
 ]

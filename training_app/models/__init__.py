@@ -10,6 +10,7 @@ from training_app.models.facts import AuditFacts, ComparisonFacts, LabelFacts, S
 from training_app.models.judge_evaluation import JudgeEvaluation
 from training_app.models.judgement import AILabel, Comparison, Judge
 from training_app.models.prompt import Prompt, PromptSet
+from training_app.models.release import CheckpointAlias, ReleaseRules, SignOff
 from training_app.models.run import MetricPoint, Run, RunEvent, RunStage
 from training_app.models.trace import Trace, TraceImport, TraceStep
 
@@ -18,6 +19,7 @@ __all__ = [
     "Audit",
     "AuditFacts",
     "Checkpoint",
+    "CheckpointAlias",
     "Comparison",
     "ComparisonFacts",
     "DatasetBuild",
@@ -31,9 +33,11 @@ __all__ = [
     "MetricPoint",
     "Prompt",
     "PromptSet",
+    "ReleaseRules",
     "Run",
     "RunEvent",
     "RunStage",
+    "SignOff",
     "StepFacts",
     "Trace",
     "TraceImport",

@@ -53,6 +53,7 @@ class ListedFile:
 def checkpoints(request: AuthenticatedHttpRequest) -> HttpResponse:
     """Every checkpoint, newest first."""
     listed = Checkpoint.objects.select_related("run", "version__constitution").defer("manifest", "version__canonical")
+    listed = listed.prefetch_related("aliases")
     page = page_of(listed, request, newest_first=True)
     return render(request, f"training/checkpoints.html{'#results' if request.htmx else ''}", {"page": page})
 

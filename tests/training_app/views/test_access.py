@@ -26,7 +26,9 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
         "trace": [finished.traces[0].pk], "audit_step": [finished.steps[0].pk],
         "scenario_from_step": [finished.steps[0].pk], "scenario_from_label": [finished.labels[0].pk],
         "label": [finished.labels[0].pk], "prompt_set": [finished.run.prompt_sets.all()[0].slug],
-        "checkpoint": [finished.rl.pk], "build": [finished.builds[0].pk],
+        "checkpoint": [finished.rl.pk], "release": [finished.rl.pk], "move_checkpoint_alias": [finished.rl.pk],
+        "model_card": [finished.rl.pk], "evidence": [finished.rl.pk], "release_rules": [version.constitution.slug],
+        "build": [finished.builds[0].pk],
         "judge_evaluation": [(JudgeEvaluation.objects.first() or judge_evaluation(finished.run.created_by)).pk],
         "version_checkpoints": [version.constitution.slug, version.number],
         "stale_under": [version.constitution.slug, f"v{version.number}"],
@@ -36,9 +38,18 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
     return {name: reverse(f"training:{name}", args=arguments.get(name, [])) for name in names}
 
 
-ENGINEERS_ONLY = {"launch", "measure_judge", "stop_run", "resume_run", "load_prompts", "write_prompts", "import_traces"}
+ENGINEERS_ONLY = {
+    "move_checkpoint_alias",
+    "launch",
+    "measure_judge",
+    "stop_run",
+    "resume_run",
+    "load_prompts",
+    "write_prompts",
+    "import_traces",
+}
 SCENARIO_WRITERS_ONLY = {"scenario_from_step", "scenario_from_label"}
-POST_ONLY = {"resume_run", "audit_step", "prompt_preview"} | SCENARIO_WRITERS_ONLY
+POST_ONLY = {"move_checkpoint_alias", "resume_run", "audit_step", "prompt_preview"} | SCENARIO_WRITERS_ONLY
 AUDITORS_ONLY = {"audit_step"}
 
 

@@ -1,0 +1,77 @@
+"""The pages of a checkpoint's release, as somebody who may and as somebody who may not."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from constitutions_app.access import Role
+from tests.training_app.factories import FinishedRun
+from tests.training_app.views.conftest import signed_in, somebody
+from training_app.models import CheckpointAlias, SignOff
+
+pytestmark = pytest.mark.django_db
+
+
+def release_url(finished: FinishedRun) -> str:
+    return reverse("training:release", args=[finished.rl.pk])
+
+
+def alias_url(finished: FinishedRun) -> str:
+    return reverse("training:move_checkpoint_alias", args=[finished.rl.pk])
+
+
+def test_an_auditor_signs_off_and_a_reader_only_reads(auditor: Client, reader: Client, finished: FinishedRun) -> None:
+    said = {"role": "auditor", "word": "approve", "note": "<script>alert(1)</script>"}
+    page = auditor.post(release_url(finished), said, follow=True).content.decode()
+    assert "Kept: Jonas Weber signs off as auditor." in page
+    assert "&lt;script&gt;alert(1)" in page and "<script>alert" not in page
+    shown = reader.get(release_url(finished)).content.decode()
+    assert "Jonas Weber signs off as auditor" in shown and "Sign</button>" not in shown
+    assert reader.post(release_url(finished), said).status_code == 422
+    assert SignOff.objects.count() == 1
+
+
+def test_a_refusal_without_a_reason_is_asked_again_with_what_was_chosen(auditor: Client, finished: FinishedRun) -> None:
+    answer = auditor.post(release_url(finished), {"role": "auditor", "word": "refuse", "note": ""})
+    assert answer.status_code == 422
+    assert "Say in a sentence why" in answer.content.decode()
+    assert not SignOff.objects.exists()
+
+
+def test_engineers_move_aliases_and_auditors_do_not(engineer: Client, auditor: Client, finished: FinishedRun) -> None:
+    assert auditor.post(alias_url(finished), {"alias": "production"}).status_code == 403
+    page = engineer.post(alias_url(finished), {"alias": "production"}, follow=True).content.decode()
+    assert "“production” now points at this checkpoint." in page
+    assert "production" in engineer.get(reverse("training:checkpoint", args=[finished.rl.pk])).content.decode()
+    assert 'data-state="production"' in auditor.get("/checkpoints/").content.decode()
+    page = engineer.post(alias_url(finished), {"alias": "production", "withdraw": "1"}, follow=True).content.decode()
+    assert "no longer points" in page and not CheckpointAlias.objects.exists()
+
+
+def test_the_rules_say_what_is_missing(engineer: Client, finished: FinishedRun) -> None:
+    rules = reverse("training:release_rules", args=[finished.run.version.constitution.slug])
+    assert engineer.post(rules, {"roles": ["auditor"]}).status_code == 403
+    reviewer = signed_in(somebody("rosa", Role.REVIEWER, "Rosa Diaz"))
+    assert "hold from now on" in reviewer.post(rules, {"roles": ["auditor"]}, follow=True).content.decode()
+    assert reviewer.post(rules, {"roles": []}).status_code == 422
+    page = engineer.get(release_url(finished)).content.decode()
+    assert "Nobody has signed it off as auditor yet." in page
+    engineer.post(alias_url(finished), {"alias": "production"})
+    assert not CheckpointAlias.objects.exists()
+
+
+def test_the_card_and_the_evidence_can_be_taken_away(reader: Client, ada: User, finished: FinishedRun) -> None:
+    card = reader.get(reverse("training:model_card", args=[finished.rl.pk]))
+    assert card["Content-Type"].startswith("text/markdown")
+    text = card.content.decode()
+    assert text.startswith("---\n") and finished.run.version.digest in text and "Launched by Ada Osei" in text
+    answer = reader.get(reverse("training:evidence", args=[finished.rl.pk]))
+    assert "evidence-run-" in answer["Content-Disposition"]
+    content = b"".join(answer.streaming_content)  # type: ignore[attr-defined]  # a streaming response
+    assert "verify.py" in zipfile.ZipFile(io.BytesIO(content)).namelist()
