@@ -228,6 +228,9 @@ EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = text("EMAIL_FROM", "writ@localhost")
 SITE_URL = text("SITE_URL", f"http://localhost:{text('PORT', '8000')}").rstrip("/")
 
+# What of the ledger waits until a person has judged an item blind (the ledger's own app knows nothing of judging).
+LEDGER_KEEPS_BACK = "training_app.ledger_blindness.kept_back"
+
 # Sign-in ------------------------------------------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", "sesame.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
@@ -275,6 +278,7 @@ SPECTACULAR_SETTINGS = {
         "RunStateEnum": "training_app.models.run.RunState",
         "StageStateEnum": "training_app.models.run.StageState",
         "ResponseEnum": "constitutions_app.models.scenario.RESPONSES",
+        "ChoiceEnum": "training_app.models.audit.Audit.Choice",
     },
     "SCHEMA_PATH_PREFIX": "/api/",
 }

@@ -11,12 +11,14 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, cast
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.utils.module_loading import import_string
 from django_htmx.middleware import HtmxDetails
 
 from constitutions_app.models import (
@@ -338,3 +340,13 @@ def get_person_for(user: User | AnonymousUser, pk: int) -> User:
 def _require_reader(user: User | AnonymousUser) -> None:
     if not has_role(user):
         raise PermissionDenied("You have no role here yet.")
+
+
+def untold_entries(user: User | AnonymousUser, entries: Iterable[LedgerEntry]) -> frozenset[int]:
+    """Sequence numbers of entries whose text is kept from the person for now.
+
+    Which those are is said by the function that the setting LEDGER_KEEPS_BACK names: an app above this one, whose
+    entries stand in the ledger too. Without one nothing is kept back.
+    """
+    name = getattr(settings, "LEDGER_KEEPS_BACK", "")
+    return cast("frozenset[int]", import_string(name)(user, entries)) if name else frozenset()

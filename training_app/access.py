@@ -5,20 +5,27 @@ Everybody with a role reads everything here; engineers launch and steer runs, au
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
+from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet
 from django.shortcuts import get_object_or_404
 
 from constitutions_app.access import Role, has_role
 from training_app.models import (
     AILabel,
+    Audit,
+    AuditQueue,
     Checkpoint,
     Comparison,
     DatasetBuild,
     JudgeEvaluation,
     PromptSet,
+    QueueItem,
+    Reservation,
     Run,
     RunStage,
     Trace,
@@ -161,3 +168,114 @@ def require_release_rules(user: Person) -> None:
     """Raises PermissionDenied for somebody who may not change the rules of release."""
     if not can_change_release_rules(user):
         raise PermissionDenied("Your role reads these rules and does not change them.")
+
+
+def get_queue_for(user: Person, pk: int) -> AuditQueue:
+    """The queue, for reading."""
+    require_reader(user)
+    return get_object_or_404(AuditQueue.objects.select_related("created_by", "calibration_set"), pk=pk)
+
+
+def can_make_queues(user: Person) -> bool:
+    """Whether the person may make queues, say whom they are for, and close them: engineers, auditors and admins."""
+    return has_role(user, Role.ENGINEER, Role.AUDITOR)
+
+
+def get_queue_to_change_for(user: Person, pk: int) -> AuditQueue:
+    """The queue, for closing it and saying whom it is for: whoever made it, engineers and admins."""
+    queue = get_queue_for(user, pk)
+    if not (can_make_queues(user) and (queue.created_by_id == user.pk or can_launch(user))):
+        raise PermissionDenied("Whoever made a queue, and engineers, change it.")
+    return queue
+
+
+def is_for(user: Person, queue: AuditQueue) -> bool:
+    """Whether the person is given items of this queue. One query where people are named."""
+    if not can_audit(user):
+        return False
+    people = set(queue.people.values_list("pk", flat=True))
+    return not people or user.pk in people
+
+
+def get_queue_to_judge_for(user: Person, pk: int) -> AuditQueue:
+    """The queue, for taking items from it: auditors and admins, where it names people only those."""
+    queue = get_queue_for(user, pk)
+    require_auditor(user)
+    if not is_for(user, queue):
+        raise PermissionDenied("This queue is for other people.")
+    return queue
+
+
+def get_reservation_for(user: Person, queue_id: int, position: int) -> Reservation:
+    """What the person was given at a place of a queue. 404 where they were not."""
+    require_auditor(user)
+    related = (
+        "queue", "item__label__comparison__prompt__prompt_set", "item__label__judge", "item__label__run",
+        "item__label__principle__version__constitution", "item__step__trace__prompt__prompt_set",
+        "item__step__principle__version__constitution", "item__comparison__prompt_set", "audit",
+    )  # fmt: skip
+    rows = Reservation.objects.select_related(*related)
+    return get_object_or_404(rows, queue_id=queue_id, item__position=position, auditor_id=user.pk)
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """Primary keys of items whose judgement a person is not told: the AI's choice, p(A), and what others said."""
+
+    labels: frozenset[int] = frozenset()
+    steps: frozenset[int] = frozenset()
+    comparisons: frozenset[int] = frozenset()
+    """Human comparisons whose known answer is asked of this person."""
+
+    def __contains__(self, item: object) -> bool:
+        if isinstance(item, AILabel):
+            return item.pk in self.labels
+        if isinstance(item, TraceStep):
+            return item.pk in self.steps
+        if isinstance(item, Audit):
+            return item.label_id in self.labels or item.step_id in self.steps
+        return isinstance(item, Comparison) and item.pk in self.comparisons
+
+    def __bool__(self) -> bool:
+        return bool(self.labels or self.steps or self.comparisons)
+
+
+def hides_judgement(user: Person, items: Iterable[Model | None]) -> Hidden:
+    """Which of these labels, steps, audits and comparisons this person has yet to judge blind.
+
+    The one function by which pages, API, exports and lists decide. An item is hidden from everybody to whom an open
+    queue can still give it, until they have chosen, refused it, or asked to see it. No query for who cannot audit;
+    else at most one for each kind of item among `items`.
+    """
+    found = list(items)
+    if not found or not can_audit(user):
+        return Hidden()
+    audits = [one for one in found if isinstance(one, Audit)]
+    labels = [one.pk for one in found if isinstance(one, AILabel)] + [one.label_id for one in audits if one.label_id]
+    steps = [one.pk for one in found if isinstance(one, TraceStep)] + [one.step_id for one in audits if one.step_id]
+    comparisons = [one.pk for one in found if isinstance(one, Comparison)]
+    return Hidden(_kept(user, "label", labels), _kept(user, "step", steps), _kept(user, "comparison", comparisons))
+
+
+def hidden_items(user: Person, kind: str) -> QuerySet[QueueItem, int]:
+    """Primary keys of all labels ("label"), steps ("step") or comparisons that are hidden from the person; lazy.
+
+    For conditions on whole tables. Raises KeyError for another kind.
+    """
+    field = {"label": "label_id", "step": "step_id", "comparison": "comparison_id"}[kind]
+    waiting = QueueItem.objects.exclude(**{field: None})
+    if not can_audit(user):
+        return waiting.none().values_list(field, flat=True)
+    mine = Reservation.objects.filter(auditor_id=user.pk, **{f"item__{field}": OuterRef(field)})
+    holds = Reservation.objects.filter(auditor_id=user.pk, item=OuterRef("pk"), state=Reservation.State.OPEN)
+    meant = Q(queue__people=None) | Q(queue__people=user.pk)
+    can_come = Q(queue__closed_at=None, taken__lt=F("wanted")) & meant
+    seen = Exists(mine.filter(~Q(choice="") | Q(state=Reservation.State.REFUSED)))
+    waiting = waiting.filter(can_come | Exists(holds)).filter(~seen)
+    if kind != "comparison":
+        waiting = waiting.filter(~Exists(Audit.objects.filter(auditor_id=user.pk, **{field: OuterRef(field)})))
+    return waiting.values_list(field, flat=True)
+
+
+def _kept(user: Person, kind: str, ids: list[int]) -> frozenset[int]:
+    return frozenset(hidden_items(user, kind).filter(**{f"{kind}__in": ids})) if ids else frozenset()

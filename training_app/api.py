@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from django.contrib.auth.models import AnonymousUser
 from django.db import models
+from django.db.models import Q, QuerySet
 from django.urls import URLPattern, URLResolver
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status, viewsets
@@ -51,6 +53,16 @@ class Reading(mixins.RetrieveModelMixin, mixins.ListModelMixin, viewsets.Generic
     """One object, and a list of them by cursor. Subclasses say which, with which fields and filters."""
 
     permission_classes = [HasRole]
+    hides: tuple[tuple[str, str], ...] = ()
+    """Kinds of items ("label", "step", "comparison") with the path to one: rows of those that the caller has yet to
+    judge blind are left out."""
+
+    def get_queryset(self) -> QuerySet[Row]:
+        rows = super().get_queryset()
+        user = self.request.user if self.request else AnonymousUser()
+        for kind, path in self.hides if access.can_audit(user) else ():
+            rows = rows.filter(~Q(**{f"{path}__in": access.hidden_items(user, kind)}) | Q(**{path: None}))
+        return rows
 
 
 class Runs(Reading[Run]):
@@ -115,12 +127,13 @@ class Runs(Reading[Run]):
 
 
 class Audits(Reading[Audit]):
-    """Verdicts of people on labels and steps. POST gives one."""
+    """Verdicts of people on labels and steps; not on those you have yet to judge blind. POST gives one."""
 
     queryset = Audit.objects.all()
     serializer_class = serializers.AuditSerializer
     filterset_class = filters.AuditFilter
     cursor_ordering = ("-created_at", "-id")
+    hides = (("label", "label"), ("step", "step"))
 
     @extend_schema(
         request=serializers.VerdictSerializer, responses={201: serializers.AuditSerializer}, summary="Give a verdict"
@@ -134,6 +147,8 @@ class Audits(Reading[Audit]):
             if label is not None
             else access.get_step_to_audit_for(request.user, step)
         )
+        if item in access.hides_judgement(request.user, [item]):
+            raise Conflict("You have yet to judge this blind, in a queue. Judge it there.")
         try:
             audit = record_audit(user=person_of(request), audit_id=audit_id, item=item, said=Verdict(**said))
         except AuditRefused as error:
@@ -204,14 +219,16 @@ class Comparisons(Reading[Comparison]):
 
     queryset = Comparison.objects.all()
     serializer_class = serializers.ComparisonSerializer
+    hides = (("comparison", "pk"),)
     filterset_class = filters.ComparisonFilter
 
 
 class Labels(Reading[AILabel]):
-    """AI labels, raw log-probs in both orders included."""
+    """AI labels, raw log-probs in both orders included. Those that you have yet to judge blind are left out."""
 
     queryset = AILabel.objects.select_related("principle")
     serializer_class = serializers.LabelSerializer
+    hides = (("label", "pk"),)
     filterset_class = filters.LabelFilter
 
 
@@ -231,10 +248,11 @@ class DatasetBuilds(Reading[DatasetBuild]):
 
 
 class DatasetItems(Reading[DatasetItem]):
-    """The origin of every row of the dataset builds."""
+    """The origin of every row of the dataset builds. Rows of items that you have yet to judge blind are left out."""
 
     queryset = DatasetItem.objects.all()
     serializer_class = serializers.BuildItemSerializer
+    hides = (("label", "label"), ("step", "step"), ("comparison", "comparison"))
     filterset_class = filters.BuildItemFilter
 
 

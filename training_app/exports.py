@@ -11,12 +11,14 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from django.db.models import QuerySet
 
 from training_app import verdicts
+from training_app.access import Person, can_audit, hidden_items
 from training_app.core.annotated_pairs import Annotator, Pair, write_pairs
 from training_app.models import AILabel, Audit, Comparison, PromptSet, Run, TraceStep
 
@@ -29,7 +31,26 @@ PEOPLE = "people"
 NOT_TRAINED_ON = ("empty", "no_op")
 
 
-def write_export(run: Run, what: str, form: str, path: Path) -> int:
+@dataclass(frozen=True)
+class LeftOut:
+    """Primary keys of what its reader has yet to judge blind: none of it is written."""
+
+    labels: frozenset[int] = frozenset()
+    steps: frozenset[int] = frozenset()
+    comparisons: frozenset[int] = frozenset()
+
+
+NOTHING = LeftOut()
+
+
+def left_out_for(user: Person) -> LeftOut:
+    """What an export for this person leaves out. Three queries for auditors, none for others."""
+    if not can_audit(user):
+        return NOTHING
+    return LeftOut(*(frozenset(hidden_items(user, kind)) for kind in ("label", "step", "comparison")))
+
+
+def write_export(run: Run, what: str, form: str, path: Path, left_out: LeftOut = NOTHING) -> int:
     """Write `what` ("labels", "traces") of a run as `form` to `path`; returns how many rows or comparisons.
 
     Raises KeyError for a form that `FORMATS` does not offer.
@@ -37,20 +58,20 @@ def write_export(run: Run, what: str, form: str, path: Path) -> int:
     if form not in FORMATS[what]:
         raise KeyError(form)
     if form == "icai":
-        return _write_lines(annotated_pairs(run), path) - 2  # the first piece is the head, the last closes it
-    rows = label_rows(run) if what == LABELS else step_rows(run)
+        return _write_lines(annotated_pairs(run, left_out), path) - 2  # the first piece is the head, the last closes it
+    rows = label_rows(run, left_out) if what == LABELS else step_rows(run, left_out)
     if form == "parquet":
         return _write_parquet(rows, path)
     return _write_lines((json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows), path)
 
 
-def label_rows(run: Run) -> Iterator[Row]:
+def label_rows(run: Run, left_out: LeftOut = NOTHING) -> Iterator[Row]:
     """TRL preference rows, one an AI label: ``{"prompt", "chosen", "rejected"}`` as messages, then the provenance.
 
     A person's override of a label decides which response was chosen; `p_a` stays what the judge said.
     """
     changed = verdicts.overridden_labels(run)
-    for label in _labels(run).iterator(chunk_size=CHUNK):
+    for label in _labels(run).exclude(pk__in=left_out.labels).iterator(chunk_size=CHUNK):
         audit = changed.get(label.pk)
         target = verdicts.p_a_of(audit) if audit else label.p_a
         if target == 0.5:
@@ -73,10 +94,11 @@ def label_rows(run: Run) -> Iterator[Row]:
         }
 
 
-def step_rows(run: Run) -> Iterator[Row]:
+def step_rows(run: Run, left_out: LeftOut = NOTHING) -> Iterator[Row]:
     """TRL preference rows, one a revision that changed something: the revision over the initial response."""
     dropped = verdicts.overridden_steps(run)
     steps = TraceStep.objects.filter(trace__run=run).select_related("trace__prompt", "principle")
+    steps = steps.exclude(pk__in=left_out.steps)
     for step in steps.defer("sent_critique", "sent_revision").order_by("pk").iterator(chunk_size=CHUNK):
         if step.pk in dropped or not step.revision or set(step.flags) & set(NOT_TRAINED_ON):
             continue
@@ -94,9 +116,11 @@ def step_rows(run: Run) -> Iterator[Row]:
         }
 
 
-def annotated_pairs(run: Run) -> Iterator[str]:
+def annotated_pairs(run: Run, left_out: LeftOut = NOTHING) -> Iterator[str]:
     """The run's labels and the human comparisons it trains on as annotated pairs: every principle is an annotator."""
-    labels, human = _labels(run), Comparison.objects.filter(prompt_set__runs=run, source=Comparison.Source.HUMAN)
+    labels = _labels(run).exclude(pk__in=left_out.labels)
+    human = Comparison.objects.filter(prompt_set__runs=run, source=Comparison.Source.HUMAN)
+    human = human.exclude(pk__in=left_out.comparisons)
     named = {one.id: one for one in map(_annotator, _cited_by(run))}
     people = Annotator(PEOPLE, "People", "human", "The choice of the human comparisons that the run trains on.")
     annotators = [*named.values(), *([people] if human.exists() else [])]

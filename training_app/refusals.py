@@ -65,3 +65,11 @@ class JudgeFileRefused(Refused):
         super().__init__(f"{problems[0]} Nothing was started.")
         self.problems = problems
         self.field = field
+
+
+class QueueRefused(Refused):
+    """A queue cannot be made as asked, or an item cannot be had from it; `field` names the form field, or is empty."""
+
+    def __init__(self, sentence: str, *, field: str = "") -> None:
+        super().__init__(sentence)
+        self.field = field

@@ -185,8 +185,9 @@ class AuditSerializer(serializers.ModelSerializer[Audit]):
     class Meta:
         model = Audit
         fields = (
-            "id", "auditor", "label", "step", "verdict", "choice", "critique_fair", "revision_better", "blind",
-            "confidence", "reason", "comment", "created_at",
+            "id", "auditor", "label", "step", "verdict", "choice", "critique_fair", "revision_better", "principle_fits",
+            "change_needed", "blind", "blind_choice", "shown_first", "seconds", "confidence", "reason", "comment",
+            "created_at",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -203,6 +204,8 @@ class VerdictSerializer(serializers.Serializer[Any]):
     choice = serializers.ChoiceField(choices=Audit.Choice.choices, required=False, allow_blank=True, default="")
     critique_fair = serializers.BooleanField(required=False, allow_null=True, default=None)
     revision_better = serializers.BooleanField(required=False, allow_null=True, default=None)
+    principle_fits = serializers.BooleanField(required=False, allow_null=True, default=None)
+    change_needed = serializers.BooleanField(required=False, allow_null=True, default=None)
     blind = serializers.BooleanField(required=False, default=False)
     confidence = serializers.IntegerField(required=False, allow_null=True, default=None, min_value=1, max_value=4)
     reason = serializers.ChoiceField(choices=Audit.Reason.choices, required=False, allow_blank=True, default="")

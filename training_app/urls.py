@@ -8,6 +8,8 @@ from constitutions_app import converters
 from training_app.views import (
     aggregate,
     audit,
+    auditor_settings,
+    blindness,
     checkpoints,
     exemplars,
     exports,
@@ -17,6 +19,8 @@ from training_app.views import (
     launch,
     live,
     prompt_sets,
+    queue_items,
+    queues,
     releases,
     runs,
     scenarios,
@@ -50,8 +54,27 @@ audit_urls = [
     path("audit/steps/<int:pk>/", traces.audit_step, name="audit_step"),
     path("audit/steps/<int:pk>/scenario/", scenarios.from_step, name="scenario_from_step"),
     path("audit/labels/<int:pk>/scenario/", scenarios.from_label, name="scenario_from_label"),
+    path("audit/steps/<int:pk>/look/", blindness.look_at_step, name="look_at_step"),
+    path("audit/labels/<int:pk>/look/", blindness.look_at_label, name="look_at_label"),
     path("audit/labels/", labels.labels, name="labels"),
     path("audit/labels/<int:pk>/", labels.label, name="label"),
+]
+
+queue_urls = [
+    path("audit/settings/", auditor_settings.auditor_settings, name="auditor_settings"),
+    path("audit/queues/", queues.queues, name="queues"),
+    path("audit/queues/new/", queues.new_queue, name="new_queue"),
+    path("audit/queues/<int:pk>/", queues.queue, name="queue"),
+    path("audit/queues/<int:pk>/close/", queues.close, name="close_queue"),
+    path("audit/queues/<int:pk>/people/", queues.assign, name="assign_queue"),
+    path("audit/queues/<int:pk>/next/", queue_items.next_item, name="queue_next"),
+    path("audit/queues/<int:pk>/take/", queue_items.take, name="queue_take"),
+    path("audit/queues/<int:pk>/undo/", queue_items.take_back, name="queue_undo"),
+    path("audit/queues/<int:pk>/items/<int:position>/", queue_items.item, name="queue_item"),
+    path("audit/queues/<int:pk>/items/<int:position>/choose/", queue_items.choose, name="queue_choose"),
+    path("audit/queues/<int:pk>/items/<int:position>/keep/", queue_items.keep, name="queue_keep"),
+    path("audit/queues/<int:pk>/items/<int:position>/refuse/", queue_items.refuse, name="queue_refuse"),
+    path("audit/queues/<int:pk>/items/<int:position>/show/", queue_items.show, name="queue_show"),
 ]
 
 judge_urls = [
@@ -83,4 +106,4 @@ checkpoint_urls = [
     path("versions/<slug:slug>/<int:number>/checkpoints/", checkpoints.version_checkpoints, name="version_checkpoints"),
 ]
 
-urlpatterns = [*run_urls, *audit_urls, *judge_urls, *prompt_urls, *checkpoint_urls]
+urlpatterns = [*run_urls, *audit_urls, *queue_urls, *judge_urls, *prompt_urls, *checkpoint_urls]

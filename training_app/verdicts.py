@@ -1,7 +1,7 @@
 """What people's verdicts on one item come to, by a rule that gives the same answer every time.
 
-Comments decide nothing. Of each person the newest verdict counts. The outcome most people name wins; between outcomes
-named by equally many, the one named last.
+Comments decide nothing. Of each person the newest verdict counts, unless it was taken back or says that the person
+could not tell. The outcome most people name wins; between outcomes named by equally many, the one named last.
 """
 
 from __future__ import annotations
@@ -61,8 +61,9 @@ def _deciding(given: list[Audit]) -> Audit | None:
     """The audit that decides one item, given all of its audits, oldest first."""
     newest: dict[int, Audit] = {}
     for audit in given:
-        if audit.verdict != Audit.Verdict.COMMENT:
+        if audit.is_verdict:
             newest.pop(audit.auditor_id, None)  # so that the order is that of the newest verdicts
+        if audit.decides:
             newest[audit.auditor_id] = audit
     votes = Counter(_outcome(audit) for audit in newest.values())
     if not votes:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import django_filters
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, viewsets
 
-from constitutions_app.access import get_constitution_for
+from constitutions_app.access import get_constitution_for, untold_entries
 from constitutions_app.activity import entries_of
 from constitutions_app.api.addresses import SLUG
 from constitutions_app.api.asking import HasRole
@@ -15,7 +17,17 @@ from constitutions_app.models import LedgerEntry
 
 
 class LedgerEntrySerializer(serializers.ModelSerializer[LedgerEntry]):
-    """One entry. sha256(previous_hash + body) is its hash; `body` is given as the exact text that was hashed."""
+    """One entry. sha256(previous_hash + body) is its hash; `body` is given as the exact text that was hashed.
+
+    `body` is empty where it says how somebody judged an item that the caller has yet to judge blind.
+    """
+
+    def to_representation(self, instance: LedgerEntry) -> dict[str, Any]:
+        shown: dict[str, Any] = super().to_representation(instance)
+        request = self.context.get("request")
+        if request and instance.seq in untold_entries(request.user, [instance]):
+            shown["body"] = ""
+        return shown
 
     class Meta:
         model = LedgerEntry

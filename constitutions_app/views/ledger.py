@@ -11,7 +11,7 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from constitutions_app.access import AuthenticatedHttpRequest, get_ledger_entry_for, require_role
+from constitutions_app.access import AuthenticatedHttpRequest, get_ledger_entry_for, require_role, untold_entries
 from constitutions_app.comparing import about
 from constitutions_app.forms.searching import LedgerFilterForm
 from constitutions_app.ledger import chained_hash, verbs
@@ -29,8 +29,9 @@ def index(request: AuthenticatedHttpRequest) -> HttpResponse:
     asked = form.cleaned_data
     entries, newer, older = _page_of(asked)
     kept = {name: asked[name] for name in ("object", "verb") if asked.get(name)}
+    untold = untold_entries(request.user, entries)
     ctx = {
-        "lines": [(entry, about(entry)) for entry in entries],
+        "lines": [(entry, "" if entry.seq in untold else about(entry)) for entry in entries],
         "form": form,
         "filters": kept,
         "object_label": entries[0].object_label if entries and asked.get("object") else "",
@@ -46,9 +47,10 @@ def index(request: AuthenticatedHttpRequest) -> HttpResponse:
 @require_role()
 def entry(request: AuthenticatedHttpRequest, seq: int) -> HttpResponse:
     found = get_ledger_entry_for(request.user, seq)
+    data = json.dumps(json.loads(found.body)["data"], ensure_ascii=False, indent=2, sort_keys=True)
     ctx = {
         "entry": found,
-        "data": json.dumps(json.loads(found.body)["data"], ensure_ascii=False, indent=2, sort_keys=True),
+        "data": "" if untold_entries(request.user, [found]) else data,
         "fits": chained_hash(found.previous_hash, found.body) == found.hash,
         "follows": found.seq == 1 or LedgerEntry.objects.filter(seq=found.seq - 1, hash=found.previous_hash).exists(),
         "newer": LedgerEntry.objects.filter(seq=found.seq + 1).exists(),

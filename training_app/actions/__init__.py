@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from training_app.actions.build_dataset import build_dataset
 from training_app.actions.cancel_run import cancel_run
+from training_app.actions.create_queue import assign_queue, close_queue, create_queue
 from training_app.actions.import_traces import import_traces
+from training_app.actions.judge_in_queue import (
+    choose_blind,
+    decide,
+    look_first,
+    refuse_item,
+    release,
+    take_next,
+    undo,
+)
 from training_app.actions.launch_run import launch_run
 from training_app.actions.load_prompt_set import load_prompt_set
 from training_app.actions.make_scenario import make_scenario
@@ -21,20 +31,30 @@ from training_app.actions.save_exemplars import save_exemplars
 from training_app.actions.write_prompts import write_prompts
 
 __all__ = [
+    "assign_queue",
     "build_dataset",
     "cancel_run",
     "change_release_rules",
+    "choose_blind",
+    "close_queue",
+    "create_queue",
+    "decide",
     "import_traces",
     "launch_run",
     "load_prompt_set",
+    "look_first",
     "make_scenario",
     "measure_judge",
     "promote_checkpoint",
     "record_audit",
+    "refuse_item",
     "register_judge",
+    "release",
     "resume_run",
     "save_exemplars",
     "sign_off",
+    "take_next",
+    "undo",
     "withdraw_alias",
     "write_prompts",
 ]

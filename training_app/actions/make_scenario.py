@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db.models import F
 
-from constitutions_app.actions import create_scenario
+from constitutions_app.actions import Refused, create_scenario
 from constitutions_app.models import Constitution, Scenario
-from training_app.models import AILabel, Audit, TraceStep
+from training_app.models import AILabel, Audit, QueueItem, TraceStep
 
 LONGEST_TITLE = 80
 
@@ -18,11 +19,13 @@ def make_scenario(*, user: User, item: AILabel | TraceStep) -> Scenario:
 
     A label gives its two responses; a step what stood before it as response A and its revision as response B. The one
     expected to win is what this person, or else the newest auditor, chose; without a verdict it is left open. What
-    cites no principle tests the whole constitution. Raises Refused for words that do not fit a scenario.
+    cites no principle tests the whole constitution. Raises Refused for words that do not fit a scenario, and for what a
+    queue still gives to people who must not know what others chose.
     """
+    _refuse_while_queued(item)
     cited = item.principle
     constitution = _constitution_of(item)
-    kind = "label" if isinstance(item, AILabel) else "step"
+    kind = _kind_of(item)
     before = constitution.scenarios.filter(origin__kind=kind, origin__id=item.pk).first()
     if before is not None:
         return before
@@ -34,6 +37,16 @@ def make_scenario(*, user: User, item: AILabel | TraceStep) -> Scenario:
     if said:
         origin |= {"audit": str(said.pk), "auditor": said.auditor_id}
     return _created(user, constitution, [cited.key] if cited else [], words, origin)
+
+
+def _refuse_while_queued(item: AILabel | TraceStep) -> None:
+    waiting = QueueItem.objects.filter(**{_kind_of(item): item}, queue__closed_at=None, decided__lt=F("wanted"))
+    if waiting.exists():
+        raise Refused("A queue still gives it to people who judge it blind, and a scenario would tell them.")
+
+
+def _kind_of(item: AILabel | TraceStep) -> str:
+    return "label" if isinstance(item, AILabel) else "step"
 
 
 def _constitution_of(item: AILabel | TraceStep) -> Constitution:
@@ -55,7 +68,7 @@ def _created(
 
 def _said(user: User, item: AILabel | TraceStep) -> Audit | None:
     """This person's newest verdict on the item, or else anybody's."""
-    verdicts = item.audits.exclude(verdict=Audit.Verdict.COMMENT).order_by("-created_at", "-pk")
+    verdicts = Audit.objects.filter(**{_kind_of(item): item}).deciding().order_by("-created_at", "-pk")
     return verdicts.filter(auditor=user).first() or verdicts.first()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -17,13 +17,18 @@ LONGEST_COMMENT = 4000
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a person says of an item. `choice` ("a", "b", "neither") is for labels, the two booleans are for steps."""
+    """What a person says of an item. `choice` ("a", "b", "neither") is for labels, the four booleans are for steps."""
 
     verdict: str
     choice: str = ""
     critique_fair: bool | None = None
     revision_better: bool | None = None
+    principle_fits: bool | None = None
+    change_needed: bool | None = None
     blind: bool = False
+    blind_choice: str = ""
+    shown_first: str = ""
+    seconds: int | None = None
     confidence: int | None = None
     reason: str = ""
     comment: str = ""
@@ -41,16 +46,10 @@ def record_audit(*, user: User, audit_id: UUID, item: AILabel | TraceStep, said:
         _, created = Audit.objects.get_or_create(
             id=audit_id,
             defaults={
+                **asdict(said),
                 "auditor": user,
                 "label": label,
                 "step": step,
-                "verdict": said.verdict,
-                "choice": said.choice,
-                "critique_fair": said.critique_fair,
-                "revision_better": said.revision_better,
-                "blind": said.blind,
-                "confidence": said.confidence,
-                "reason": said.reason,
                 "comment": said.comment.replace("\x00", "").strip(),
             },
         )
@@ -66,14 +65,7 @@ def record_audit(*, user: User, audit_id: UUID, item: AILabel | TraceStep, said:
                 obj=audit,
                 data={
                     "item": f"{item._meta.label_lower}:{item.pk}",
-                    "verdict": audit.verdict,
-                    "choice": audit.choice,
-                    "critique_fair": audit.critique_fair,
-                    "revision_better": audit.revision_better,
-                    "blind": audit.blind,
-                    "confidence": audit.confidence,
-                    "reason": audit.reason,
-                    "comment": audit.comment,
+                    **{part.name: getattr(audit, part.name) for part in fields(Verdict)},
                 },
             )
     return audit
@@ -83,7 +75,7 @@ def _check(item: AILabel | TraceStep, said: Verdict) -> None:
     """Every rule about one verdict, in the order a person would notice them. Raises AuditRefused."""
     if said.verdict not in Audit.Verdict.values:
         raise AuditRefused("Choose whether you agree, override or only comment.", field="verdict")
-    if said.choice and said.choice not in Audit.Choice.values:
+    if not {said.choice, said.blind_choice} <= {"", *Audit.Choice.values}:
         raise AuditRefused("The choice should be response A, response B or neither.", field="choice")
     if said.reason and said.reason not in Audit.Reason.values:
         raise AuditRefused("This reason is not one of the list.", field="reason")
@@ -102,7 +94,8 @@ def _check(item: AILabel | TraceStep, said: Verdict) -> None:
 
 
 def _check_label(label: AILabel, said: Verdict) -> None:
-    if said.critique_fair is not None or said.revision_better is not None:
+    of_steps = (said.critique_fair, said.revision_better, said.principle_fits, said.change_needed)
+    if any(one is not None for one in of_steps):
         raise AuditRefused("A label has no critique or revision to judge.", field="verdict")
     if said.verdict == Audit.Verdict.OVERRIDE and not said.choice:
         raise AuditRefused("To override the AI, choose response A, response B or neither.", field="choice")

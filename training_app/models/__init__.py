@@ -10,6 +10,7 @@ from training_app.models.facts import AuditFacts, ComparisonFacts, LabelFacts, S
 from training_app.models.judge_evaluation import JudgeEvaluation
 from training_app.models.judgement import AILabel, Comparison, Judge
 from training_app.models.prompt import Prompt, PromptSet
+from training_app.models.queue import AuditorSettings, AuditQueue, Exposure, QueueItem, Reservation
 from training_app.models.release import CheckpointAlias, ReleaseRules, SignOff
 from training_app.models.run import MetricPoint, Run, RunEvent, RunStage
 from training_app.models.trace import Trace, TraceImport, TraceStep
@@ -18,6 +19,8 @@ __all__ = [
     "AILabel",
     "Audit",
     "AuditFacts",
+    "AuditQueue",
+    "AuditorSettings",
     "Checkpoint",
     "CheckpointAlias",
     "Comparison",
@@ -27,13 +30,16 @@ __all__ = [
     "Evaluation",
     "EvaluationAnswer",
     "ExemplarSet",
+    "Exposure",
     "Judge",
     "JudgeEvaluation",
     "LabelFacts",
     "MetricPoint",
     "Prompt",
     "PromptSet",
+    "QueueItem",
     "ReleaseRules",
+    "Reservation",
     "Run",
     "RunEvent",
     "RunStage",

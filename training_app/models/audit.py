@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import uuid
+from typing import Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Exists, OuterRef
 
-from constitutions_app.models.frozen import FrozenModel
+from constitutions_app.models.frozen import FrozenModel, FrozenQuerySet
 from training_app.models.judgement import AILabel
 from training_app.models.trace import TraceStep
+
+
+class AuditQuerySet(FrozenQuerySet["Audit"]):
+    """Audits, and the question which of them still stand."""
+
+    def standing(self) -> Self:
+        """Each person's newest verdict on each item, where it was not taken back. Comments are no verdicts."""
+        later = Audit.objects.exclude(verdict=Audit.Verdict.COMMENT).filter(
+            auditor=OuterRef("auditor"), created_at__gt=OuterRef("created_at")
+        )
+        superseded = Exists(later.filter(label=OuterRef("label"))) | Exists(later.filter(step=OuterRef("step")))
+        return self.exclude(verdict__in=(Audit.Verdict.COMMENT, Audit.Verdict.WITHDRAW)).filter(~superseded)
+
+    def deciding(self) -> Self:
+        """Standing verdicts that agree or override: those that count."""
+        return self.standing().exclude(verdict=Audit.Verdict.ABSTAIN)
 
 
 class Audit(FrozenModel):
@@ -19,6 +37,8 @@ class Audit(FrozenModel):
         AGREE = "agree", "agrees"
         OVERRIDE = "override", "overrides"
         COMMENT = "comment", "comments only"
+        ABSTAIN = "abstain", "cannot tell"
+        WITHDRAW = "withdraw", "takes it back"
 
     class Choice(models.TextChoices):
         A = "a", "response A"
@@ -44,13 +64,24 @@ class Audit(FrozenModel):
     choice = models.CharField(max_length=10, choices=Choice.choices, blank=True)
     critique_fair = models.BooleanField(null=True, blank=True)
     revision_better = models.BooleanField(null=True, blank=True)
+    principle_fits = models.BooleanField(null=True, blank=True)
+    change_needed = models.BooleanField(null=True, blank=True)
+    """Whether the text before the revision needed any change at all."""
     blind = models.BooleanField()
     """Whether the choice was made before the AI's was shown."""
+    blind_choice = models.CharField(max_length=10, choices=Choice.choices, blank=True)
+    """What was chosen before the AI's choice was shown, where `choice` may have become another. Empty: not asked."""
+    shown_first = models.CharField(max_length=1, blank=True, choices=(("a", "A"), ("b", "B")))
+    """Which response stood first when it was chosen; empty where sides were not shuffled."""
+    seconds = models.PositiveIntegerField(null=True, blank=True)
+    """From seeing the item to the blind choice, as the page measured it."""
     confidence = models.PositiveSmallIntegerField(null=True, blank=True)
     """1 (a guess) to 4 (certain)."""
     reason = models.CharField(max_length=20, choices=Reason.choices, blank=True)
     comment = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = AuditQuerySet.as_manager()  # type: ignore[misc]  # a manager with one more question
 
     class Meta:
         ordering = ("created_at", "pk")
@@ -69,6 +100,16 @@ class Audit(FrozenModel):
                 name="confidence_is_one_to_four",
             ),
         )
+
+    @property
+    def is_verdict(self) -> bool:
+        """Whether it takes the place of what the person said before; a comment does not."""
+        return self.verdict != self.Verdict.COMMENT
+
+    @property
+    def decides(self) -> bool:
+        """Whether it says that the AI was right or wrong."""
+        return self.verdict in (self.Verdict.AGREE, self.Verdict.OVERRIDE)
 
     def __str__(self) -> str:
         return f"{self.get_verdict_display()} ({self.auditor_id})"

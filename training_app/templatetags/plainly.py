@@ -204,8 +204,9 @@ def judged_words(trace: Trace, audits: Mapping[int, Sequence[Audit]]) -> SafeStr
 
 
 def _standing(audits: Sequence[Audit]) -> list[Audit]:
-    """Each person's newest verdict among the audits of one item, which come oldest first."""
-    return list({audit.auditor_id: audit for audit in audits if audit.verdict != Audit.Verdict.COMMENT}.values())
+    """Each person's newest verdict among the audits of one item, which come oldest first, where it decides."""
+    newest = {audit.auditor_id: audit for audit in audits if audit.is_verdict}
+    return [audit for audit in newest.values() if audit.decides]
 
 
 def _said(audits: Sequence[Audit]) -> SafeString:

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, require_role
-from training_app.access import can_audit
+from training_app.access import can_audit, hides_judgement
 from training_app.core.statistics import Estimate, wilson
 from training_app.models import AILabel, Audit, Run, TraceStep
 
@@ -53,10 +53,12 @@ class RunToAudit:
 @vary_on_headers("HX-Request")
 def audit(request: AuthenticatedHttpRequest) -> HttpResponse:
     """Where an auditor begins."""
-    recent = Audit.objects.select_related("auditor", "label__principle", "step__principle", "step__trace")
+    related = Audit.objects.select_related("auditor", "label__principle", "step__principle", "step__trace")
+    recent = list(related.order_by("-created_at", "-pk")[:NEWEST_AUDITS])
+    hidden = hides_judgement(request.user, recent)
     context = {
         "runs": runs_to_audit(),
-        "recent": recent.order_by("-created_at", "-pk")[:NEWEST_AUDITS],
+        "recent": [one for one in recent if one not in hidden],
         "can_audit": can_audit(request.user),
         "mine": Audit.objects.filter(auditor=request.user).count(),
     }
@@ -86,7 +88,7 @@ def runs_to_audit() -> list[RunToAudit]:
 
 def judged(runs: Sequence[Run], run_of: str, item: str) -> dict[object, tuple[int, int]]:
     """By run: how many items have a verdict, and how many an override. One query."""
-    verdicts = Audit.objects.filter(**{f"{run_of}__in": runs}).exclude(verdict=Audit.Verdict.COMMENT)
+    verdicts = Audit.objects.filter(**{f"{run_of}__in": runs}).standing()
     counted = verdicts.values(run_of).annotate(
         audited=Count(item, distinct=True),
         overridden=Count(item, distinct=True, filter=Q(verdict=Audit.Verdict.OVERRIDE)),

@@ -13,7 +13,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, get_version_for, require_role
 from training_app import lineage
-from training_app.access import can_launch, get_build_for, get_checkpoint_for
+from training_app.access import can_launch, get_build_for, get_checkpoint_for, hides_judgement
 from training_app.core.manifest import Problem, verify
 from training_app.gates import gate_among, gate_of
 from training_app.measured import measured_rows
@@ -69,6 +69,8 @@ def checkpoint(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
         return render(request, "training/checkpoint.html#verification", {"checkpoint": read, "verified": verified})
     line = lineage.of_checkpoint(read)
     evaluations = Evaluation.objects.filter(run=read.run_id).select_related("checkpoint")
+    changes = audits_that_changed(line.builds)
+    hidden = hides_judgement(request.user, changes)
     context = {
         "checkpoint": read,
         "line": line,
@@ -79,7 +81,7 @@ def checkpoint(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
         "hardware": hardware_of(read),
         "verified": verified,
         "evaluations": measured_rows(evaluations, this=read),
-        "changes": audits_that_changed(line.builds),
+        "changes": [one for one in changes if one not in hidden],
     }
     return render(request, "training/checkpoint.html", context)
 
@@ -95,9 +97,12 @@ def build(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
         "comparison__prompt_set", "audit__auditor",
     )  # fmt: skip
     items = items.defer("step__sent_critique", "step__sent_revision", "label__sent_ab", "label__sent_ba")
+    page = page_of(items, request, by=("position", "part"))
+    shown = (thing for item in page.rows for thing in (item.label, item.step, item.comparison))
     context = {
         "build": read,
-        "page": page_of(items, request, by=("position", "part")),
+        "page": page,
+        "hidden": hides_judgement(request.user, shown),
         "taught": lineage.of_build(read),
         "rules": rules_in_words(read),
         "gate": gate_of(read),

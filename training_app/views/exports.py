@@ -12,7 +12,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, require_role
 from training_app.access import get_run_for
-from training_app.exports import ENDINGS, FORMATS, write_export
+from training_app.exports import ENDINGS, FORMATS, left_out_for, write_export
 from training_app.views.sending import send_file
 
 
@@ -20,10 +20,10 @@ from training_app.views.sending import send_file
 @require_role()
 @vary_on_headers("HX-Request")
 def export_feedback(request: AuthenticatedHttpRequest, run_id: UUID, what: str, form: str) -> HttpResponse:
-    """The labels or the traces of a run as one file."""
+    """The labels or the traces of a run as one file, without what this person has yet to judge blind."""
     run = get_run_for(request.user, run_id)
     if form not in FORMATS.get(what, ()):
         raise Http404("There is no such export.")
     file = tempfile.NamedTemporaryFile(prefix="export-")  # noqa: SIM115  # closed with the response
-    write_export(run, what, form, Path(file.name))
+    write_export(run, what, form, Path(file.name), left_out_for(request.user))
     return send_file(request, file, f"run-{run.number}-{what}.{ENDINGS[form]}")

@@ -15,6 +15,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from constitutions_app.models import PrincipleVersion
+from training_app.access import hidden_items
 from training_app.models import AILabel, Audit, Run, Trace, TraceImport, TraceStep
 from training_app.models.run import RunState
 from training_app.templatetags.plainly import FLAGS
@@ -33,6 +34,9 @@ AUDIT_STATES: Choices = [
     ("override", "somebody overrides"),
     ("comment", "with a comment"),
 ]
+
+TELLING_STATES = ("agree", "override", "comment")
+"""States that tell what others said: items that the person has yet to judge blind are not found by them."""
 
 
 class Filter(forms.Form):
@@ -101,6 +105,8 @@ class TraceFilter(ItemFilter):
             steps = steps.filter(flags__contains=[flag])
         if state := self.chosen.get("audit"):
             steps = steps.filter(audited(state, "step", self.user))
+        if state in TELLING_STATES:
+            steps = steps.exclude(pk__in=hidden_items(self.user, "step"))
         return traces.filter(Exists(steps)) if self.chosen.keys() & {"principle", "flag", "audit"} else traces
 
 
@@ -127,20 +133,18 @@ class LabelFilter(ItemFilter):
             labels = labels.filter(ranges[p_a])
         if state := self.chosen.get("audit"):
             labels = labels.filter(audited(state, "label", self.user))
+        if state in TELLING_STATES or self.chosen.keys() & {"orders", "p_a"}:
+            labels = labels.exclude(pk__in=hidden_items(self.user, "label"))
         return labels
 
 
 def audited(state: str, item: str, user: User | AnonymousUser) -> Q:
     """The condition on a step or a label (`item`) that one of `AUDIT_STATES` means. Raises KeyError for another."""
     audits = Audit.objects.filter(**{item: OuterRef("pk")})
-    verdicts = audits.exclude(verdict=Audit.Verdict.COMMENT)
-    later = Audit.objects.exclude(verdict=Audit.Verdict.COMMENT).filter(
-        auditor=OuterRef("auditor"), created_at__gt=OuterRef("created_at"), **{item: OuterRef(item)}
-    )
-    standing = verdicts.filter(~Exists(later))
-    own = verdicts.filter(auditor_id=user.pk)
+    standing = audits.standing()
+    own = standing.filter(auditor_id=user.pk)
     return {
-        "waiting": ~Q(Exists(verdicts)),
+        "waiting": ~Q(Exists(standing)),
         "mine_waiting": ~Q(Exists(own)),
         "mine": Q(Exists(own)),
         "agree": Q(Exists(standing.filter(verdict=Audit.Verdict.AGREE))),

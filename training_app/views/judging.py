@@ -10,6 +10,7 @@ from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from constitutions_app.access import AuthenticatedHttpRequest
+from training_app.access import Hidden
 from training_app.actions import record_audit
 from training_app.actions.record_audit import Verdict
 from training_app.forms import AuditForm
@@ -59,16 +60,19 @@ def neighbours(rows: QuerySet[Row], pk: int) -> tuple[int | None, int | None]:
     return newer, older
 
 
-def audits_of(items: Iterable[AILabel] | Iterable[TraceStep], field: str) -> dict[int, list[Audit]]:
-    """The audits of some steps or labels, oldest first, by item. One query."""
+def audits_of(
+    items: Iterable[AILabel] | Iterable[TraceStep], field: str, hidden: Hidden | None = None
+) -> dict[int, list[Audit]]:
+    """The audits of some steps or labels, oldest first, by item, without those of hidden items. One query."""
     found: dict[int, list[Audit]] = {}
-    audits = Audit.objects.filter(**{f"{field}__in": list(items)}).select_related("auditor")
+    shown = [one for one in items if hidden is None or one not in hidden]
+    audits = Audit.objects.filter(**{f"{field}__in": shown}).select_related("auditor")
     for audit in audits.order_by("created_at", "pk"):
         found.setdefault(getattr(audit, f"{field}_id"), []).append(audit)
     return found
 
 
 def verdict_of(audits: Iterable[Audit], user_id: int) -> Audit | None:
-    """One person's newest verdict among some audits; comments are none."""
-    own = [one for one in audits if one.auditor_id == user_id and one.verdict != Audit.Verdict.COMMENT]
-    return own[-1] if own else None
+    """One person's newest verdict among some audits; comments are none, and neither is one taken back."""
+    own = [one for one in audits if one.auditor_id == user_id and one.is_verdict]
+    return own[-1] if own and own[-1].verdict != Audit.Verdict.WITHDRAW else None

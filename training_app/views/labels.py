@@ -10,9 +10,9 @@ from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, require_role
 from training_app import lineage
-from training_app.access import can_audit, get_label_for, get_label_to_audit_for
+from training_app.access import can_audit, get_label_for, get_label_to_audit_for, hides_judgement
 from training_app.forms import LabelAuditForm, new_key
-from training_app.models import AILabel
+from training_app.models import AILabel, AuditQueue
 from training_app.views.filters import LabelFilter
 from training_app.views.judging import audits_of, neighbours, save_audit, verdict_of
 from training_app.views.paging import filters_in, page_of
@@ -27,11 +27,13 @@ def labels(request: AuthenticatedHttpRequest) -> HttpResponse:
     related = ("comparison", "principle__version", "run", "judge")
     listed = AILabel.objects.select_related(*related).defer("sent_ab", "sent_ba")
     page = page_of(chosen.apply(listed), request, newest_first=True)
+    hidden = hides_judgement(request.user, page.rows)
     context = {
         "page": page,
         "filter": chosen,
         "filters": filters_in(request.GET),
-        "audits": audits_of(page.rows, "label"),
+        "hidden": hidden,
+        "audits": audits_of(page.rows, "label", hidden),
     }
     return render(request, f"training/labels.html{'#results' if request.htmx else ''}", context)
 
@@ -43,6 +45,8 @@ def label(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
     """One label; a verdict posted here is saved once, however often it is sent, and the next label follows."""
     get = get_label_to_audit_for if request.method == "POST" else get_label_for
     read = get(request.user, pk)
+    if read in hides_judgement(request.user, [read]):
+        return _hidden(request, read)
     chosen = LabelFilter(request.GET, user=request.user)
     previous, following = neighbours(chosen.apply(AILabel.objects.all()), pk)
     form = LabelAuditForm(request.POST or None, ai_choice=read.ai_choice, initial={"idempotency_key": new_key()})
@@ -64,3 +68,11 @@ def label(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
         "taught": lineage.of_label(read),
     }
     return render(request, "training/label.html", context, status=422 if form.errors else 200)
+
+
+def _hidden(request: AuthenticatedHttpRequest, read: AILabel) -> HttpResponse:
+    """The label without anything of its judgement; a verdict posted here is refused, for its answer could tell."""
+    queues = AuditQueue.objects.filter(items__label=read, closed_at=None)
+    context = {"label": read, "queues": queues, "filters": filters_in(request.GET)}
+    status = 403 if request.method == "POST" else 200
+    return render(request, "training/label_hidden.html", context, status=status)

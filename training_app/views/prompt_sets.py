@@ -14,7 +14,7 @@ from django.views.decorators.vary import vary_on_headers
 from constitutions_app.access import AuthenticatedHttpRequest, Role, require_role
 from constitutions_app.core.principles import Principle, normalise
 from constitutions_app.core.wordings import wordings_for
-from training_app.access import get_prompt_set_for
+from training_app.access import get_prompt_set_for, hides_judgement
 from training_app.actions import load_prompt_set
 from training_app.core.prompts import PromptFormat, comparison
 from training_app.core.rows import Message
@@ -54,7 +54,13 @@ def prompt_set(request: AuthenticatedHttpRequest, slug: str) -> HttpResponse:
         if is_comparisons
         else page_of(Prompt.objects.filter(prompt_set=read), request, by=("position", "pk"))
     )
-    context = {"set": read, "page": rows, "is_comparisons": is_comparisons, "runs": read.runs.all()[:20]}
+    context = {
+        "set": read,
+        "page": rows,
+        "is_comparisons": is_comparisons,
+        "runs": read.runs.all()[:20],
+        "hidden": hides_judgement(request.user, rows.rows),
+    }
     return render(request, f"training/prompt_set.html{'#results' if request.htmx else ''}", context)
 
 

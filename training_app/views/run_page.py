@@ -12,9 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.db.models import Max
 
 from training_app import logs
+from training_app.access import Hidden, hides_judgement
 from training_app.builds import existing
 from training_app.core.config import PRESETS
 from training_app.gates import Gate, gate_among
@@ -97,8 +99,14 @@ class Rollout:
 class RunPage:
     """One run and everything its page shows."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, user: User) -> None:
         self.run = run
+        self.user = user
+
+    @cached_property
+    def hidden(self) -> Hidden:
+        """Which of the newest labels the reader has yet to judge blind."""
+        return hides_judgement(self.user, self.newest_labels)
 
     @cached_property
     def stages(self) -> list[RunStage]:

@@ -42,7 +42,7 @@ def runs(request: AuthenticatedHttpRequest) -> HttpResponse:
 @vary_on_headers("HX-Request")
 def run(request: AuthenticatedHttpRequest, run_id: UUID) -> HttpResponse:
     """One run, live; `?part=` asks for one fragment of it."""
-    page = RunPage(get_run_for(request.user, run_id))
+    page = RunPage(get_run_for(request.user, run_id), request.user)
     part = request.GET.get("part", "")
     if part and part not in PARTS:
         raise Http404("There is no such part of a run's page.")

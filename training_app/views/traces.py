@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.contrib.auth.models import User
 from django.db.models import Prefetch
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -13,9 +14,10 @@ from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, require_role
-from training_app.access import can_audit, can_launch, get_step_to_audit_for, get_trace_for
+from training_app.access import can_audit, can_launch, get_step_to_audit_for, get_trace_for, hides_judgement
 from training_app.forms import StepAuditForm, new_key
 from training_app.models import Audit, Trace, TraceStep
+from training_app.views.blindness import require_told
 from training_app.views.filters import TraceFilter
 from training_app.views.judging import audits_of, neighbours, save_audit, verdict_of
 from training_app.views.paging import filters_in, page_of
@@ -29,6 +31,8 @@ class ReadStep:
     before: str
     before_name: str
     audits: Sequence[Audit]
+    is_hidden: bool
+    """Whether this person has yet to judge it blind, in a queue."""
     mine: Audit | None
     form: StepAuditForm
     has_keys: bool
@@ -47,11 +51,12 @@ def traces(request: AuthenticatedHttpRequest) -> HttpResponse:
     listed = Trace.objects.select_related("prompt__prompt_set", "run", "imported").prefetch_related(with_steps)
     page = page_of(chosen.apply(listed), request, newest_first=True)
     shown = [step for trace in page.rows for step in trace.step_list]  # type: ignore[attr-defined]  # see Prefetch
+    hidden = hides_judgement(request.user, shown)
     context = {
         "page": page,
         "filter": chosen,
         "filters": filters_in(request.GET),
-        "audits": audits_of(shown, "step"),
+        "audits": audits_of(shown, "step", hidden),
         "can_import": can_launch(request.user),
     }
     return render(request, f"training/traces.html{'#results' if request.htmx else ''}", context)
@@ -70,10 +75,11 @@ def trace(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
 def audit_step(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
     """Save a verdict on one step once, however often it is sent, and go on to what is next to judge."""
     step = get_step_to_audit_for(request.user, pk)
+    require_told(request.user, step)
     form = StepAuditForm(request.POST, auto_id=f"s{step.round}_%s")
     if not save_audit(request, form, step):
         return _page(request, get_trace_for(request.user, step.trace_id), refused=(step.pk, form))
-    given = Audit.objects.filter(auditor=request.user).exclude(verdict=Audit.Verdict.COMMENT)
+    given = Audit.objects.filter(auditor=request.user, step__trace=step.trace_id).standing()
     waiting = TraceStep.objects.filter(trace=step.trace_id).exclude(audits__in=given).values_list("round", flat=True)
     _, following = _neighbours(request, step.trace_id)
     return redirect(next_url(step, list(waiting.order_by("round")), following, filters_in(request.GET)))
@@ -94,7 +100,7 @@ def _page(
     filters = filters_in(request.GET)
     context = {
         "trace": read,
-        "steps": _read_steps(read, request.user.pk, refused, following, filters),
+        "steps": _read_steps(request.user, read, refused, following, filters),
         "can_audit": can_audit(request.user),
         "previous": previous,
         "next": following,
@@ -108,13 +114,14 @@ def _neighbours(request: AuthenticatedHttpRequest, pk: int) -> tuple[int | None,
 
 
 def _read_steps(
-    read: Trace, user_id: int, refused: tuple[int, StepAuditForm] | None, following: int | None, filters: str
+    user: User, read: Trace, refused: tuple[int, StepAuditForm] | None, following: int | None, filters: str
 ) -> list[ReadStep]:
-    """The steps in order; the first one still without this person's verdict gets the keys. Two queries."""
+    """The steps in order; the first one still without this person's verdict gets the keys. Three queries."""
     steps = list(TraceStep.objects.filter(trace=read).select_related("principle__version__constitution"))
-    audits = audits_of(steps, "step")
-    mine = {step.pk: verdict_of(audits.get(step.pk, []), user_id) for step in steps}
-    waiting = [step.round for step in steps if mine[step.pk] is None]
+    hidden = hides_judgement(user, steps)
+    audits = audits_of(steps, "step", hidden)
+    mine = {step.pk: verdict_of(audits.get(step.pk, []), user.pk) for step in steps}
+    waiting = [step.round for step in steps if mine[step.pk] is None and step not in hidden]
     shown, before, before_name = [], read.initial_response, "the initial response"
     for step in steps:
         shown.append(
@@ -123,6 +130,7 @@ def _read_steps(
                 before=before,
                 before_name=before_name,
                 audits=audits.get(step.pk, []),
+                is_hidden=step in hidden,
                 mine=mine[step.pk],
                 form=refused[1] if refused and refused[0] == step.pk else _empty_form(step),
                 has_keys=step.round in waiting[:1],

@@ -10,8 +10,9 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.training_app.factories import FinishedRun, judge_evaluation
+from tests.training_app.queue_scenes import queue_of
 from training_app import urls
-from training_app.models import JudgeEvaluation
+from training_app.models import AuditQueue, JudgeEvaluation
 
 pytestmark = pytest.mark.django_db
 
@@ -24,6 +25,7 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
         "export_feedback": [run, "labels", "icai"],
         "stage": [run, "sft"], "stage_log": [run, "sft"],
         "trace": [finished.traces[0].pk], "audit_step": [finished.steps[0].pk],
+        "look_at_step": [finished.steps[0].pk], "look_at_label": [finished.labels[0].pk],
         "scenario_from_step": [finished.steps[0].pk], "scenario_from_label": [finished.labels[0].pk],
         "label": [finished.labels[0].pk], "prompt_set": [finished.run.prompt_sets.all()[0].slug],
         "checkpoint": [finished.rl.pk], "release": [finished.rl.pk], "move_checkpoint_alias": [finished.rl.pk],
@@ -33,9 +35,18 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
         "version_checkpoints": [version.constitution.slug, version.number],
         "stale_under": [version.constitution.slug, f"v{version.number}"],
         "exemplars": [version.constitution.slug, version.number],
+        **_of_queue(),
     }  # fmt: skip
     names = [str(pattern.name) for pattern in urls.urlpatterns]
     return {name: reverse(f"training:{name}", args=arguments.get(name, [])) for name in names}
+
+
+def _of_queue() -> dict[str, list[object]]:
+    """The addresses of a queue and of its first item."""
+    queue = AuditQueue.objects.first() or queue_of()
+    whole = ("queue", "close_queue", "assign_queue", "queue_next", "queue_take", "queue_undo")
+    one = ("queue_item", "queue_choose", "queue_keep", "queue_refuse", "queue_show")
+    return {**{name: [queue.pk] for name in whole}, **{name: [queue.pk, 1] for name in one}}
 
 
 ENGINEERS_ONLY = {
@@ -49,8 +60,12 @@ ENGINEERS_ONLY = {
     "import_traces",
 }
 SCENARIO_WRITERS_ONLY = {"scenario_from_step", "scenario_from_label"}
-POST_ONLY = {"move_checkpoint_alias", "resume_run", "audit_step", "prompt_preview"} | SCENARIO_WRITERS_ONLY
-AUDITORS_ONLY = {"audit_step"}
+QUEUE_POSTS = {"close_queue", "assign_queue", "queue_take", "queue_undo", "queue_choose", "queue_keep"}
+QUEUE_POSTS |= {"queue_refuse", "queue_show", "look_at_label", "look_at_step"}
+POST_ONLY = (
+    {"move_checkpoint_alias", "resume_run", "audit_step", "prompt_preview"} | SCENARIO_WRITERS_ONLY | QUEUE_POSTS
+)
+AUDITORS_ONLY = {"audit_step", "auditor_settings", "new_queue", "queue_next", "queue_item"} | QUEUE_POSTS
 
 
 def test_it_sends_somebody_without_a_session_to_sign_in(nobody: Client, finished: FinishedRun) -> None:
@@ -93,11 +108,11 @@ def test_unknown_items_are_not_found(engineer: Client, finished: FinishedRun) ->
     for url in addresses(finished).values():
         wrong = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", str(uuid.uuid4()), url)
         wrong = re.sub(r"(?<=/)\d+(?=/$)", "999999", wrong)
-        if wrong != url and "resume" not in url and "steps" not in url:
+        if wrong != url and not re.search("resume|steps|items|next|take|undo|close|people", url):
             assert engineer.get(wrong).status_code == 404, wrong
 
 
 def test_every_page_says_that_it_answers_two_ways(engineer: Client, finished: FinishedRun) -> None:
     for name, url in addresses(finished).items():
-        if name not in POST_ONLY | {"run_events", "stage_log", "stop_run", "export_feedback"}:
+        if name not in POST_ONLY | AUDITORS_ONLY | {"run_events", "stage_log", "stop_run", "export_feedback"}:
             assert "HX-Request" in engineer.get(url)["Vary"], name

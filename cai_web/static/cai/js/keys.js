@@ -6,6 +6,7 @@ const TEXT_ROLES = new Set(["textbox", "combobox", "listbox", "searchbox", "spin
 const NO_TEXT = new Set(["button", "submit", "reset", "checkbox", "radio", "image", "file", "color"]);
 
 function isOff() {
+  if (document.querySelector("[data-keys-off]")) return true; // the person's own setting, wherever they sign in
   try {
     return localStorage.getItem(OFF) === "1";
   } catch {

@@ -1,6 +1,8 @@
 // Decisions that survive a lost connection: <form method="post" data-outbox data-outbox-next="/audit/next"> with a hidden
 // idempotency_key. The decision is kept in this browser first, then posted, and posted again until the server has it; the key
 // makes a second delivery harmless. [data-outbox-status] says what is waiting. Without JavaScript the form posts as it is.
+// What the server answers is told to whoever listens ("cai:delivered", "cai:refused" with {key, html}); a form with
+// data-outbox-part leaves it to them what is shown next (queue.js).
 const PREFIX = `writ-outbox:${document.body.dataset.person || ""}:`;
 let sending = false;
 let wait = 1_000;
@@ -48,13 +50,16 @@ async function deliver() {
   try {
     for (const [key, entry] of waiting()) {
       const response = await post(entry);
-      if (response.ok || response.type === "opaqueredirect") {
+      const isDelivered = response.ok || response.type === "opaqueredirect";
+      const html = response.type === "opaqueredirect" ? "" : await response.text();
+      if (isDelivered) {
         localStorage.removeItem(key);
         say(`saved ${new Date().toLocaleTimeString("en-GB")}`);
       } else {
         localStorage.setItem(key, JSON.stringify({ ...entry, refused: response.status }));
         say("One decision was refused by the server. It is kept in this browser.", "error");
       }
+      document.dispatchEvent(new CustomEvent(isDelivered ? "cai:delivered" : "cai:refused", { detail: { key, html } }));
     }
     wait = 1_000;
   } catch {
@@ -89,7 +94,10 @@ document.addEventListener("submit", async (event) => {
   event.preventDefault();
   await deliver();
   const left = localStorage.getItem(key);
+  const isElsewhere = form.hasAttribute("data-outbox-part");
+  if (isElsewhere && !left) return;
   if (left && JSON.parse(left).refused) {
+    if (isElsewhere) return;
     localStorage.removeItem(key);
     postPlainly(form, event.submitter);
     return;

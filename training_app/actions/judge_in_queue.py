@@ -1,0 +1,255 @@
+"""Judging in a queue: take an item, choose blind, keep the choice or change it, take it back, or refuse the item.
+
+The blind choice is kept before anything is revealed and never changes. The verdict that follows is an audit like any
+other: what it agrees with or overrides follows from the choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from uuid import UUID, uuid5
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from constitutions_app.ledger import record
+from training_app.actions.record_audit import Verdict, record_audit
+from training_app.models import AILabel, Audit, AuditQueue, QueueItem, Reservation, TraceStep
+from training_app.queues.giving import LEASE, alone, bring_back_expired, give_back, give_one, take_again
+from training_app.refusals import AuditRefused, QueueRefused
+
+State = Reservation.State
+LONGEST_SECONDS = 24 * 3600
+ANSWERS = ("critique_fair", "principle_fits", "change_needed")
+"""What is said of a step besides whether it got better."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is kept after the reveal. `choice` empty: the blind choice stands. The booleans are for steps."""
+
+    choice: str = ""
+    critique_fair: bool | None = None
+    principle_fits: bool | None = None
+    change_needed: bool | None = None
+    confidence: int | None = None
+    reason: str = ""
+    comment: str = ""
+
+
+def take_next(*, user: User, queue: AuditQueue, beside: int | None = None) -> Reservation | None:
+    """What this person is to judge next: what they hold already, else the first item they can have; None: nothing.
+
+    `beside` is a reservation they are looking at: the answer is another one, so that a page can fetch it ahead. Nobody
+    holds more than the two. No ledger entry: a reservation is a lease, and expires by itself.
+    """
+    with transaction.atomic():
+        alone(queue, user)
+        bring_back_expired(queue)
+        held = Reservation.objects.filter(queue=queue, auditor=user, state=State.OPEN)
+        if beside is not None:
+            held = held.exclude(pk=beside)
+        pk = held.order_by("taken_at", "pk").values_list("pk", flat=True).first()
+        if pk is None and not queue.closed_at:
+            pk = give_one(queue, user)
+    return Reservation.objects.select_related("item", "queue").get(pk=pk) if pk is not None else None
+
+
+def choose_blind(
+    *,
+    user: User,
+    reservation: Reservation,
+    key: UUID,
+    choice: str,
+    seconds: int | None = None,
+    answers: Mapping[str, bool | None] | None = None,
+) -> bool:
+    """Keep the blind choice ("a", "b", "neither"); only then is the AI's revealed. False: there was one already.
+
+    Sent twice it is kept once, and a second choice never takes the place of the first. Raises QueueRefused for a choice
+    that is none, or for an item that the person gave back and others have taken since.
+    """
+    if choice not in Audit.Choice.values:
+        raise QueueRefused("Choose the first response, the second, or neither.", field="choice")
+    with transaction.atomic():
+        if reservation.state == State.EXPIRED:
+            take_again(reservation)
+        mine = Reservation.objects.filter(pk=reservation.pk, auditor=user, choice="")
+        kept = mine.filter(state__in=(State.OPEN, State.EXPIRED)).update(
+            choice=choice,
+            choice_key=key,
+            answers={name: value for name, value in (answers or {}).items() if name in ANSWERS and value is not None},
+            chosen_at=Now(),
+            expires_at=Now() + LEASE,
+            seconds=None if seconds is None else min(max(seconds, 0), LONGEST_SECONDS),
+        )
+        if kept:
+            data = {"item": name_of(reservation.item), "queue": reservation.queue_id, "choice": choice}
+            record(actor=user, verb="audit.choose", obj=reservation, data=data)
+    reservation.refresh_from_db()
+    if not reservation.choice:
+        raise QueueRefused("You refused this item, so nothing was kept. Take another one.")
+    return bool(kept)
+
+
+def decide(*, user: User, reservation: Reservation, audit_id: UUID, said: Said) -> Audit | None:
+    """Keep the verdict that follows from the choice, under the id that the page chose; sent twice it is kept once.
+
+    Of a calibration item no audit is made, and the answer is None: it is about the auditor, not about an AI. When the
+    time had passed and others have taken the item, the audit is kept all the same, and the queue does not count it.
+    Raises QueueRefused before a blind choice, and AuditRefused for a verdict that does not hold together.
+    """
+    with transaction.atomic():
+        mine = Reservation.objects.select_for_update().get(pk=reservation.pk, auditor=user)
+        if not mine.choice:
+            raise QueueRefused("Choose before the AI's choice is shown.", field="choice")
+        if mine.state == State.DECIDED or mine.state == State.LATE:
+            return _sent_again(mine, audit_id)
+        if mine.state == State.REFUSED:
+            raise QueueRefused("You refused this item, so nothing was kept. Take another one.")
+        if mine.state == State.EXPIRED:
+            take_again(mine)
+        item = reservation.item
+        counted = mine.state == State.OPEN
+        state = State.DECIDED if counted else State.LATE
+        if counted:
+            QueueItem.objects.filter(pk=item.pk).update(decided=F("decided") + 1)
+            AuditQueue.objects.filter(pk=mine.queue_id).update(decisions=F("decisions") + 1)
+        audit = _kept(user, mine, item, audit_id, said)
+        Reservation.objects.filter(pk=mine.pk).update(state=state, audit=audit, decided_at=Now())
+    reservation.refresh_from_db()
+    return audit
+
+
+def undo(*, user: User, queue: AuditQueue) -> Reservation | None:
+    """Take this person's last decision in a queue back by a further audit, and open its item again; None: nothing to.
+
+    The AI's choice has been seen, so it opens revealed. What was said stays in the record, followed by its withdrawal.
+    """
+    with transaction.atomic():
+        alone(queue, user)
+        decided = Reservation.objects.filter(queue=queue, auditor=user, state__in=(State.DECIDED, State.LATE))
+        last = decided.select_for_update().order_by("-decided_at").first()
+        if last is None:
+            return None
+        counted = last.state == State.DECIDED
+        if counted:
+            QueueItem.objects.filter(pk=last.item_id).update(decided=F("decided") - 1)
+            AuditQueue.objects.filter(pk=last.queue_id).update(decisions=F("decisions") - 1)
+        opened = State.OPEN if counted else State.EXPIRED
+        taken_back, item = last.audit, last.item
+        decided.filter(pk=last.pk).update(
+            state=opened, audit=None, decided_at=None, taken_at=Now(), expires_at=Now() + LEASE
+        )
+        thing = thing_of(item)
+        if taken_back and thing:
+            again = uuid5(taken_back.pk, "withdraw")
+            record_audit(user=user, audit_id=again, item=thing, said=Verdict(Audit.Verdict.WITHDRAW))
+        else:
+            record(actor=user, verb="queue.undo", obj=last, data={"item": name_of(item), "queue": queue.pk})
+    last.refresh_from_db()
+    return last
+
+
+def release(*, user: User, reservation: Reservation) -> bool:
+    """Give an item back undecided, for somebody else or for later; False when it was not held any more."""
+    with transaction.atomic():
+        return reservation.auditor_id == user.pk and give_back(reservation, State.EXPIRED)
+
+
+def refuse_item(*, user: User, reservation: Reservation, reason: str = "") -> Reservation:
+    """Not wanting to judge this item: it goes to somebody else and never comes back to this person."""
+    with transaction.atomic():
+        if reservation.auditor_id == user.pk and give_back(reservation, State.REFUSED):
+            data = {"item": name_of(reservation.item), "queue": reservation.queue_id, "reason": reason[:200]}
+            record(actor=user, verb="queue.refuse", obj=reservation, data=data)
+    reservation.refresh_from_db()
+    return reservation
+
+
+def look_first(*, user: User, item: AILabel | TraceStep) -> int:
+    """See the judgement of something before judging it: it is refused in every queue that could give it to the person.
+
+    Returns in how many; 0 changes nothing.
+    """
+    kind = "label" if isinstance(item, AILabel) else "step"
+    with transaction.atomic():
+        waiting = QueueItem.objects.filter(**{kind: item}, queue__closed_at=None).order_by("pk")
+        for one in waiting.select_for_update():
+            given, created = Reservation.objects.get_or_create(
+                item=one,
+                auditor=user,
+                defaults={
+                    "queue_id": one.queue_id,
+                    "state": State.REFUSED,
+                    "taken_at": Now(),
+                    "expires_at": Now(),
+                    "shown_first": "a",
+                },
+            )
+            if not created and not given.choice and not give_back(given, State.REFUSED):
+                Reservation.objects.filter(pk=given.pk, state=State.EXPIRED).update(state=State.REFUSED)
+        if count := len(waiting):
+            data = {"item": f"{item._meta.label_lower}:{item.pk}", "queues": [one.queue_id for one in waiting]}
+            record(actor=user, verb="queue.look", obj=item, data=data)
+    return count
+
+
+def thing_of(item: QueueItem) -> AILabel | TraceStep | None:
+    """What is audited; None for a calibration item. May query."""
+    return item.label or item.step
+
+
+def name_of(item: QueueItem) -> str:
+    """How the ledger names the thing behind an item: "training_app.ailabel:207". No query."""
+    for model, pk in (("ailabel", item.label_id), ("tracestep", item.step_id), ("comparison", item.comparison_id)):
+        if pk is not None:
+            return f"training_app.{model}:{pk}"
+    raise ValueError(f"queue item {item.pk} holds nothing")
+
+
+def verdict_of(item: QueueItem, reservation: Reservation, said: Said) -> Verdict:
+    """The verdict that follows from the blind choice and what was said after the reveal."""
+    choice = said.choice or reservation.choice
+    verdict = Verdict(
+        Audit.Verdict.AGREE,
+        blind=choice == reservation.choice,
+        blind_choice=reservation.choice,
+        seconds=reservation.seconds,
+        confidence=said.confidence,
+        reason=said.reason,
+        comment=said.comment,
+    )
+    if item.label:
+        agrees = choice == (item.label.ai_choice or Audit.Choice.NEITHER)
+        word = Audit.Verdict.AGREE if agrees else Audit.Verdict.OVERRIDE
+        return replace(verdict, verdict=word, choice=choice, shown_first=reservation.shown_first)
+    better = {Audit.Choice.A.value: False, Audit.Choice.B.value: True}.get(choice)
+    word = {True: Audit.Verdict.AGREE, False: Audit.Verdict.OVERRIDE, None: Audit.Verdict.ABSTAIN}[better]
+    return replace(
+        verdict,
+        verdict=word,
+        revision_better=better,
+        critique_fair=said.critique_fair,
+        principle_fits=said.principle_fits,
+        change_needed=said.change_needed,
+    )
+
+
+def _kept(user: User, mine: Reservation, item: QueueItem, audit_id: UUID, said: Said) -> Audit | None:
+    thing = thing_of(item)
+    if thing is not None:
+        return record_audit(user=user, audit_id=audit_id, item=thing, said=verdict_of(item, mine, said))
+    data = {"item": name_of(item), "queue": mine.queue_id, "choice": mine.choice, "right": mine.choice == item.known}
+    record(actor=user, verb="queue.calibrate", obj=mine, data=data)
+    return None
+
+
+def _sent_again(mine: Reservation, audit_id: UUID) -> Audit | None:
+    """The audit kept before, for the same id. Raises AuditRefused for another: a change of mind begins with undo."""
+    if mine.audit and mine.audit.pk != audit_id:
+        raise AuditRefused("You have decided this item already. Take it back first, then decide anew.")
+    return mine.audit
