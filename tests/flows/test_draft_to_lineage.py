@@ -62,7 +62,7 @@ TINY: dict[str, Any] = {
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_from_a_draft_to_an_audited_checkpoint(tmp_path: Path, settings: LazySettings) -> None:
     settings.MODELS_ROOT = tmp_path / "models"
     build_tiny_model(settings.MODELS_ROOT / "tiny")
@@ -75,8 +75,8 @@ def test_from_a_draft_to_an_audited_checkpoint(tmp_path: Path, settings: LazySet
         user=engineer, version=version, base_model="tiny", prompt_sets=[red_team(), helpful(), comparisons()],
         preset="demo", seed=11, overrides=TINY,
     )  # fmt: skip
-    with gpu_worker(tmp_path) as worker:
-        wait_for(lambda: Run.objects.get(pk=run.pk).has_ended, 180, what="the run to end")
+    with gpu_worker(tmp_path, app="tests.flows.warm_worker") as worker:
+        wait_for(lambda: Run.objects.get(pk=run.pk).has_ended, 420, what="the run to end")
     run = Run.objects.get(pk=run.pk)
     assert run.state == "succeeded", (run.reason, worker.log.read_text()[-3000:])
 
