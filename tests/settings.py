@@ -30,6 +30,7 @@ os.environ.update(
         "COLLECTED_STATIC": "0",
         "DURABLE": "0",
         "EMBEDDINGS": "0",  # tests of likeness by meaning switch it on
+        "DEVICES": f"{WORKER}-{os.getpid()}",  # two test processes never wait for each other's devices
     }
 )
 

@@ -22,8 +22,17 @@ from rest_framework.routers import BaseRouter, SimpleRouter
 
 from constitutions_app.api.asking import Conflict, HasRole, checked, person_of
 from constitutions_app.models import Version
-from training_app import access, filters, serializers
-from training_app.actions import cancel_run, launch_run, record_audit, resume_run
+from training_app import access, filters, placement, serializers
+from training_app.actions import (
+    cancel_run,
+    launch_run,
+    move_run,
+    pause_queue,
+    prioritise_run,
+    record_audit,
+    reopen_queue,
+    resume_run,
+)
 from training_app.actions.record_audit import Verdict
 from training_app.models import (
     AILabel,
@@ -124,6 +133,42 @@ class Runs(Reading[Run]):
         except SteeringRefused as error:
             raise Conflict(str(error)) from error
         return Response(self.get_serializer(self.get_queryset().get(pk=run.pk)).data)
+
+    @extend_schema(
+        request=serializers.PlaceSerializer, responses={200: serializers.RunSerializer}, summary="Move a queued run"
+    )
+    @action(detail=True, methods=["post"])
+    def place(self, request: Request, pk: str) -> Response:
+        run = access.get_run_to_steer_for(request.user, self.get_object().pk)
+        wanted = checked(serializers.PlaceSerializer(data=request.data))
+        try:
+            if wanted["priority"] is not None:
+                prioritise_run(user=person_of(request), run=run, priority=wanted["priority"])
+            if wanted["to"]:
+                move_run(user=person_of(request), run=run, to=wanted["to"])
+        except SteeringRefused as error:
+            raise Conflict(str(error)) from error
+        return Response(self.get_serializer(self.get_queryset().get(pk=run.pk)).data)
+
+    @extend_schema(
+        methods=["GET"], filters=False, responses={200: serializers.QueueSerializer}, summary="The queue of runs"
+    )
+    @extend_schema(
+        methods=["POST"],
+        request=serializers.PauseSerializer,
+        responses={200: serializers.QueueSerializer},
+        summary="Pause or open the queue",
+    )
+    @action(detail=False, methods=["get", "post"], pagination_class=None)
+    def queue(self, request: Request) -> Response:
+        if request.method == "POST":
+            access.require_engineer(request.user)
+            wanted = checked(serializers.PauseSerializer(data=request.data))
+            if wanted["paused"]:
+                pause_queue(user=person_of(request), reason=wanted["reason"])
+            else:
+                reopen_queue(user=person_of(request))
+        return Response(serializers.QueueSerializer(placement.as_it_is()).data)
 
 
 class Audits(Reading[Audit]):

@@ -7,8 +7,10 @@ import os
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from training_app.artifacts import StorageFailed
 from training_app.checkpoints import BadCheckpoint
 from training_app.configuration import BadConfiguration
 from training_app.core.stage import BAD_INPUT, FINISHED, STOPPED
@@ -23,6 +25,7 @@ OUT_OF_MEMORY = (
     "or end other programs, then resume. What was done is kept."
 )
 MOVE_ASIDE = "Move the stage's folder aside and resume: the stage is done again, and what is here already is kept."
+MAKE_ROOM = "Make room and resume; everything written so far is kept."
 SEE_LOG = "The log of the stage says more; what was done is kept."
 
 
@@ -57,11 +60,25 @@ class Ending:
     failure: StageFailed | None = None
 
 
-def ending_of(stage: str, code: int, said: Said | None, last_line: str, *, asked: bool) -> Ending:
-    """What an exit code means, given the last event, the last line of the log, and whether we had asked for the end."""
+def ending_of(
+    stage: str,
+    code: int,
+    said: Said | None,
+    last_line: str,
+    *,
+    asked: bool,
+    memory_ran_out: bool = False,
+    full_disk: Path | None = None,
+) -> Ending:
+    """What an exit code means, given the last event, the last line of the log, and whether we had asked for the end.
+
+    `memory_ran_out`: the kernel ended some process here for lack of memory while the stage ran. `full_disk`: the folder
+    whose disk has no room left, so that the stage may not even have been able to say so.
+    """
     if code == FINISHED and said is not None and said.kind == "finished":
         return Ending(code)
-    if code in (STOPPED, -signal.SIGTERM):
+    says_stopped = said is not None and said.fresh and said.kind == "stopped"  # a launcher has exit codes of its own
+    if code in (STOPPED, -signal.SIGTERM) or says_stopped:
         return Ending(code, f"The stage {stage} stopped where it can go on.", stopped=True)
     if code < 0 and asked:
         return Ending(
@@ -69,8 +86,13 @@ def ending_of(stage: str, code: int, said: Said | None, last_line: str, *, asked
         )
     if code < 0:
         sentence = f"The stage {stage} was killed by {_signal_name(-code)}."
+        if memory_ran_out and code == -signal.SIGKILL:
+            sentence = f"The stage {stage} was killed by the system, which had run out of memory (signal 9)."
         return Ending(code, sentence, was_killed=True, failure=StageFailed(sentence, OUT_OF_MEMORY, exit_code=code))
-    return Ending(code, failure=_failure(stage, code, said, last_line))
+    failure = _failure(stage, code, said, last_line)
+    if full_disk is not None and not (said is not None and said.fresh and said.kind == "failed"):
+        failure = StageFailed(f"The disk that holds {full_disk} is full.", MAKE_ROOM, exit_code=code)
+    return Ending(code, failure=failure)
 
 
 def _failure(stage: str, code: int, said: Said | None, last_line: str) -> StageFailed:
@@ -94,6 +116,11 @@ def explain(error: Exception) -> StageFailed:
         return error
     if isinstance(error, BuildRefused | JobImpossible | BadConfiguration | BadCheckpoint):
         return StageFailed(str(error), "Nothing that was made is lost.")
+    if isinstance(error, StorageFailed):
+        return StageFailed(
+            str(error),
+            "What was made lies in this worker's artifact folder. See that it reaches the storage, and resume.",
+        )
     if isinstance(error, WrongPrompts | PromptFileRefused):
         return StageFailed(f"The written prompts cannot be kept: {error}", SEE_LOG)
     if isinstance(error, UnknownReference | DamagedEvents):
@@ -101,7 +128,7 @@ def explain(error: Exception) -> StageFailed:
         return StageFailed(f"What the stage wrote cannot be taken in: {error}.", advice)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         where = f" that holds {error.filename}" if error.filename else ""
-        return StageFailed(f"The disk{where} is full.", "Make room and resume; everything written so far is kept.")
+        return StageFailed(f"The disk{where} is full.", MAKE_ROOM)
     if isinstance(error, OSError) and error.filename and error.strerror:
         return StageFailed(
             f"{os.fsdecode(error.filename)} cannot be used: {error.strerror}.",

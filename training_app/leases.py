@@ -8,12 +8,15 @@ writes.
 
 from __future__ import annotations
 
-import os
+import hashlib
 import socket
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
+from pathlib import Path
 
+import psutil
 from django.db import connection
 from django.db.models import F, QuerySet
 from django.db.models.functions import Greatest, Now
@@ -34,7 +37,8 @@ UPDATE training_app_run
        lease_expires_at = clock_timestamp() + make_interval(secs => %(seconds)s),
        started_at = COALESCE(started_at, clock_timestamp())
  WHERE id = %(run)s
-   AND (state = 'queued' OR (state IN ('running', 'stopping') AND lease_expires_at < clock_timestamp()))
+   AND ((state = 'queued' AND NOT EXISTS (SELECT 1 FROM training_app_runqueue WHERE paused))
+        OR (state IN ('running', 'stopping') AND lease_expires_at < clock_timestamp()))
 RETURNING fencing_token
 """
 
@@ -53,12 +57,48 @@ class Lease:
 
 
 def new_owner() -> str:
-    """A name for one claim: machine, process, and something that never repeats."""
-    return f"{socket.gethostname()[:100]}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
+    """A name for one claim: machine, process with its start, and something that never repeats."""
+    process = psutil.Process()
+    return f"{machine()}:{process.pid}:{int(process.create_time())}:{uuid.uuid4().hex[:12]}"
+
+
+@cache
+def machine() -> str:
+    """This machine since it was booted, and the set of processes that can be seen from here (its PID namespace)."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        seen = f"{boot}-{Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        seen = uuid.uuid4().hex  # not Linux: no name of an owner is ever recognised, and leases end by themselves
+    return f"{socket.gethostname()[:60]}-{hashlib.sha256(seen.encode()).hexdigest()[:12]}"
+
+
+def owner_is_gone(owner: str) -> bool:
+    """Whether the process that made this claim has certainly ended: it ran where we run, and is no longer there."""
+    where, _, rest = owner.partition(":")
+    pid, _, rest = rest.partition(":")
+    start = rest.partition(":")[0]
+    if where != machine() or not (pid.isdigit() and start.isdigit()):
+        return False
+    try:
+        return abs(int(psutil.Process(int(pid)).create_time()) - int(start)) > 1
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.Error:
+        return False
+
+
+def end_at_once(run: Run) -> bool:
+    """Let the lease of a run end now, because its owner is gone; False when it has been claimed anew meanwhile."""
+    held = Run.objects.filter(pk=run.pk, fencing_token=run.fencing_token, state__in=ACTIVE_STATES)
+    return bool(held.update(lease_expires_at=Now() - timedelta(milliseconds=1)))
 
 
 def claim(run_id: uuid.UUID, owner: str, *, duration: timedelta = DURATION) -> Lease | None:
-    """Take the run if it is queued, or if whoever had it let the lease end. None when it is not to be had."""
+    """Take the run if it is queued, or if whoever had it let the lease end. None when it is not to be had.
+
+    While the queue is paused no queued run is to be had.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_CLAIM, {"owner": owner[:200], "seconds": duration.total_seconds(), "run": run_id})
         row = cursor.fetchone()

@@ -63,6 +63,8 @@ ESSENTIAL = frozenset(
 WORDS: Mapping[str, tuple[str, str]] = {
     "heldout_fraction": ("Held out", "Share of the prompts kept from training. Chosen by digest, not by chance."),
     "max_prompts": ("Most prompts per set", "Leave empty to use every prompt."),
+    "processes": ("GPUs together", "Each training stage uses so many at once. Empty: as the worker was told."),
+    "sharding": ("GPUs share", "The batch alone, the weights as well (FSDP2), or the optimiser's state (DeepSpeed)."),
     "temperature": ("Temperature", "1 draws as the model believes; lower is more repetitive. The paper uses 1."),
     "top_p": ("Top p", "1 leaves every token possible."),
     "max_new_tokens": ("Longest answer", "In tokens. Longer answers are cut and flagged."),
@@ -118,6 +120,7 @@ CHOICE_WORDS: Mapping[str, str] = {
     "in_order": "all in order", "sampled": "sampled by weight", "every": "every principle",
     "together": "all in one prompt", "mean": "mean", "majority": "majority", "product": "product",
     "none": "nothing in particular", "principle": "one principle each",
+    "ddp": "the batch (DDP)", "fsdp2": "weights too (FSDP2)", "deepspeed": "optimiser too (DeepSpeed ZeRO-2)",
 }  # fmt: skip
 OWN_CHOICES: Mapping[str, tuple[str, ...]] = {"sft.rounds": ("all", "last")}
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,18 +19,22 @@ from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from constitutions_app.ledger import record
-from training_app import jobs, leases, logs
+from training_app import artifacts, discarding, jobs, leases, logs, placement, remaking
 from training_app.core.events import FILE as EVENTS
+from training_app.core.events import RESERVE_BYTES
+from training_app.core.spread import write_launch_file
 from training_app.endings import Ending, Said, StageFailed, ending_of, explain
 from training_app.event_tail import EventTail
 from training_app.heartbeat import Heartbeat
-from training_app.models import Run, RunEvent, RunStage
+from training_app.models import MetricPoint, Run, RunEvent, RunStage
 from training_app.models.run import RunState, StageState
 from training_app.other_models import judge_parts
 from training_app.records import Reader, ingest
-from training_app.stage_process import StageProcess, processes_for, stage_command, wait_until_free
+from training_app.stage_process import StageProcess, out_of_memory_kills, processes_for, stage_command, wait_until_free
+from training_app.usage import Usage
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +51,8 @@ class Stopped(Exception):
 
 
 def default_command(stage: str, job: Path) -> Sequence[str]:
-    """The real stage program, on as many GPUs as this worker was told to use."""
-    return stage_command(stage, job, processes=processes_for(stage, os.environ))
+    """The real stage program, in several processes where the job's folder holds a launch file."""
+    return stage_command(stage, job)
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,7 @@ class _Runner:
         """All stages, then the end. Raises LeaseLost, and OUTAGES when the database cannot be told how it ended."""
         stage: RunStage | None = None
         try:
+            self._do_again_what_is_gone()
             for stage in RunStage.objects.filter(run=self.run_row).exclude(state=StageState.SUCCEEDED):
                 stage.run = self.run_row
                 self._do(stage)
@@ -110,12 +116,24 @@ class _Runner:
         except Exception as error:
             return self._fail(stage, explain(error))
 
+    def _do_again_what_is_gone(self) -> None:
+        """Finished stages whose output is nowhere any more are waiting again; no other finished stage is redone."""
+        artifacts.fetch(self.run_row)
+        for stage in RunStage.objects.filter(run=self.run_row, state=StageState.SUCCEEDED):
+            stage.run = self.run_row
+            if (gone := remaking.what_is_gone(stage)) is not None:
+                remaking.prepare(stage)
+                self._mark(stage, state=StageState.WAITING, finished_at=None)
+                self._note(stage, f"{gone} is gone; the stage is done again.")
+
     # -- one stage -------------------------------------------------------------------------------------------------
 
     def _do(self, stage: RunStage) -> None:
         """Bring one stage to its end. Raises StageFailed, Stopped, LeaseLost, or why its job cannot be written."""
         self._refuse_if_stopping()
         job = jobs.write_job(self.run_row, stage, hold=self._hold)
+        self._spread(stage)
+        artifacts.publish_builds(self.run_row)
         if not wait_until_free(stage.folder, self.conduct.folder_patience_s):
             raise StageFailed(
                 f"The folder of the stage {stage.slug} is still in use by an earlier process.",
@@ -128,11 +146,25 @@ class _Runner:
         reader = Reader(stage, self.run_row, judge_parts=judge_parts(self.run_row))
         tail = EventTail(stage.folder / EVENTS, after=stage.last_seq)
         for attempt in range(self.conduct.kill_retries + 1):
+            # What a killed launcher leaves behind ends by itself, at the latest when its lifeline breaks.
+            wait_until_free(stage.folder, self.conduct.folder_patience_s)
             ending = self._run_program(stage, job, reader, tail)
             if not ending.was_killed or attempt == self.conduct.kill_retries:
                 break
             self._note(stage, f"{ending.sentence} Starting it again ({attempt + 1} of {self.conduct.kill_retries}).")
         self._conclude(stage, ending)
+
+    def _spread(self, stage: RunStage) -> None:
+        """Put the launch file beside the job where several processes train together. Raises StageFailed."""
+        config = self.run_row.config
+        processes = processes_for(stage.slug, os.environ, wanted=config.get("processes"))
+        gpus = placement.gpus_of(os.environ)
+        if 0 < gpus < processes:
+            raise StageFailed(
+                f"The stage {stage.slug} is to train on {processes} GPUs together, but this worker has {gpus}.",
+                "Resume it when a worker with more GPUs is free, or launch it again with fewer.",
+            )
+        write_launch_file(stage.folder, processes=processes, sharding=config.get("sharding") or "ddp", on_cpu=gpus == 0)
 
     def _rewind(self, stage: RunStage) -> None:
         """Read the log anew from where it ends, if the database knows more of it than there is.
@@ -157,10 +189,13 @@ class _Runner:
         process = StageProcess(command, folder=stage.folder, log=stage.folder / logs.FILE)
         asked_at: float | None = None
         forced = False
+        usage, memory_kills = Usage(process.pid), out_of_memory_kills()
         try:
             while True:
                 code = process.poll()
                 caught_up = self._take_in(reader, tail)
+                if code is None and usage.due():
+                    self._note_usage(stage, usage.sample())
                 if code is not None and caught_up:
                     break
                 stopping = self.heartbeat.check()
@@ -176,7 +211,26 @@ class _Runner:
             process.end()
         last = RunEvent.objects.filter(stage=stage).order_by("-seq").first()
         said = Said(last.kind, last.data, fresh=last.seq > first) if last else None
-        return ending_of(stage.slug, code, said, logs.last_line(stage.folder / logs.FILE), asked=asked_at is not None)
+        return ending_of(
+            stage.slug, code, said, logs.last_line(stage.folder / logs.FILE),
+            asked=asked_at is not None, memory_ran_out=out_of_memory_kills() > memory_kills,
+            full_disk=stage.folder if shutil.disk_usage(stage.folder).free < RESERVE_BYTES else None,
+        )  # fmt: skip
+
+    def _note_usage(self, stage: RunStage, values: dict[str, float]) -> None:
+        """Points of what the stage uses; their step is the second since it was first started.
+
+        While the database does not answer they are not kept: they say nothing about what is made.
+        """
+        second = int((timezone.now() - (stage.started_at or timezone.now())).total_seconds())
+        points = [MetricPoint(stage=stage, name=name, step=second, value=value) for name, value in values.items()]
+        try:
+            with transaction.atomic():
+                self._hold()
+                MetricPoint.objects.bulk_create(points, ignore_conflicts=True)
+        except OUTAGES as error:
+            log.warning("What run %s uses just now is not kept: %s", self.lease.run_id, error)
+            connection.close()
 
     def _take_in(self, reader: Reader, tail: EventTail) -> bool:
         """Put what the stage has said since the last time into the database; whether that was all there is.
@@ -203,6 +257,7 @@ class _Runner:
             raise Stopped
         if ending.failure is not None:
             raise ending.failure
+        artifacts.publish(stage)
         self._mark(stage, state=StageState.SUCCEEDED, exit_code=0, finished_at=Now(), eta_s=None)
 
     # -- ends ------------------------------------------------------------------------------------------------------
@@ -210,8 +265,11 @@ class _Runner:
     def _stopped(self, stage: RunStage | None) -> RunState:
         """Asked by people: cancelled. Asked by a shutdown: back into the queue, for the next worker."""
         if self.heartbeat.check() or leases.renew(self.lease) == RunState.STOPPING:
-            reason = Run.objects.values_list("reason", flat=True).get(pk=self.lease.run_id)
-            return self._end(RunState.CANCELLED, reason=reason)
+            asked = Run.objects.get(pk=self.lease.run_id)
+            state = self._end(RunState.CANCELLED, reason=asked.reason)
+            if asked.discarded:
+                discarding.drop_unfinished(asked)
+            return state
         if stage is not None:
             self._mark(stage, state=StageState.WAITING)
         leases.give_back(self.lease)

@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from training_app.actions.order_queue import LONGEST_REASON, MOVES
 from training_app.actions.record_audit import LONGEST_COMMENT
 from training_app.core.config import PRESETS
 from training_app.models import (
@@ -27,6 +28,7 @@ from training_app.models import (
     Trace,
     TraceStep,
 )
+from training_app.models.run import Priority
 
 
 class StageSerializer(serializers.ModelSerializer[RunStage]):
@@ -49,8 +51,8 @@ class RunSerializer(serializers.ModelSerializer[Run]):
         model = Run
         fields = (
             "id", "number", "name", "version", "version_number", "constitution", "base_model", "other_models",
-            "prompt_sets", "preset", "seed", "config", "state", "reason", "advice", "exit_code", "device", "attempt",
-            "created_by", "created_at", "started_at", "finished_at", "stages",
+            "prompt_sets", "preset", "seed", "config", "state", "reason", "advice", "exit_code", "device", "priority",
+            "attempt", "created_by", "created_at", "started_at", "finished_at", "stages",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -65,6 +67,28 @@ class LaunchedRunSerializer(RunSerializer):
 
     def get_notice(self, run: Run) -> str:
         return str(self.context.get("notice", ""))
+
+
+class PlaceSerializer(serializers.Serializer[Any]):
+    """Where a queued run is to stand: another priority, another place among those of its priority, or both."""
+
+    priority = serializers.ChoiceField(choices=Priority.choices, required=False, allow_null=True, default=None)
+    to = serializers.ChoiceField(choices=MOVES, required=False, allow_blank=True, default="")
+
+
+class PauseSerializer(serializers.Serializer[Any]):
+    """Whether queued runs are to wait; runs under way go on either way."""
+
+    paused = serializers.BooleanField()
+    reason = serializers.CharField(max_length=LONGEST_REASON, allow_blank=True, required=False, default="")
+
+
+class QueueSerializer(serializers.Serializer[Any]):
+    """What waits, in the order in which it is begun."""
+
+    paused = serializers.BooleanField(read_only=True)
+    reason = serializers.CharField(read_only=True)
+    runs: Any = serializers.ListField(child=serializers.UUIDField(), read_only=True)
 
 
 class LaunchSerializer(serializers.Serializer[Any]):

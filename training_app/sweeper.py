@@ -18,9 +18,9 @@ from django.db.models.functions import Now
 
 from constitutions_app import mailing, vectors
 from constitutions_app.ledger import record
-from training_app import judge_evaluations
+from training_app import discarding, judge_evaluations, leases, placement
 from training_app.models import Run, RunStage
-from training_app.models.run import RunState, StageState
+from training_app.models.run import ACTIVE_STATES, RunState, StageState
 
 MOST_ATTEMPTS = 5
 """Claims of one launch (or resume) whose workers may vanish before the run counts as lost."""
@@ -59,7 +59,10 @@ class Sweeper:
     """Run → (when to ring again, how long to pause then)."""
 
     def sweep(self) -> Swept:
-        """One pass."""
+        """One pass. A worker of this machine that is gone need not be waited for until its lease ends."""
+        for run in Run.objects.filter(state__in=ACTIVE_STATES).only("pk", "lease_owner", "fencing_token"):
+            if leases.owner_is_gone(run.lease_owner):
+                leases.end_at_once(run)
         expired = Run.objects.filter(lease_expires_at__lt=Now())
         cancelled = [
             run for run in expired.filter(state=RunState.STOPPING) if _end_unowned(run, RunState.CANCELLED, run.reason)
@@ -72,7 +75,7 @@ class Sweeper:
         return Swept(len(requeued), len(cancelled), len(lost), self._ring())
 
     def _ring(self) -> int:
-        runs = list(Run.objects.filter(state=RunState.QUEUED).order_by("number").values_list("pk", flat=True))
+        runs = [] if placement.is_paused() else list(placement.queued().values_list("pk", flat=True))
         judges = judge_evaluations.waiting()
         mail = [MAIL] if mailing.waits() else []
         texts = [VECTORS] if vectors.waits() else []
@@ -136,6 +139,8 @@ def _end_unowned(run: Run, state: RunState, reason: str) -> bool:
             unfinished = RunStage.objects.filter(run=run, state=StageState.RUNNING)
             unfinished.update(state=StageState.STOPPED, finished_at=Now(), eta_s=None)
             record(actor=None, verb=f"run.{state}", obj=run, data={"reason": reason, "attempt": run.attempt})
+    if ended and run.discarded:
+        discarding.drop_unfinished(run)
     return bool(ended)
 
 

@@ -7,6 +7,7 @@ second copy of it finds the run claimed and does nothing. A message that is lost
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from functools import partial
 from uuid import UUID
@@ -16,7 +17,9 @@ from celery import shared_task
 from celery.signals import worker_shutting_down
 from django.db import transaction
 
-from training_app import judge_evaluations, runner
+from training_app import judge_evaluations, placement, runner
+from training_app.models.run import RunState
+from training_app.stage_process import LAUNCHER
 
 QUEUE = "gpu"
 INFER = "infer"
@@ -33,8 +36,16 @@ log = logging.getLogger(__name__)
 
 @shared_task(name="training_app.advance_run", ignore_result=True)
 def advance_run(run_id: str) -> None:
-    """Claim the run and bring it as far as it goes; nothing happens when somebody else has it or it has ended."""
-    runner.run_once(UUID(run_id))
+    """Bring one run as far as it goes: the named one if its worker went away, else the first of the queue.
+
+    Nothing happens when there is none, or while another worker of this machine trains on the same devices; whoever
+    ends a run rings for the next one.
+    """
+    named = UUID(run_id)
+    with placement.devices_held(placement.devices_of(os.environ)) as free:
+        ended = next(filter(None, map(runner.run_once, placement.candidates(named))), None) if free else None
+    if ended not in (None, RunState.QUEUED) and (following := placement.next_in_queue()):
+        wake(following)
 
 
 @shared_task(name="training_app.evaluate_judge", ignore_result=True)
@@ -52,7 +63,7 @@ def stop_stages(**_: object) -> None:
     """
     for child in psutil.Process().children(recursive=True):
         try:
-            if STAGE_PROGRAM in child.cmdline():
+            if STAGE_PROGRAM in (words := child.cmdline()) and LAUNCHER not in words:
                 child.terminate()
         except psutil.Error:
             continue  # it has just ended by itself

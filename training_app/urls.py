@@ -22,6 +22,7 @@ from training_app.views import (
     queue_items,
     queues,
     releases,
+    run_queue,
     runs,
     scenarios,
     stale,
@@ -35,7 +36,9 @@ converters.register()
 run_urls = [
     path("runs/", runs.runs, name="runs"),
     path("runs/new/", launch.launch, name="launch"),
+    path("runs/queue/", run_queue.steer_queue, name="steer_queue"),
     path("runs/<uuid:run_id>/", runs.run, name="run"),
+    path("runs/<uuid:run_id>/place/", run_queue.order_run, name="order_run"),
     path("runs/<uuid:run_id>/events/", live.run_events, name="run_events"),
     path("runs/<uuid:run_id>/stop/", runs.stop_run, name="stop_run"),
     path("runs/<uuid:run_id>/resume/", runs.resume_run_now, name="resume_run"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import signal
 import struct
@@ -19,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from training_app.core import stage as program
-from training_app.core.checkpoints import find_published, manifest_content
+from training_app.core.checkpoints import find_published, manifest_content, write_or_take_up
 from training_app.core.errors import BadInput, DiskFull, NotFinite, OutOfMemory, StageError, Stopped
 from training_app.core.events import EventLog
 from training_app.core.job import Job
-from training_app.core.manifest import dataset_digests, write_manifest
+from training_app.core.manifest import dataset_digests
 
 SCRIPT = "script.json"
 PATIENCE_S = 60.0
@@ -59,6 +60,9 @@ def run(job: Job, events: EventLog, should_stop: Callable[[], bool]) -> None:
     script = _script(job)
     if kind := script.get("fail"):
         raise ERRORS[kind](f"{job.stage} was told to fail.", "Tell it otherwise, and resume.")
+    if size := script.get("allocate"):
+        resource.setrlimit(resource.RLIMIT_AS, (size // 2, size // 2))
+        bytearray(size)
     records = list(_RECORDS[job.stage](job))
     made = 0
     done = sum(events.has(kind, key) for kind, key, _ in records)
@@ -78,7 +82,7 @@ def run(job: Job, events: EventLog, should_stop: Callable[[], bool]) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
     if job.stage in ("sft", "reward", "rl"):
         for step in (1, 2, 3):
-            events.metric(step, {"loss": 1.0 / step})
+            events.metric(step, {"loss": float("nan") if step == script.get("nan_at") else 1.0 / step})
         _publish(job, events, script)
     name = {"generate": "response", "revise": "step", "sample": "comparison", "label": "label", "write": "prompt"}.get(
         job.stage
@@ -207,8 +211,11 @@ def _publish(job: Job, events: EventLog, script: dict[str, Any]) -> None:
             "constitution_digest": content["constitution"]["digest"],
             "dataset_digests": ",".join(dataset_digests(content)),
         }
-        (folder / "model.safetensors").write_bytes(weights(stamp))
-        write_manifest(folder, content)
+        content_of_weights = weights(stamp)
+        if script.get("other_weights"):
+            content_of_weights = content_of_weights[:-1] + b"\0"
+        (folder / "model.safetensors").write_bytes(content_of_weights)
+        write_or_take_up(folder, content, job.out)
     published = find_published(job)
     assert published is not None
     events.checkpoint(

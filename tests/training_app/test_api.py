@@ -124,6 +124,24 @@ def test_engineers_cancel_and_resume(made: FinishedRun) -> None:
     assert boss.get(f"/api/runs/{run.pk}/cancel/").status_code == 405
 
 
+def test_engineers_order_and_pause_the_queue(made: FinishedRun) -> None:
+    first, second = (queued_run(engineer(), made.run.version) for _ in range(2))
+    boss, reader = client_of("engineer"), client_of("reader")
+    place = f"/api/runs/{second.pk}/place/"
+    assert reader.post(place, {"to": "first"}).status_code == 403
+    assert boss.post(place, {"to": "first"}).status_code == 200
+    assert reader.get("/api/runs/queue/").json() == {
+        "paused": False, "reason": "", "runs": [str(second.pk), str(first.pk)]
+    }  # fmt: skip
+    assert boss.post(place, {"priority": -1}).json()["priority"] == -1
+    assert reader.post("/api/runs/queue/", {"paused": True}).status_code == 403
+    paused = boss.post("/api/runs/queue/", {"paused": True, "reason": "disks"}).json()
+    assert (paused["paused"], paused["reason"]) == (True, "disks")
+    assert paused["runs"] == [str(first.pk), str(second.pk)]
+    assert boss.post(place, {"to": "sideways"}).status_code == 400
+    assert boss.post(f"/api/runs/{made.run.pk}/place/", {"to": "first"}).status_code == 409
+
+
 def test_auditors_give_verdicts_once(made: FinishedRun) -> None:
     said = {"id": str(uuid4()), "label": made.labels[0].pk, "verdict": "override", "choice": "neither", "blind": True}
     assert client_of("engineer").post("/api/audits/", said).status_code == 403

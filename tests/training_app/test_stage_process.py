@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from tests.base import wait_for
+from training_app.core.spread import write_launch_file
 from training_app.stage_process import StageProcess, processes_for, stage_command, stage_environment, wait_until_free
 
 JOB = Path("/somewhere/with spaces; and $(signs)/job.json")
@@ -23,30 +24,35 @@ def test_one_process_is_plain_python() -> None:
     assert stage_command("sft", JOB) == [sys.executable, "-m", "training_app.core.stage", str(JOB), "--lifeline"]
 
 
-def test_several_gpus_are_launched_by_accelerate_and_the_path_stays_one_argument() -> None:
-    assert stage_command("rl", JOB, processes=4) == [
-        sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1",
-        "--num_processes", "4", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0",
-        "-m", "training_app.core.stage", str(JOB), "--lifeline",
-    ]  # fmt: skip
-
-
-def test_accelerate_itself_understands_the_arguments() -> None:
-    from accelerate.commands.launch import launch_command_parser
-
-    options = launch_command_parser().parse_args(stage_command("sft", JOB, processes=2)[3:])
-    assert (options.num_processes, options.module, options.training_script) == (2, True, "training_app.core.stage")
-    assert options.training_script_args == [str(JOB), "--lifeline"]
-
-
 @pytest.mark.parametrize(
-    ("stage", "wanted", "processes"),
-    [("sft", "4", 4), ("sft", "", 1), ("sft", "all", 1), ("sft", "0", 1), ("generate", "4", 1)],
-)
-def test_only_training_uses_several_gpus_and_only_when_told(stage: str, wanted: str, processes: int) -> None:
-    assert processes_for(stage, {"GPUS_PER_STAGE": wanted}) == processes
-    launched = "accelerate.commands.launch" in stage_command(stage, JOB, processes=processes)
-    assert launched == (processes > 1)
+    ("stage", "told", "wanted", "processes"),
+    [("sft", "4", None, 4), ("sft", "4", 2, 2), ("sft", "", None, 1), ("sft", "all", None, 1), ("sft", "0", None, 1),
+     ("generate", "4", 4, 1)],
+)  # fmt: skip
+def test_only_training_uses_several_gpus_and_only_when_told(
+    tmp_path: Path, stage: str, told: str, wanted: int | None, processes: int
+) -> None:
+    assert processes_for(stage, {"GPUS_PER_STAGE": told}, wanted=wanted) == processes
+    write_launch_file(tmp_path, processes=processes)
+    job = tmp_path / JOB.name
+    assert ("accelerate.commands.launch" in stage_command(stage, job)) == (processes > 1)
+
+
+def test_the_processes_of_a_training_in_several_are_asked_and_ended_too(tmp_path: Path) -> None:
+    """Torch's launcher gives each process a session of its own, which no signal to the group reaches."""
+    asked = "import signal, time; signal.signal(15, lambda *_: print('asked', flush=True)); print('up', flush=True)"
+    child = f"{asked}; time.sleep(60)"
+    start = f"subprocess.Popen([sys.executable, '-c', {child!r}], start_new_session=True).wait()"
+    launcher = f"import subprocess, sys; {start}"
+    log = tmp_path / "log.txt"
+    process = StageProcess([sys.executable, "-c", launcher], folder=tmp_path, log=log)
+    wait_for(lambda: "up" in log.read_text(), what="the child")
+    (rank,) = psutil.Process(process.pid).children()
+    process.ask_to_stop()
+    wait_for(lambda: "asked" in log.read_text(), what="the child to be asked")
+    assert process.poll() is None
+    process.end()
+    wait_for(lambda: not rank.is_running() or rank.status() == psutil.STATUS_ZOMBIE, 5, what="the child's end")
 
 
 def test_secrets_stay_with_the_worker() -> None:
@@ -86,6 +92,7 @@ import os, pathlib, signal, sys
 sys.path.insert(0, {str(Path.cwd())!r})
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cai_web.settings")
 import django; django.setup()
+from training_app.core.spread import write_launch_file
 from training_app.stage_process import StageProcess
 folder = pathlib.Path({str(tmp_path)!r})
 StageProcess([sys.executable, "-c", "import os,sys; print(os.getpid(), flush=True); os.read(0, 1)"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -44,6 +45,17 @@ def test_it_rings_for_queued_runs_less_and_less_often() -> None:
     assert rung == [run.pk] * 7  # after 0, 6, 16, 36, 76, 136 and 196 s
     Run.objects.filter(pk=run.pk).update(state="cancelled", finished_at=timezone.now())
     assert sweeper.sweep() == Swept()
+
+
+def test_it_does_not_wait_for_the_lease_of_a_worker_it_sees_is_gone() -> None:
+    run = running_run(engineer())
+    soon = timezone.now() + timedelta(seconds=15)
+    here = leases.new_owner()
+    gone = here.replace(f":{os.getpid()}:", f":{2**22 + 5}:")
+    for owner, requeued in ((here, 0), (f"elsewhere{gone}", 0), ("nobody knows", 0), (gone, 1)):
+        Run.objects.filter(pk=run.pk).update(lease_owner=owner, lease_expires_at=soon)
+        assert Sweeper(lambda run_id: True).sweep().requeued == requeued, owner
+    assert Run.objects.get(pk=run.pk).state == "queued"
 
 
 def test_it_requeues_a_run_whose_worker_went_away_and_fences_that_worker_off() -> None:

@@ -23,6 +23,7 @@ from training_app.actions.launch_run import launch_run
 from training_app.actions.load_prompt_set import load_prompt_set
 from training_app.actions.make_scenario import make_scenario
 from training_app.actions.measure_judge import measure_judge
+from training_app.actions.order_queue import move_run, pause_queue, prioritise_run, reopen_queue
 from training_app.actions.record_audit import record_audit
 from training_app.actions.register_judge import register_judge
 from training_app.actions.release import change_release_rules, promote_checkpoint, sign_off, withdraw_alias
@@ -45,11 +46,15 @@ __all__ = [
     "look_first",
     "make_scenario",
     "measure_judge",
+    "move_run",
+    "pause_queue",
+    "prioritise_run",
     "promote_checkpoint",
     "record_audit",
     "refuse_item",
     "register_judge",
     "release",
+    "reopen_queue",
     "resume_run",
     "save_exemplars",
     "sign_off",

@@ -31,6 +31,7 @@ def resume_run(*, user: User, run: Run, say: Callable[[str], None] | None = None
         Run.objects.filter(pk=run.pk).update(
             state=RunState.QUEUED,
             attempt=0,
+            place=0,
             reason="",
             advice="",
             exit_code=None,

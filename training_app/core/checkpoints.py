@@ -26,7 +26,15 @@ from training_app.core.digests import digest_file, digest_model_folder
 from training_app.core.errors import BadInput, NotFinite, StageError
 from training_app.core.events import package_versions
 from training_app.core.job import Job, ModelRef
-from training_app.core.manifest import CONSTITUTION, MANIFEST, dataset_digests, read_manifest, verify, write_manifest
+from training_app.core.manifest import (
+    CONSTITUTION,
+    MANIFEST,
+    dataset_digests,
+    manifest_text,
+    read_manifest,
+    verify,
+    write_manifest,
+)
 from training_app.core.provenance import code_version, hardware
 
 if TYPE_CHECKING:
@@ -37,6 +45,7 @@ PARTIAL = "checkpoint.partial"
 REPLACED = "checkpoint.old"
 TRAINER = "trainer"
 SEAL = "sealed.json"
+REMAKE = "remake.json"
 KEEP = 2
 """Resume states kept: the newest, and the one to fall back to."""
 
@@ -158,13 +167,37 @@ def publish(
     if job.constitution_ref is not None:
         job.constitution()  # its digest is verified once more before it is copied
         shutil.copyfile(job.constitution_ref.path, partial / CONSTITUTION)
-    write_manifest(partial, content)
+    write_or_take_up(partial, content, job.out)
     sync_tree(partial)
     _swap_in(partial, job.out / PUBLISHED)
     published = find_published(job)
     if published is None:
         raise StageError("The checkpoint that was just written does not verify.", "The disk may be failing; run again.")
     return published
+
+
+def write_or_take_up(folder: Path, content: Mapping[str, Any], out: Path) -> None:
+    """Write the manifest; where a published checkpoint was lost and made again, the very manifest it had.
+
+    `out`/remake.json is the lost checkpoint's manifest, with the digest its file had (the worker writes it before it
+    starts the stage again). Raises StageError when the files are not the same again: then the arithmetic of this
+    machine does not repeat, and these weights must not pass for those.
+    """
+    lost = out / REMAKE
+    if not lost.is_file():
+        write_manifest(folder, content)
+        return
+    known = json.loads(lost.read_text(encoding="utf-8"))
+    text = manifest_text(known["manifest"])
+    (folder / MANIFEST).write_text(text, encoding="utf-8", newline="")
+    problems = verify(folder).problems
+    if problems or digest_file(folder / MANIFEST) != known["digest"]:
+        reason = problems[0].sentence if problems else "its manifest reads otherwise"
+        raise StageError(
+            f"The checkpoint that was lost was made again, but it is not the same: {reason}",
+            "Restore the old folder from a backup, or launch a new run.",
+        )
+    lost.unlink()
 
 
 def find_published(job: Job) -> Published | None:

@@ -183,6 +183,10 @@ class RunConfig:
     heldout_fraction: float = 0.25
     """Share of the prompts kept out of training for `evaluate`, chosen by digest, never by chance."""
     max_prompts: int | None = None
+    processes: int | None = None
+    """Processes (GPUs) that train together; None: as many as the worker was told to use (`GPUS_PER_STAGE`)."""
+    sharding: str = "ddp"
+    """What they share: "ddp" the batch alone, "fsdp2" the weights too, "deepspeed" the optimiser's state (ZeRO-2)."""
     generate: GenerateParams = field(default_factory=GenerateParams)
     revise: ReviseParams = field(default_factory=ReviseParams)
     sft: SftParams = field(default_factory=SftParams)

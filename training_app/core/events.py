@@ -44,6 +44,13 @@ class EventLog:
     """The event log of one `out` folder. Open it with `EventLog(out)`; opening repairs a torn end."""
 
     def __init__(self, out: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._begin(out, clock)
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        os.ftruncate(self._file, self._end)
+        _keep_reserve(out / RESERVE)
+
+    def _begin(self, out: Path, clock: Callable[[], float]) -> None:
+        """Take in what is there already; writes nothing."""
         self.out = out
         self.path = out / FILE
         self.seq = 0
@@ -57,9 +64,6 @@ class EventLog:
         self._started_at = clock()
         self._resumed_at = 0
         self._end = self._read_existing()
-        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        os.ftruncate(self._file, self._end)
-        _keep_reserve(out / RESERVE)
 
     # -- what is already there -----------------------------------------------------------------------------------
 
@@ -267,6 +271,29 @@ class EventLog:
             elif event["kind"] == "started":
                 self.identity = event.get("identity")
         return end
+
+
+class SilentLog(EventLog):
+    """The same log for the other processes of one stage: they read what is there, and what they tell is not written."""
+
+    def __init__(self, out: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._begin(out, clock)
+
+    def write_output(self, record: str, name: str) -> Output:
+        return Output(f"{name}.jsonl", "", len(self._keys.get(record, ())))
+
+    def sync(self) -> None:
+        """Nothing was written."""
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+    def failed(self, error: StageError) -> None:
+        self.last_kind = "failed"
+
+    def _append(self, kind: str, **body: Any) -> None:
+        self.seq += 1
+        self.last_kind = kind
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:

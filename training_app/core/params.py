@@ -19,6 +19,7 @@ AT_LEAST: Mapping[str, float] = {
     "clamp_low": 0, "clamp_high": 0, "human_weight": 0, "heldout_fraction": 0, "steps": 1, "beta": 0, "generations": 2,
     "prompts_per_step": 1, "max_completion_length": 1, "judge_principles": 1, "bootstrap": 1, "cot_samples": 0,
     "cot_tokens": 1, "count": 1, "shown": 1, "attempts": 1, "max_similarity": 0,
+    "processes": 1,
 }  # fmt: skip
 AT_MOST: Mapping[str, float] = {"top_p": 1, "clamp_low": 1, "clamp_high": 1, "heldout_fraction": 1, "max_similarity": 1}
 LARGEST = 2**31 - 1
@@ -31,6 +32,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "aim": ("none", "principle"),
     "ask": ("sampled", "every", "together"),
     "aggregation": ("mean", "majority", "product"),
+    "sharding": ("ddp", "fsdp2", "deepspeed"),
 }
 
 

@@ -9,6 +9,9 @@ one sentence · 3 stopped on request (SIGTERM or SIGINT: the batch or save under
 
 ``--lifeline``: the parent gives a pipe as standard input and keeps the other end open. When it closes, because the
 parent died, the stage stops as on SIGTERM, and is ended after `LIFELINE_GRACE` seconds if it has not.
+
+Under `accelerate launch` several processes run one job (`spread.py`). Only the first holds the folder's lock and writes
+events, log and checkpoint; the others read, compute, and say nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import argparse
 import errno
 import fcntl
 import importlib
+import json
 import logging
 import os
 import signal
@@ -28,8 +32,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from training_app.core.errors import BadInput, DiskFull, OutOfMemory, StageError, Stopped, is_out_of_memory
-from training_app.core.events import EventLog
+from training_app.core.events import EventLog, SilentLog, read_events
 from training_app.core.job import Job, read_job
+from training_app.core.manifest import read_manifest
+from training_app.core.spread import rank
 
 STAGES: dict[str, str] = {
     "generate": "training_app.core.generate:run",
@@ -63,7 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--lifeline", action="store_true", help="stop when standard input is closed (the parent died)")
     options = parser.parse_args(arguments)
     logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stdout, force=True
+        level=logging.INFO if rank() == 0 else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(message)s",
+        stream=sys.stdout,
+        force=True,
     )
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -79,7 +88,10 @@ def run_job(job_file: Path, should_stop: Callable[[], bool]) -> int:
     """Run one job to an exit code. Everything that can go wrong ends as an event and a sentence on standard error."""
     try:
         job = read_job(job_file)
+        if rank() > 0:  # one of several processes: the first alone holds the folder and writes into it
+            return _run(job, SilentLog(job.out), should_stop)
         with exclusive(job.out), EventLog(job.out) as events:
+            _forget_failures(job.out)
             return _run(job, events, should_stop)
     except BadInput as error:
         return _say(error)
@@ -90,7 +102,7 @@ def run_job(job_file: Path, should_stop: Callable[[], bool]) -> int:
 def _run(job: Job, events: EventLog, should_stop: Callable[[], bool]) -> int:
     if events.identity not in (None, job.identity()):
         return _say(BadInput(f"{events.path} belongs to another job.", "Give every job an out folder of its own."))
-    if events.is_finished:
+    if events.is_finished and is_whole(job.out, events):
         log.info("%s is already finished; nothing to do.", job.stage)
         return FINISHED
     events.identity = job.identity()
@@ -102,12 +114,53 @@ def _run(job: Job, events: EventLog, should_stop: Callable[[], bool]) -> int:
         return STOPPED
     except BaseException as error:
         failure = explain(error, job)
+        if rank() > 0:
+            _leave_failure(job.out, failure)
+        elif (first := _failure_of_another(job.out)) is not None:
+            failure = first
         if failure.kind == "bug":
             traceback.print_exc(file=sys.stdout)
         events.failed(failure)
         return _say(failure)
     log.info("%s finished.", job.stage)
     return FINISHED
+
+
+def is_whole(out: Path, events: EventLog) -> bool:
+    """Whether everything a finished stage said it left is there: its output files, and every file of its checkpoint."""
+    for event in read_events(events.path):
+        if event["kind"] == "finished" and not all(
+            (out / output["path"]).is_file() for output in event["outputs"].values()
+        ):
+            return False
+        if event["kind"] == "checkpoint":
+            manifest = read_manifest(out / event["path"])
+            files = (manifest or {}).get("files") or {}
+            if not files or not all((out / event["path"] / name).is_file() for name in files):
+                return False
+    return True
+
+
+def _leave_failure(out: Path, failure: StageError) -> None:
+    """Another process than the first says why it ends, for the first to tell: that one only sees its partner gone."""
+    text = json.dumps({"kind": failure.kind, "message": failure.message, "advice": failure.advice})
+    aside = out / f".failed-{rank()}.partial"
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(out / f".failed-{rank()}.json")
+
+
+def _failure_of_another(out: Path) -> StageError | None:
+    for path in sorted(out.glob(".failed-*.json")):
+        told = json.loads(path.read_text(encoding="utf-8"))
+        failure = StageError(told["message"], told["advice"])
+        failure.kind = told["kind"]
+        return failure
+    return None
+
+
+def _forget_failures(out: Path) -> None:
+    for path in out.glob(".failed-*"):
+        path.unlink(missing_ok=True)
 
 
 def stage_function(stage: str) -> StageRun:

@@ -7,7 +7,7 @@ rollout boundaries too (`rl.py`), are sealed and verified (`checkpoints.py`), an
 weights of an uninterrupted one.
 
 What several processes under `accelerate launch` need (one of them writes, all stop and save together) is at the end.
-What is left out: starting them (`stage.py` runs one process), sharded training (FSDP, DeepSpeed), packing, adapters.
+What is left out: starting them (`spread.py`, stage_process.py).
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from training_app.core import checkpoints
+from training_app.core import checkpoints, spread
 from training_app.core.device import Device
 from training_app.core.errors import NotFinite, StageError, Stopped
 from training_app.core.events import EventLog, read_events
@@ -86,7 +87,8 @@ def train(
     from transformers import PrinterCallback
 
     check_world_size()
-    state, thrown = checkpoints.newest_sound_state(job.out / checkpoints.TRAINER, identity=job.identity())
+    with first_process_first():  # it throws damaged states away; the others then find what it found
+        state, thrown = checkpoints.newest_sound_state(job.out / checkpoints.TRAINER, identity=job.identity())
     for sentence in thrown:
         events.log(sentence, level="warning")
     reporter = make_reporter(job, events, should_stop, device=device, save_steps=save_steps, names=names, notes=notes)
@@ -133,6 +135,7 @@ def make_reporter(
                     unit="steps",
                     resumed_at=state.global_step,
                     notes=notes,
+                    processes=world_size(),
                 )
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -175,6 +178,7 @@ def publish(
     results: Mapping[str, Any] | None = None,
 ) -> None:
     """Prove that the weights moved, publish them, say so, and finish the stage."""
+    model = spread.whole(model)
     if not is_first_process():
         return
     moved = checkpoints.weights_moved(model, job.model.path, fresh)
@@ -261,6 +265,14 @@ def anyone(flag: bool) -> bool:
     from accelerate.utils import reduce
 
     return bool(reduce(torch.tensor(float(flag), device=state.device), "sum").item() > 0)
+
+
+def first_process_first() -> AbstractContextManager[None]:
+    """The first process does what is inside, then the others do."""
+    from accelerate import PartialState
+
+    first: AbstractContextManager[None] = PartialState().main_process_first()
+    return first
 
 
 def everyone_is_here() -> None:

@@ -13,6 +13,7 @@ from training_app.models.prompt import Prompt, PromptSet
 from training_app.models.queue import AuditorSettings, AuditQueue, Exposure, QueueItem, Reservation
 from training_app.models.release import CheckpointAlias, ReleaseRules, SignOff
 from training_app.models.run import MetricPoint, Run, RunEvent, RunStage
+from training_app.models.run_queue import RunQueue
 from training_app.models.trace import Trace, TraceImport, TraceStep
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Reservation",
     "Run",
     "RunEvent",
+    "RunQueue",
     "RunStage",
     "SignOff",
     "StepFacts",

@@ -36,6 +36,14 @@ ENDED_STATES = (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED, RunStat
 RESUMABLE_STATES = (RunState.FAILED, RunState.CANCELLED, RunState.LOST)
 
 
+class Priority(models.IntegerChoices):
+    """What goes first among queued runs, whatever their order otherwise."""
+
+    HIGH = 1, "high"
+    NORMAL = 0, "normal"
+    LOW = -1, "low"
+
+
 class Run(models.Model):
     """One launch of the pipeline from one constitution version."""
 
@@ -61,8 +69,13 @@ class Run(models.Model):
     reason = models.TextField(blank=True)
     advice = models.TextField(blank=True)
     exit_code = models.IntegerField(null=True, blank=True)
+    discarded = models.BooleanField(default=False)
+    """People threw away what only a resume would need: the run cannot be resumed."""
     device = models.CharField(max_length=200, blank=True)
 
+    priority = models.SmallIntegerField(choices=Priority.choices, default=Priority.NORMAL)
+    place = models.IntegerField(default=0)
+    """Its place among queued runs of one priority, once somebody has moved one: below 0; new runs come behind at 0."""
     attempt = models.PositiveIntegerField(default=0)
     fencing_token = models.PositiveBigIntegerField(default=0)
     lease_owner = models.CharField(max_length=200, blank=True)
@@ -77,6 +90,7 @@ class Run(models.Model):
         ordering = ("-number",)
         constraints = (
             models.CheckConstraint(condition=models.Q(state__in=RunState.values), name="run_state_is_known"),
+            models.CheckConstraint(condition=models.Q(priority__in=Priority.values), name="run_priority_is_known"),
             models.CheckConstraint(
                 condition=~models.Q(state="running") | models.Q(lease_expires_at__isnull=False),
                 name="a_running_run_has_a_lease",
@@ -102,7 +116,7 @@ class Run(models.Model):
 
     @property
     def can_resume(self) -> bool:
-        return self.state in RESUMABLE_STATES
+        return self.state in RESUMABLE_STATES and not self.discarded
 
     def lease_is_alive(self) -> bool:
         return self.lease_expires_at is not None and self.lease_expires_at > timezone.now()

@@ -15,7 +15,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models import Max
 
-from training_app import logs
+from training_app import logs, usage
 from training_app.access import Hidden, hides_judgement
 from training_app.builds import existing
 from training_app.core.config import PRESETS
@@ -57,6 +57,10 @@ CURVES: dict[str, str] = {
     "cut_off": "Share cut off",
     "learning_rate": "Learning rate",
     "grad_norm": "Gradient norm",
+    "use_cpu": "Processor, percent of one core",
+    "use_memory": "Memory, GiB",
+    "use_gpu": "GPU, percent busy",
+    "use_gpu_memory": "GPU memory, GiB",
 }
 """What the curves are called, in the order they are shown; others follow by name."""
 
@@ -291,7 +295,9 @@ def _drawings(stage: RunStage, curves: dict[str, list[Point]]) -> Iterable[Drawi
         lines = [Curve("training", _with_band(curves[name], curves.get(f"{name}_std", ())))]
         if held_out := curves.get(f"eval_{name}"):
             lines.append(Curve("held out", tuple(held_out)))
-        drawing = draw(f"{stage.slug}-{name}", CURVES.get(name, name.replace("_", " ").capitalize()), lines)
+        x_name = "second" if name in usage.NAMES else "step"
+        title = CURVES.get(name, name.replace("_", " ").capitalize())
+        drawing = draw(f"{stage.slug}-{name}", title, lines, x_name=x_name)
         if drawing:
             yield drawing
 

@@ -20,6 +20,7 @@ from training_app.refusals import SteeringRefused
 from training_app.views.filters import RunFilter
 from training_app.views.paging import page_of
 from training_app.views.run_page import RunPage, StagePage
+from training_app.views.run_queue import queue_panel
 
 PARTS = frozenset({"head", "stages", "curves", "newest", "log", "results"})
 """Fragments of a run's page that are asked for one by one while it is under way."""
@@ -32,8 +33,9 @@ def runs(request: AuthenticatedHttpRequest) -> HttpResponse:
     """Every run, newest first."""
     chosen = RunFilter(request.GET)
     page = page_of(chosen.apply(listed_runs()), request, by=("number",), newest_first=True)
-    context = {"page": page, "filter": chosen, "can_launch": can_launch(request.user)}
     part = "#results" if request.htmx and not request.htmx.boosted else ""
+    context = {"page": page, "filter": chosen, "can_launch": can_launch(request.user)}
+    context |= {} if part else {"panel": queue_panel()}
     return render(request, f"training/runs.html{part}", context)
 
 
@@ -58,13 +60,24 @@ def stop_run(request: AuthenticatedHttpRequest, run_id: UUID) -> HttpResponse:
     if request.method != "POST":
         return render(request, "training/stop_run.html", {"run": steered})
     try:
-        after = cancel_run(user=request.user, run=steered)
+        discard = request.POST.get("then") == "discard"
+        after = cancel_run(user=request.user, run=steered, discard=discard)
     except SteeringRefused as refusal:
         messages.error(request, str(refusal))
     else:
-        ended = "It had not begun and is cancelled." if after.has_ended else "It stops at the next safe place."
-        messages.success(request, f"{ended} Everything made so far is kept.")
+        messages.success(request, _said_of_stopping(steered, after, discard=discard))
     return redirect("training:run", run_id)
+
+
+def _said_of_stopping(before: Run, after: Run, *, discard: bool) -> str:
+    if before.has_ended:
+        ended = "It is discarded."
+    else:
+        ended = "It had not begun and is cancelled." if after.has_ended else "It stops at the next safe place."
+    kept = (
+        "Records and finished stages are kept; it cannot be resumed." if discard else "Everything made so far is kept."
+    )
+    return f"{ended} {kept}"
 
 
 @require_POST

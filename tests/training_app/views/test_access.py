@@ -21,8 +21,8 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
     """Every page by name, with an item that exists."""
     run, version = finished.run.pk, finished.run.version
     arguments: dict[str, list[object]] = {
-        "run": [run], "run_events": [run], "stop_run": [run], "resume_run": [run], "aggregate": [run],
-        "export_feedback": [run, "labels", "icai"],
+        "run": [run], "run_events": [run], "stop_run": [run], "resume_run": [run], "order_run": [run],
+        "aggregate": [run], "export_feedback": [run, "labels", "icai"],
         "stage": [run, "sft"], "stage_log": [run, "sft"],
         "trace": [finished.traces[0].pk], "audit_step": [finished.steps[0].pk],
         "look_at_step": [finished.steps[0].pk], "look_at_label": [finished.labels[0].pk],
@@ -55,6 +55,8 @@ ENGINEERS_ONLY = {
     "measure_judge",
     "stop_run",
     "resume_run",
+    "order_run",
+    "steer_queue",
     "load_prompts",
     "write_prompts",
     "import_traces",
@@ -63,7 +65,9 @@ SCENARIO_WRITERS_ONLY = {"scenario_from_step", "scenario_from_label"}
 QUEUE_POSTS = {"close_queue", "assign_queue", "queue_take", "queue_undo", "queue_choose", "queue_keep"}
 QUEUE_POSTS |= {"queue_refuse", "queue_show", "look_at_label", "look_at_step"}
 POST_ONLY = (
-    {"move_checkpoint_alias", "resume_run", "audit_step", "prompt_preview"} | SCENARIO_WRITERS_ONLY | QUEUE_POSTS
+    {"move_checkpoint_alias", "resume_run", "order_run", "steer_queue", "audit_step", "prompt_preview"}
+    | SCENARIO_WRITERS_ONLY
+    | QUEUE_POSTS
 )
 AUDITORS_ONLY = {"audit_step", "auditor_settings", "new_queue", "queue_next", "queue_item"} | QUEUE_POSTS
 
@@ -108,7 +112,7 @@ def test_unknown_items_are_not_found(engineer: Client, finished: FinishedRun) ->
     for url in addresses(finished).values():
         wrong = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", str(uuid.uuid4()), url)
         wrong = re.sub(r"(?<=/)\d+(?=/$)", "999999", wrong)
-        if wrong != url and not re.search("resume|steps|items|next|take|undo|close|people", url):
+        if wrong != url and not re.search("resume|place|steps|items|next|take|undo|close|people", url):
             assert engineer.get(wrong).status_code == 404, wrong
 
 

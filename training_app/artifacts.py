@@ -1,0 +1,149 @@
+"""What finished stages leave, in a storage that all workers reach, when they do not share one artifact folder.
+
+With `ARTIFACT_STORAGE` unset the artifact folder is the storage, and nothing here copies anything. Otherwise the worker
+that finished a stage puts its files there, the index (`stored.json`: name → sha256) last, before the stage counts as
+finished; a worker that lacks them fetches them when it takes the run up, each verified against the index before it
+gets its name. Files are addressed by run and stage alone, never by anything a person typed.
+
+What is left out: the state of a stage that is not finished. On another machine it begins again, and what it recorded is
+kept.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.core.files import File
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage, Storage, storages
+
+from training_app.core.checkpoints import PARTIAL, REPLACED, TRAINER, sync_path
+from training_app.core.digests import digest_file
+from training_app.models import DatasetBuild, Run, RunStage
+
+INDEX = "stored.json"
+LEFT_OUT = frozenset({TRAINER, PARTIAL, REPLACED, INDEX})
+
+
+class StorageFailed(Exception):
+    """The storage does not answer, or what it holds is not what was put there; the message is one sentence."""
+
+
+def storage() -> Storage:
+    """The storage of artifacts, as the settings name it."""
+    return storages["artifacts"]
+
+
+def is_elsewhere() -> bool:
+    """Whether artifacts have to be copied at all: not where the artifact folder is the storage."""
+    found = storage()
+    here = Path(settings.ARTIFACT_ROOT)
+    return not (isinstance(found, FileSystemStorage) and Path(found.location).resolve() == here.resolve())
+
+
+def publish(stage: RunStage) -> None:
+    """Put a finished stage's files into the storage. Raises StorageFailed."""
+    if is_elsewhere():
+        _put(stage.folder)
+
+
+def publish_builds(run: Run) -> None:
+    """Put the dataset builds a run has so far into the storage, before a stage reads them. Raises StorageFailed."""
+    if is_elsewhere():
+        _put(run.folder / "builds")
+
+
+def fetch(run: Run) -> None:
+    """Get what finished stages of this run left, as far as it is not here. Raises StorageFailed."""
+    if not is_elsewhere():
+        return
+    for stage in RunStage.objects.filter(run=run, state=RunStage.State.SUCCEEDED):
+        stage.run = run
+        _get(stage.folder)
+    if DatasetBuild.objects.filter(run=run).exists():
+        _get(run.folder / "builds")
+
+
+def _put(folder: Path) -> None:
+    files = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
+    digests = {name: digest_file(path) for name, path in files.items()}
+    known = _index(folder)
+    try:
+        for name, path in files.items():
+            if known.get(name) != digests[name]:
+                with path.open("rb") as content:
+                    _save(f"{_name(folder)}/{name}", File(content))
+        if known != digests:
+            _save(f"{_name(folder)}/{INDEX}", ContentFile(json.dumps(digests, sort_keys=True).encode()))
+    except Exception as error:
+        _give_up("could not be stored", folder, error)
+
+
+def _save(name: str, content: File[Any]) -> None:
+    """Write under exactly this name; a storage that would choose another one is told to make room first."""
+    if storage().exists(name):
+        storage().delete(name)
+    storage().save(name, content)
+
+
+def _get(folder: Path) -> None:
+    for name, digest in _index(folder).items():
+        path = folder / name
+        if path.is_file():
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.partial")
+        try:
+            with storage().open(f"{_name(folder)}/{name}") as source, partial.open("wb") as target:
+                shutil.copyfileobj(source, target, 2**20)
+        except Exception as error:
+            _give_up("could not be fetched", folder, error)
+        if digest_file(partial) != digest:
+            partial.unlink()
+            raise StorageFailed(f"{name} of {_name(folder)} is not what was stored: its digest differs.")
+        sync_path(partial)
+        partial.replace(path)
+
+
+def _index(folder: Path) -> dict[str, str]:
+    """Name → sha256 of what the storage holds of a folder; empty where it holds nothing whole."""
+    name = f"{_name(folder)}/{INDEX}"
+    try:
+        if not storage().exists(name):
+            return {}
+        with storage().open(name) as file:
+            index = json.loads(file.read())
+    except Exception as error:
+        _give_up("could not be looked up", folder, error)
+    if not isinstance(index, dict) or not all(_is_plain(part) for part in index):
+        raise StorageFailed(f"The index of {_name(folder)} is damaged.")
+    return index
+
+
+def _is_plain(name: str) -> bool:
+    parts = Path(name).parts
+    return bool(parts) and not Path(name).is_absolute() and ".." not in parts
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.rglob("*")):
+        first = path.relative_to(folder).parts[0]
+        if path.is_file() and not path.is_symlink() and first not in LEFT_OUT and not first.startswith("."):
+            yield path
+
+
+def _name(folder: Path) -> str:
+    return folder.relative_to(settings.ARTIFACT_ROOT).as_posix()
+
+
+def _give_up(what: str, folder: Path, error: Exception) -> NoReturn:
+    if isinstance(error, StorageFailed):
+        raise error
+    raise StorageFailed(f"The files of {_name(folder)} {what}: {type(error).__name__}: {error}") from error
