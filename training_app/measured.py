@@ -10,7 +10,7 @@ from training_app.core.statistics import wilson
 from training_app.models import Checkpoint, Evaluation
 from training_app.plots import number
 
-MODEL_NAMES = {"base": "base", "sl_cai": "SL-CAI", "rl_cai": "RL-CAI"}
+MODEL_NAMES = {"base": "base", "sl_cai": "SL-CAI", "rl_cai": "RL-CAI", "dpo_cai": "DPO-CAI"}
 MINUS = str.maketrans("-", "\u2212")
 
 

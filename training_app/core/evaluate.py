@@ -1,7 +1,8 @@
-"""Stage *evaluate*: base, SL-CAI and RL-CAI side by side on prompts none of them was trained on.
+"""Stage *evaluate*: base, SL-CAI, and what followed it side by side on prompts none of them was trained on.
 
 * reward: mean score of the reward model, with a bootstrap interval over prompts. It is what RL maximised, so it is
-  read beside the others: more reward with more boilerplate is Goodhart's law (paper, section 4.3);
+  read beside the others: more reward with more boilerplate is Goodhart's law (paper, section 4.3). A run without a
+  reward model (DPO, SFT alone, the judge as reward) has none, and says so;
 * evasion and boilerplate: rates by rule (`signals.py`), with Wilson intervals;
 * length in words, and distinct-n over all answers of a model together (a statistic of the whole: it has no interval);
 * win rate against base by the judge, asked in both orders and averaged, over sampled principles; equal answers and
@@ -59,7 +60,7 @@ def run(job: Job, events: EventLog, should_stop: training.ShouldStop) -> None:
     principles_serving(constitution, "label")
     measured = measured_models(job)
     judge_ref = job.model_for("judge")
-    for ref in (*measured.values(), job.model_for("reward")):
+    for ref in (*measured.values(), *([job.models["reward"]] if "reward" in job.models else [])):
         check_model_folder(ref)
     training.prepare(job.seed)
     device = choose_device()
@@ -71,7 +72,7 @@ def run(job: Job, events: EventLog, should_stop: training.ShouldStop) -> None:
         unit="answers and judgements",
         resumed_at=len(events.known("answer")),
     )
-    scorer = Scorer.load(job.model_for("reward").path, device)
+    scorer = Scorer.load(job.models["reward"].path, device) if "reward" in job.models else None
     for name, ref in measured.items():
         answer_all(name, ref, prompts, scorer, params, events, should_stop, seed=job.seed)
     del scorer
@@ -97,7 +98,7 @@ def answer_all(
     name: str,
     ref: ModelRef,
     prompts: Sequence[Prompt],
-    scorer: Scorer,
+    scorer: Scorer | None,
     params: EvaluateParams,
     events: EventLog,
     should_stop: training.ShouldStop,
@@ -119,7 +120,9 @@ def answer_all(
         written = backend.generate(requests, params.sampling, form.stops)
         events.batch("answer", [f"{name}/{prompt.id}" for prompt in batch], together_of(backend))
         texts = [without_label(generation.text, "Assistant") for generation in written]
-        rewards = scorer.answers([conversation(prompt) for prompt in batch], texts)
+        rewards: Sequence[float | None] = [None] * len(batch)
+        if scorer is not None:
+            rewards = scorer.answers([conversation(prompt) for prompt in batch], texts)
         for prompt, generation, text, reward in zip(batch, written, texts, rewards, strict=True):
             data = {
                 "model": name,
@@ -222,7 +225,9 @@ def measure(
             notes.append(f"{what}: {estimate.note}.")
         return estimate
 
-    reward = told(_mean([float(row["reward"]) for row in rows], params, seed), "reward")
+    rewards = [float(row["reward"]) for row in rows if row["reward"] is not None]
+    reward = _mean(rewards, params, seed) if rewards else Estimate(None, None, 0, "the run has no reward model")
+    reward = told(reward, "reward")
     length = told(_mean([float(row["words"]) for row in rows], params, seed), "length")
     evasion = wilson(sum(bool(row["evasive"]) for row in rows), len(rows))
     boilerplate = wilson(sum(bool(row["boilerplate"]) for row in rows), len(rows))

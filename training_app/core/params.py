@@ -20,11 +20,16 @@ AT_LEAST: Mapping[str, float] = {
     "prompts_per_step": 1, "max_completion_length": 1, "judge_principles": 1, "bootstrap": 1, "cot_samples": 0,
     "cot_tokens": 1, "count": 1, "shown": 1, "attempts": 1, "max_similarity": 0,
     "processes": 1,
+    "lora_rank": 0, "lora_alpha": 0, "helpful_share": 0, "ppo_epochs": 1, "minibatches": 1, "clip": 0, "gae_lambda": 0,
+    "discount": 0, "value_weight": 0,
 }  # fmt: skip
-AT_MOST: Mapping[str, float] = {"top_p": 1, "clamp_low": 1, "clamp_high": 1, "heldout_fraction": 1, "max_similarity": 1}
+AT_MOST: Mapping[str, float] = {
+    "top_p": 1, "clamp_low": 1, "clamp_high": 1, "heldout_fraction": 1, "max_similarity": 1, "helpful_share": 1,
+    "clip": 1, "gae_lambda": 1, "discount": 1,
+}  # fmt: skip
 LARGEST = 2**31 - 1
 """No count, length or rate is larger: beyond it lie columns of the database and then floating point."""
-ABOVE_ZERO = frozenset({"top_p", "epochs", "learning_rate"})
+ABOVE_ZERO = frozenset({"top_p", "epochs", "learning_rate", "clip", "lora_alpha"})
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "format": ("auto", "paper", "chat"),
     "draw": ("each_round", "without_replacement", "in_order"),
@@ -33,6 +38,10 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "ask": ("sampled", "every", "together"),
     "aggregation": ("mean", "majority", "product"),
     "sharding": ("ddp", "fsdp2", "deepspeed"),
+    "method": ("rl", "dpo", "both", "sft_only"),
+    "algorithm": ("grpo", "rloo", "ppo"),
+    "reward": ("model", "judge"),
+    "pairs": ("labels", "revisions"),
 }
 
 
