@@ -107,6 +107,11 @@ checkpoint_urls = [
     path("builds/<int:pk>/", checkpoints.build, name="build"),
     path("versions/<slug:slug>/<int:number>/examples/", exemplars.exemplars, name="exemplars"),
     path("versions/<slug:slug>/<int:number>/checkpoints/", checkpoints.version_checkpoints, name="version_checkpoints"),
+    path(
+        "versions/<slug:slug>/<int:number>/principles/<slug:key>/checkpoints/",
+        checkpoints.principle_checkpoints,
+        name="principle_checkpoints",
+    ),
 ]
 
 urlpatterns = [*run_urls, *audit_urls, *queue_urls, *judge_urls, *prompt_urls, *checkpoint_urls]

@@ -213,6 +213,12 @@ def training_pages(scene: Scene) -> dict[str, str]:
         "dataset build": of("build", done.builds[0].pk),
         "stale": of("stale"),
         "stale under the draft": of("stale_under", scene.constitution.slug, "draft"),
+        "checkpoints of a principle": of(
+            "principle_checkpoints",
+            done.run.version.constitution.slug,
+            done.run.version.number,
+            done.run.version.principles.all()[0].key,
+        ),
         "checkpoints of a version": of("version_checkpoints", scene.constitution.slug, 2),
     }
 

@@ -34,6 +34,7 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
         "judge_evaluation": [(JudgeEvaluation.objects.first() or judge_evaluation(finished.run.created_by)).pk],
         "version_checkpoints": [version.constitution.slug, version.number],
         "stale_under": [version.constitution.slug, f"v{version.number}"],
+        "principle_checkpoints": [version.constitution.slug, version.number, version.principles.all()[0].key],
         "exemplars": [version.constitution.slug, version.number],
         **_of_queue(),
     }  # fmt: skip
