@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from django.conf import LazySettings
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from tests.training_app import factories
+from tests.training_app.test_api import client_of
 from training_app import taught
 from training_app.models import AILabel, DatasetBuild, DatasetItem
 
@@ -26,11 +26,7 @@ def test_it_follows_parents_and_reward_models_in_one_query() -> None:
     ada = factories.person("ada")
     made = factories.finished_run(ada)
     factories.finished_run(ada)  # another version's run, whose checkpoints never saw these words
-    label = (
-        next(one for one in made.labels if one.principle_id not in {step.principle_id for step in made.steps})
-        if {one.principle_id for one in made.labels} - {step.principle_id for step in made.steps}
-        else made.labels[0]
-    )
+    label = made.labels[0]
     with CaptureQueriesContext(connection) as queries:
         found = list(taught.by_principle(factories.cited(label)))
     assert len(queries) == 1
@@ -63,17 +59,14 @@ def test_a_label_under_all_principles_at_once_taught_each_of_them() -> None:
         assert made.rl in taught.by_principle(principle)
 
 
-def test_the_api_answers_by_name(client: Client) -> None:
-    boss = factories.person("boss")
-    boss.is_superuser = True
-    boss.save()
-    client.force_login(boss)
-    made = factories.finished_run(boss)
+def test_the_api_answers_by_name() -> None:
+    made = factories.finished_run(factories.person("ada"))
     principle = factories.cited(made.labels[0])
     slug, number = made.run.version.constitution.slug, made.run.version.number
+    client = client_of("reader")
 
     def ids(saw: str) -> set[int]:
-        return {one["id"] for one in client.get("/api/v1/checkpoints/", {"saw": saw}).json()["results"]}
+        return {one["id"] for one in client.get("/api/checkpoints/", {"saw": saw}).json()["results"]}
 
     assert made.rl.pk in ids(f"{slug}@{number}/{principle.key}")
     for nothing in (f"{slug}@9/{principle.key}", f"{slug}@{number}/nothing", "nonsense", "a@1/b'; DROP TABLE x; --"):
