@@ -73,3 +73,7 @@ class QueueRefused(Refused):
     def __init__(self, sentence: str, *, field: str = "") -> None:
         super().__init__(sentence)
         self.field = field
+
+
+class ModelRefused(Refused):
+    """A folder cannot serve as a base model; the message says why and what to do."""

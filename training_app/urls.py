@@ -18,6 +18,7 @@ from training_app.views import (
     labels,
     launch,
     live,
+    models,
     prompt_sets,
     queue_items,
     queues,
@@ -94,6 +95,11 @@ prompt_urls = [
     path("prompts/<slug:slug>/", prompt_sets.prompt_set, name="prompt_set"),
 ]
 
+model_urls = [
+    path("models/", models.base_models, name="base_models"),
+    path("models/register/", models.register, name="register_model"),
+]
+
 checkpoint_urls = [
     path("checkpoints/", checkpoints.checkpoints, name="checkpoints"),
     path("checkpoints/<int:pk>/", checkpoints.checkpoint, name="checkpoint"),
@@ -114,4 +120,4 @@ checkpoint_urls = [
     ),
 ]
 
-urlpatterns = [*run_urls, *audit_urls, *queue_urls, *judge_urls, *prompt_urls, *checkpoint_urls]
+urlpatterns = [*run_urls, *audit_urls, *queue_urls, *judge_urls, *prompt_urls, *model_urls, *checkpoint_urls]

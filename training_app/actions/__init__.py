@@ -26,6 +26,7 @@ from training_app.actions.measure_judge import measure_judge
 from training_app.actions.order_queue import move_run, pause_queue, prioritise_run, reopen_queue
 from training_app.actions.record_audit import record_audit
 from training_app.actions.register_judge import register_judge
+from training_app.actions.register_model import register_model
 from training_app.actions.release import change_release_rules, promote_checkpoint, sign_off, withdraw_alias
 from training_app.actions.resume_run import resume_run
 from training_app.actions.save_exemplars import save_exemplars
@@ -53,6 +54,7 @@ __all__ = [
     "record_audit",
     "refuse_item",
     "register_judge",
+    "register_model",
     "release",
     "reopen_queue",
     "resume_run",

@@ -61,12 +61,21 @@ ENGINEERS_ONLY = {
     "load_prompts",
     "write_prompts",
     "import_traces",
+    "register_model",
 }
 SCENARIO_WRITERS_ONLY = {"scenario_from_step", "scenario_from_label"}
 QUEUE_POSTS = {"close_queue", "assign_queue", "queue_take", "queue_undo", "queue_choose", "queue_keep"}
 QUEUE_POSTS |= {"queue_refuse", "queue_show", "look_at_label", "look_at_step"}
 POST_ONLY = (
-    {"move_checkpoint_alias", "resume_run", "order_run", "steer_queue", "audit_step", "prompt_preview"}
+    {
+        "move_checkpoint_alias",
+        "resume_run",
+        "order_run",
+        "steer_queue",
+        "audit_step",
+        "prompt_preview",
+        "register_model",
+    }
     | SCENARIO_WRITERS_ONLY
     | QUEUE_POSTS
 )
