@@ -197,6 +197,7 @@ def training_pages(scene: Scene) -> dict[str, str]:
         "stage": of("stage", done.run.pk, "rl"),
         "running stage": of("stage", scene.running.pk, "sft"),
         "stop a run": of("stop_run", scene.running.pk),
+        "discard a run": of("stop_run", scene.failed.pk),
         "audit": of("audit"),
         "traces": of("traces"),
         "trace": of("trace", done.steps[0].trace_id),
