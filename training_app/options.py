@@ -136,6 +136,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "max_completion_length": ("Longest answer", "In tokens."),
     "judge_principles": ("Principles per judged pair", "Used for the win rate, in both orders."),
     "bootstrap": ("Bootstrap resamples", "For the intervals of means."),
+    "patterns": ("Count also", "Features of answers, one “name: regular expression” a line; case does not matter."),
     "sft.rounds": ("Revisions trained on", "All: those of every round, as in the paper. Last: the final ones only."),
 }  # fmt: skip
 

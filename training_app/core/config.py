@@ -219,6 +219,8 @@ class EvaluateParams:
     sampling: Sampling = field(default_factory=Sampling)
     judge_principles: int = 1
     bootstrap: int = 1000
+    patterns: str = ""
+    """Further features to count, one "name: regular expression" a line (`features.py`)."""
 
 
 @dataclass(frozen=True)

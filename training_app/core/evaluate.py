@@ -4,6 +4,7 @@
   read beside the others: more reward with more boilerplate is Goodhart's law (paper, section 4.3). A run without a
   reward model (DPO, SFT alone, the judge as reward) has none, and says so;
 * evasion and boilerplate: rates by rule (`signals.py`), with Wilson intervals;
+* countable features, built in and the user's own (`features.py`), as rates with Wilson intervals;
 * length in words, and distinct-n over all answers of a model together (a statistic of the whole: it has no interval);
 * win rate against base by the judge, asked in both orders and averaged, over sampled principles; equal answers and
   even judgements count half. `same_position` is the share of judgements that stuck to a place after the swap: near 1
@@ -27,6 +28,7 @@ from training_app.core.config import EvaluateParams
 from training_app.core.device import choose_device, judging_dtype
 from training_app.core.errors import BadInput, Stopped
 from training_app.core.events import EventLog
+from training_app.core.features import features
 from training_app.core.feedback import judge
 from training_app.core.generation import plan_batches, seed_for
 from training_app.core.job import Job, ModelRef
@@ -258,8 +260,18 @@ def measure(
         "win_rate_vs_base": win.value if win else None,
         "win_interval": win.interval_list() if win else None,
         "same_position": verdicts.same_position if verdicts else None,
+        "features": _counted([str(row["text"]) for row in rows], params.patterns),
         "note": " ".join(notes),
     }
+
+
+def _counted(texts: Sequence[str], patterns: str) -> dict[str, dict[str, Any]]:
+    """By feature: the share of the answers that have it, with its interval."""
+    found = {}
+    for name, has in features(patterns).items():
+        rate = wilson(sum(map(has, texts)), len(texts))
+        found[name] = {"rate": rate.value, "interval": rate.interval_list()}
+    return found
 
 
 def conversation(prompt: Prompt) -> list[dict[str, str]]:

@@ -11,6 +11,8 @@ from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_type_hints
 
+from training_app.core.features import BadPatterns, features
+
 Params = TypeVar("Params")
 
 AT_LEAST: Mapping[str, float] = {
@@ -86,6 +88,11 @@ def _value(hint: Any, name: str, value: Any, where: str) -> Any:
 def _check_range(name: str, value: Any, where: str) -> None:
     if name in CHOICES and isinstance(value, str) and value not in CHOICES[name]:
         raise BadParams(f"{where}{name} should be one of {', '.join(CHOICES[name])}, not {value!r}.")
+    if name == "patterns":
+        try:
+            features(value)
+        except BadPatterns as error:
+            raise BadParams(f"{where}{name}: {error}.") from error
     if isinstance(value, bool | str):
         return
     if isinstance(value, float) and not math.isfinite(value):
