@@ -25,7 +25,6 @@ from training_app.models import (
     MetricPoint,
     Prompt,
     PromptSet,
-    RegisteredModel,
     ReleaseRules,
     Run,
     RunEvent,
@@ -115,7 +114,7 @@ class JudgeEvaluationAdmin(ReadOnly):
     list_select_related = ("judge", "created_by")
 
 
-admin.site.register([ExemplarSet, RegisteredModel, TraceImport], ReadOnly)
+admin.site.register([ExemplarSet, TraceImport], ReadOnly)
 
 
 @admin.register(Audit)

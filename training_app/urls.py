@@ -12,13 +12,13 @@ from training_app.views import (
     blindness,
     checkpoints,
     exemplars,
+    explorer,
     exports,
     import_traces,
     judges,
     labels,
     launch,
     live,
-    models,
     prompt_sets,
     queue_items,
     queues,
@@ -52,6 +52,11 @@ run_urls = [
 
 audit_urls = [
     path("audit/", audit.audit, name="audit"),
+    path("audit/explore/", explorer.explore, name="explore"),
+    path("audit/explore/counts/", explorer.explore_counts, name="explore_counts"),
+    path("audit/explore/scenarios/", explorer.make_scenarios, name="explore_scenarios"),
+    path("audit/explore/views/", explorer.keep, name="keep_view"),
+    path("audit/explore/views/<int:pk>/remove/", explorer.remove, name="remove_view"),
     path("audit/traces/", traces.traces, name="traces"),
     path("audit/traces/import/", import_traces.import_traces_page, name="import_traces"),
     path("audit/traces/<int:pk>/", traces.trace, name="trace"),
@@ -95,11 +100,6 @@ prompt_urls = [
     path("prompts/<slug:slug>/", prompt_sets.prompt_set, name="prompt_set"),
 ]
 
-model_urls = [
-    path("models/", models.base_models, name="base_models"),
-    path("models/register/", models.register, name="register_model"),
-]
-
 checkpoint_urls = [
     path("checkpoints/", checkpoints.checkpoints, name="checkpoints"),
     path("checkpoints/<int:pk>/", checkpoints.checkpoint, name="checkpoint"),
@@ -113,11 +113,6 @@ checkpoint_urls = [
     path("builds/<int:pk>/", checkpoints.build, name="build"),
     path("versions/<slug:slug>/<int:number>/examples/", exemplars.exemplars, name="exemplars"),
     path("versions/<slug:slug>/<int:number>/checkpoints/", checkpoints.version_checkpoints, name="version_checkpoints"),
-    path(
-        "versions/<slug:slug>/<int:number>/principles/<slug:key>/checkpoints/",
-        checkpoints.principle_checkpoints,
-        name="principle_checkpoints",
-    ),
 ]
 
-urlpatterns = [*run_urls, *audit_urls, *queue_urls, *judge_urls, *prompt_urls, *model_urls, *checkpoint_urls]
+urlpatterns = [*run_urls, *audit_urls, *queue_urls, *judge_urls, *prompt_urls, *checkpoint_urls]

@@ -53,8 +53,7 @@ def main() -> int:
         story = chaos.check()
     finally:
         chaos.stop()
-        for service in (services.redis, services.postgres):
-            service.stop()
+        services.release()
     write(story, options.json)
     found = story.as_data()
     print(f"{found['kills']} kills ({found['by_kind']}) in {time.monotonic() - began:.0f} s, {found['runs']} runs")

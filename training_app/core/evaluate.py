@@ -1,10 +1,8 @@
-"""Stage *evaluate*: base, SL-CAI, and what followed it side by side on prompts none of them was trained on.
+"""Stage *evaluate*: base, SL-CAI and RL-CAI side by side on prompts none of them was trained on.
 
 * reward: mean score of the reward model, with a bootstrap interval over prompts. It is what RL maximised, so it is
-  read beside the others: more reward with more boilerplate is Goodhart's law (paper, section 4.3). A run without a
-  reward model (DPO, SFT alone, the judge as reward) has none, and says so;
+  read beside the others: more reward with more boilerplate is Goodhart's law (paper, section 4.3);
 * evasion and boilerplate: rates by rule (`signals.py`), with Wilson intervals;
-* countable features, built in and the user's own (`features.py`), as rates with Wilson intervals;
 * length in words, and distinct-n over all answers of a model together (a statistic of the whole: it has no interval);
 * win rate against base by the judge, asked in both orders and averaged, over sampled principles; equal answers and
   even judgements count half. `same_position` is the share of judgements that stuck to a place after the swap: near 1
@@ -28,7 +26,6 @@ from training_app.core.config import EvaluateParams
 from training_app.core.device import choose_device, judging_dtype
 from training_app.core.errors import BadInput, Stopped
 from training_app.core.events import EventLog
-from training_app.core.features import features
 from training_app.core.feedback import judge
 from training_app.core.generation import plan_batches, seed_for
 from training_app.core.job import Job, ModelRef
@@ -62,7 +59,7 @@ def run(job: Job, events: EventLog, should_stop: training.ShouldStop) -> None:
     principles_serving(constitution, "label")
     measured = measured_models(job)
     judge_ref = job.model_for("judge")
-    for ref in (*measured.values(), *([job.models["reward"]] if "reward" in job.models else [])):
+    for ref in (*measured.values(), job.model_for("reward")):
         check_model_folder(ref)
     training.prepare(job.seed)
     device = choose_device()
@@ -74,7 +71,7 @@ def run(job: Job, events: EventLog, should_stop: training.ShouldStop) -> None:
         unit="answers and judgements",
         resumed_at=len(events.known("answer")),
     )
-    scorer = Scorer.load(job.models["reward"].path, device) if "reward" in job.models else None
+    scorer = Scorer.load(job.model_for("reward").path, device)
     for name, ref in measured.items():
         answer_all(name, ref, prompts, scorer, params, events, should_stop, seed=job.seed)
     del scorer
@@ -100,7 +97,7 @@ def answer_all(
     name: str,
     ref: ModelRef,
     prompts: Sequence[Prompt],
-    scorer: Scorer | None,
+    scorer: Scorer,
     params: EvaluateParams,
     events: EventLog,
     should_stop: training.ShouldStop,
@@ -122,9 +119,7 @@ def answer_all(
         written = backend.generate(requests, params.sampling, form.stops)
         events.batch("answer", [f"{name}/{prompt.id}" for prompt in batch], together_of(backend))
         texts = [without_label(generation.text, "Assistant") for generation in written]
-        rewards: Sequence[float | None] = [None] * len(batch)
-        if scorer is not None:
-            rewards = scorer.answers([conversation(prompt) for prompt in batch], texts)
+        rewards = scorer.answers([conversation(prompt) for prompt in batch], texts)
         for prompt, generation, text, reward in zip(batch, written, texts, rewards, strict=True):
             data = {
                 "model": name,
@@ -227,9 +222,7 @@ def measure(
             notes.append(f"{what}: {estimate.note}.")
         return estimate
 
-    rewards = [float(row["reward"]) for row in rows if row["reward"] is not None]
-    reward = _mean(rewards, params, seed) if rewards else Estimate(None, None, 0, "the run has no reward model")
-    reward = told(reward, "reward")
+    reward = told(_mean([float(row["reward"]) for row in rows], params, seed), "reward")
     length = told(_mean([float(row["words"]) for row in rows], params, seed), "length")
     evasion = wilson(sum(bool(row["evasive"]) for row in rows), len(rows))
     boilerplate = wilson(sum(bool(row["boilerplate"]) for row in rows), len(rows))
@@ -260,18 +253,8 @@ def measure(
         "win_rate_vs_base": win.value if win else None,
         "win_interval": win.interval_list() if win else None,
         "same_position": verdicts.same_position if verdicts else None,
-        "features": _counted([str(row["text"]) for row in rows], params.patterns),
         "note": " ".join(notes),
     }
-
-
-def _counted(texts: Sequence[str], patterns: str) -> dict[str, dict[str, Any]]:
-    """By feature: the share of the answers that have it, with its interval."""
-    found = {}
-    for name, has in features(patterns).items():
-        rate = wilson(sum(map(has, texts)), len(texts))
-        found[name] = {"rate": rate.value, "interval": rate.interval_list()}
-    return found
 
 
 def conversation(prompt: Prompt) -> list[dict[str, str]]:

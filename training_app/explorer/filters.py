@@ -20,7 +20,7 @@ KINDS = ("label", "comparison", "step", "audit")
 ORDERS = ("same", "agree")
 STALENESS = ("stale", "current")
 SORTS: Mapping[str, tuple[str, ...]] = {
-    "label": ("newest", "oldest", "unsure", "sure", "p_low", "p_high", "audited", "best"),
+    "label": ("newest", "oldest", "unsure", "p_low", "p_high", "audited", "best"),
     "comparison": ("newest", "oldest", "best"),
     "step": ("newest", "oldest", "audited", "best"),
     "audit": ("newest", "oldest", "best"),
@@ -29,7 +29,7 @@ SORTS: Mapping[str, tuple[str, ...]] = {
 
 JUDGEMENT = ("p_from", "p_to", "unsure", "orders", "state")
 """Filters whose answer tells what the AI or a peer chose."""
-JUDGEMENT_SORTS = ("unsure", "sure", "p_low", "p_high", "audited")
+JUDGEMENT_SORTS = ("unsure", "p_low", "p_high", "audited")
 
 LONGEST_TEXT = 300
 _ONLY: Mapping[str, tuple[str, ...]] = {

@@ -58,7 +58,9 @@ def _condition(asked: Conditions) -> Q:
 def _seen_by(user: Person, rows: QuerySet[Any], kind: str) -> QuerySet[Any]:
     """Without what is kept from the person; of audits, without those of items that are."""
     for item in ("label", "step"):
-        kept = kept_from(user, item) if kind in (item, "audit") else frozenset()
-        if kept:
-            rows = rows.exclude(**{"pk__in" if kind == item else f"{item}__in": kept})
+        kept = kept_from(user, item) if kind in (item, "audit") else None
+        if kept is not None and kind == "audit":
+            rows = rows.exclude(**{f"{item}__isnull": False, f"{item}__in": kept})
+        elif kept is not None:
+            rows = rows.exclude(pk__in=kept)
     return rows

@@ -11,10 +11,10 @@ from training_app.models.judge_evaluation import JudgeEvaluation
 from training_app.models.judgement import AILabel, Comparison, Judge
 from training_app.models.prompt import Prompt, PromptSet
 from training_app.models.queue import AuditorSettings, AuditQueue, Exposure, QueueItem, Reservation
-from training_app.models.registered_model import RegisteredModel
 from training_app.models.release import CheckpointAlias, ReleaseRules, SignOff
 from training_app.models.run import MetricPoint, Run, RunEvent, RunStage
 from training_app.models.run_queue import RunQueue
+from training_app.models.saved_view import SavedView
 from training_app.models.trace import Trace, TraceImport, TraceStep
 
 __all__ = [
@@ -40,13 +40,13 @@ __all__ = [
     "Prompt",
     "PromptSet",
     "QueueItem",
-    "RegisteredModel",
     "ReleaseRules",
     "Reservation",
     "Run",
     "RunEvent",
     "RunQueue",
     "RunStage",
+    "SavedView",
     "SignOff",
     "StepFacts",
     "Trace",

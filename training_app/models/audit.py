@@ -85,6 +85,7 @@ class Audit(FrozenModel):
 
     class Meta:
         ordering = ("created_at", "pk")
+        indexes = (models.Index(fields=("created_at", "id"), name="audits_by_time"),)
         constraints = (
             models.CheckConstraint(
                 condition=models.Q(label__isnull=False, step__isnull=True)

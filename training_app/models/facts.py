@@ -17,6 +17,7 @@ from django.db import models
 from django.db.models import F, Q, Value
 from django.db.models.functions import Abs
 
+from training_app.explorer.tokens import Fact, token
 from training_app.models.audit import Audit
 from training_app.models.judgement import AILabel, Comparison
 from training_app.models.trace import TraceStep
@@ -59,6 +60,11 @@ class LabelFacts(Judged):
             GinIndex(fields=("facets",), name="label_facets", gin_pending_list_limit=PENDING_KB),
             models.Index(fields=("comparison", "label"), name="label_facts_by_comparison"),
             models.Index(fields=("p_a", "label"), name="label_facts_by_p_a"),
+            models.Index(
+                fields=("p_a", "label"),
+                condition=Q(facets__contains=[token(Fact.SAME_POSITION, 1)]),
+                name="label_facts_same_by_p_a",
+            ),
             models.Index(Abs(F("p_a") - Value(0.5)), F("label"), name="label_facts_by_doubt"),
             models.Index(
                 fields=("audited_at", "label"), condition=Q(audited_at__isnull=False), name="label_facts_by_audit"

@@ -46,7 +46,9 @@ class Comparison(FrozenModel):
         HUMAN = "human", "human comparison"
 
     source = models.CharField(max_length=10, choices=Source.choices)
-    run = models.ForeignKey(Run, on_delete=models.PROTECT, null=True, blank=True, related_name="comparisons")
+    run = models.ForeignKey(
+        Run, on_delete=models.PROTECT, null=True, blank=True, related_name="comparisons", db_index=False
+    )
     prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, null=True, blank=True, related_name="comparisons")
     prompt_set = models.ForeignKey(
         PromptSet, on_delete=models.PROTECT, null=True, blank=True, related_name="human_comparisons"
@@ -76,6 +78,10 @@ class Comparison(FrozenModel):
                 name="a_comparison_has_an_origin",
             ),
         )
+        indexes = (
+            models.Index(fields=("run", "id"), name="comparisons_of_a_run"),
+            models.Index(fields=("created_at",), name="comparisons_by_time"),
+        )
 
     def __str__(self) -> str:
         return f"Comparison {self.pk}"
@@ -88,13 +94,13 @@ class AILabel(FrozenModel):
     All p are in [0, 1] and mean "a is preferred".
     """
 
-    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="labels")
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="labels", db_index=False)
     comparison = models.ForeignKey(Comparison, on_delete=models.PROTECT, related_name="labels")
     principle = models.ForeignKey(
-        PrincipleVersion, on_delete=models.PROTECT, null=True, blank=True, related_name="labels"
+        PrincipleVersion, on_delete=models.PROTECT, null=True, blank=True, related_name="labels", db_index=False
     )
     """None: asked under all principles of the run's version that serve the stage, in one prompt."""
-    judge = models.ForeignKey(Judge, on_delete=models.PROTECT, related_name="labels")
+    judge = models.ForeignKey(Judge, on_delete=models.PROTECT, related_name="labels", db_index=False)
     question = models.TextField()
     sent_ab = models.TextField()
     sent_ba = models.TextField()
@@ -129,6 +135,12 @@ class AILabel(FrozenModel):
                 name="one_label_for_all_principles_and_judge",
             ),
             models.CheckConstraint(condition=models.Q(p_a__gte=0) & models.Q(p_a__lte=1), name="p_a_is_a_probability"),
+        )
+        indexes = (  # with the id: where the labels of one begin and end is told at once
+            models.Index(fields=("run", "id"), name="labels_of_a_run"),
+            models.Index(fields=("principle", "id"), name="labels_of_a_principle"),
+            models.Index(fields=("judge", "id"), name="labels_of_a_judge"),
+            models.Index(fields=("created_at",), name="labels_by_time"),
         )
 
     def __str__(self) -> str:

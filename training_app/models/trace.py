@@ -72,7 +72,7 @@ class TraceStep(FrozenModel):
 
     trace = models.ForeignKey(Trace, on_delete=models.PROTECT, related_name="steps")
     round = models.PositiveSmallIntegerField()
-    principle = models.ForeignKey(PrincipleVersion, on_delete=models.PROTECT, related_name="steps")
+    principle = models.ForeignKey(PrincipleVersion, on_delete=models.PROTECT, related_name="steps", db_index=False)
     critique_request = models.TextField()
     critique = models.TextField(blank=True)
     revision_request = models.TextField()
@@ -87,6 +87,10 @@ class TraceStep(FrozenModel):
     class Meta:
         ordering = ("trace", "round")
         constraints = (models.UniqueConstraint(fields=("trace", "round"), name="one_step_per_round_of_a_trace"),)
+        indexes = (
+            models.Index(fields=("principle", "id"), name="steps_of_a_principle"),
+            models.Index(fields=("created_at",), name="steps_by_time"),
+        )
 
     def __str__(self) -> str:
         return f"Trace {self.trace_id}, round {self.round}"

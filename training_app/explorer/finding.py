@@ -1,0 +1,221 @@
+"""One page of what fits a question: which items, and the places of the pages around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connection
+
+from training_app.explorer import similar
+from training_app.explorer.conditions import TABLES, Conditions, conditions_of
+from training_app.explorer.filters import Filters
+from training_app.explorer.walk import ITEMS, KEYS, Place, walk
+from training_app.models.facts import CONFIG
+
+PAGE_SIZE = 25
+CONSIDERED = 1000
+"""So many of the newest matches of a search are looked at at once."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Primary keys in order, and the places (`after`, `before`) of the pages around; "" where there is none."""
+
+    items: Sequence[Any]
+    after: str = ""
+    before: str = ""
+    looked_back: bool = False
+    """Whether a search stopped at CONSIDERED matches: `after` then goes on behind them, full page or not."""
+
+
+def find(asked: Filters, *, after: str = "", before: str = "", size: int = PAGE_SIZE) -> Page:
+    """The page behind (or before) a place. The number of queries does not depend on how much there is.
+
+    A place that is none begins at the beginning.
+    """
+    conditions = conditions_of(asked)
+    if asked.like is not None:
+        return _similar(asked, conditions, size)
+    if asked.text and asked.sort == "best":
+        return _ranked(asked, conditions, _position(after), size)
+    if asked.text and asked.kind == "label":
+        return _labels_by_words(asked, conditions, _place(after), size)
+    backwards = bool(before) and not after
+    place = _place(before if backwards else after, asked.sort)
+    backwards = backwards and place is not None
+    found = walk(asked.kind, conditions, asked.sort, size=size + 1, behind=place, backwards=backwards, words=asked.text)
+    more, found = len(found) > size, found[:size]
+    if backwards:
+        found.reverse()
+    if not found:
+        return Page(())
+    has_before, has_after = (more, True) if backwards else (place is not None, more)
+    return Page(
+        [one.item for one in found],
+        after=_spelt(found[-1]) if has_after else "",
+        before=_spelt(found[0]) if has_before else "",
+    )
+
+
+def _labels_by_words(asked: Filters, conditions: Conditions, place: Place | None, size: int) -> Page:
+    """Labels whose comparison has the words, the newest comparison first.
+
+    Where few labels fit the rest of the question they are asked for the words; else the newest comparisons with the
+    words are asked for such labels. Either way some thousand rows are read, whatever fits.
+    """
+    few = [] if conditions.is_empty else walk("label", conditions, "newest", size=CONSIDERED + 1)
+    if few and len(few) <= CONSIDERED:
+        among, looked_back, last = _Among(labels=[one.key for one in few]), False, 0
+    elif not few and not conditions.is_empty:
+        return Page(())
+    else:
+        behind = Place(int(place.value) + 1) if place else None
+        read = walk("comparison", _of_comparisons(conditions), "newest", size=CONSIDERED, behind=behind,
+                    words=asked.text)  # fmt: skip
+        if not read:
+            return Page(())
+        among, looked_back = _Among(comparisons=[one.key for one in read]), len(read) == CONSIDERED
+        last = read[-1].key
+    rows = _labels_among(among, conditions, asked.text, place, size + 1)
+    more, rows = len(rows) > size, rows[:size]
+    after = f"{rows[-1][0]}~{rows[-1][1]}" if more else f"{last}~0" if looked_back else ""
+    return Page([label for _, label in rows], after=after, looked_back=looked_back and not more)
+
+
+@dataclass(frozen=True)
+class _Among:
+    """Labels, or comparisons, of which only these come into question."""
+
+    labels: Sequence[int] = ()
+    comparisons: Sequence[int] = ()
+
+
+def _labels_among(among: _Among, asked: Conditions, text: str, place: Place | None, size: int) -> list[tuple[int, int]]:
+    """(comparison, label), the newest comparison first, its newest label first."""
+    parts, values = ["facets @> %s::integer[]"], [list(asked.every)]  # type: list[str], list[Any]
+    for group in asked.some:
+        parts.append("facets && %s::integer[]")
+        values.append(list(group))
+    if asked.no:
+        parts.append("NOT facets && %s::integer[]")
+        values.append(list(asked.no))
+    if asked.p_from is not None or asked.p_to is not None:
+        parts.append("p_a BETWEEN %s AND %s")
+        values += [asked.p_from or 0.0, 1.0 if asked.p_to is None else asked.p_to]
+    if among.labels:
+        parts.append(
+            "label_id = ANY(%s) AND EXISTS (SELECT 1 FROM training_app_comparisonfacts AS said "
+            "WHERE said.comparison_id = facts.comparison_id AND said.words @@ websearch_to_tsquery(%s, %s))"
+        )
+        values += [list(among.labels), CONFIG, text]
+    else:
+        parts.append("comparison_id = ANY(%s)")
+        values.append(list(among.comparisons))
+    if place:
+        parts.append("(comparison_id, label_id) < (%s, %s)")
+        values += [int(place.value), place.key]
+    where = " AND ".join(parts)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT comparison_id, label_id FROM training_app_labelfacts AS facts WHERE {where} "  # noqa: S608  # our own names
+            "ORDER BY comparison_id DESC, label_id DESC LIMIT %s",
+            [*values, size],
+        )
+        return list(cursor.fetchall())
+
+
+def _of_comparisons(asked: Conditions) -> Conditions:
+    """What of a question about labels is also true of their comparisons: run, version, prompt set, tag."""
+    shared = {1, 4, 6, 7}
+
+    def kept(token: int) -> bool:
+        return token >> 24 in shared
+
+    return Conditions(
+        every=tuple(filter(kept, asked.every)), some=tuple(group for group in asked.some if all(map(kept, group)))
+    )
+
+
+def _ranked(asked: Filters, conditions: Conditions, position: int, size: int) -> Page:
+    """The newest thousand matches, best first. `after` counts among them; nothing lies behind."""
+    kind = "comparison" if asked.kind == "label" else asked.kind
+    narrowed = _of_comparisons(conditions) if asked.kind == "label" else conditions
+    read = walk(kind, narrowed, "newest", size=CONSIDERED, words=asked.text)
+    ranked = _by_rank(kind, [one.key for one in read], asked.text)
+    if asked.kind == "label":
+        place_of = {key: place for place, key in enumerate(ranked)}
+        rows = _labels_among(_Among(comparisons=ranked), conditions, asked.text, None, CONSIDERED)
+        items: list[Any] = [label for _, label in sorted(rows, key=lambda row: (place_of[row[0]], -row[1]))]
+    else:
+        item_of = {one.key: one.item for one in read}
+        items = [item_of[key] for key in ranked]
+    more = len(items) > position + size
+    return Page(
+        items[position : position + size],
+        after=f"{position + size}~0" if more else "",
+        before=f"{max(position - size, 0)}~0" if position else "",
+        looked_back=len(read) == CONSIDERED,
+    )
+
+
+def _by_rank(kind: str, keys: Sequence[int], text: str) -> list[int]:
+    table, key = TABLES[kind]._meta.db_table, KEYS[kind]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {key} FROM {table} WHERE {key} = ANY(%s) "  # noqa: S608  # our own names
+            f"ORDER BY ts_rank(words, websearch_to_tsquery(%s, %s), 1) DESC, {key} DESC",
+            [list(keys), CONFIG, text],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _similar(asked: Filters, conditions: Conditions, size: int) -> Page:
+    """Items that read like one, the most alike first; those of them that fit the rest of the question."""
+    found = similar.like(asked.kind, asked.like or 0)
+    if not found:
+        return Page(())
+    table, item = TABLES[asked.kind]._meta.db_table, ITEMS[asked.kind]
+    some = "".join(" AND facets && %s::integer[]" for _ in conditions.some)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {item} FROM {table} WHERE {item} = ANY(%s) AND facets @> %s::integer[]{some}",  # noqa: S608  # our own names
+            [found, list(conditions.every), *(list(group) for group in conditions.some)],
+        )
+        fit = {row[0] for row in cursor.fetchall()}
+    return Page([one for one in found if one in fit][:size])
+
+
+def _place(text: str, sort: str = "newest") -> Place | None:
+    """A place of an address, "VALUE~KEY"; None for what is none."""
+    value, _, key = text.partition("~")
+    if not (key.isascii() and key.isdigit() and len(key) <= 18):
+        return None
+    try:
+        number = float(value) if value else 0.0
+        if number != number or abs(number) > 2**62:
+            return None
+        when: Any = _EPOCH + timedelta(microseconds=int(value)) if sort == "audited" else number
+    except (ValueError, OverflowError):
+        return None
+    return Place(int(key), when)
+
+
+def _position(text: str) -> int:
+    place = _place(text)
+    return min(max(int(place.value), 0), CONSIDERED) if place else 0
+
+
+def _spelt(place: Place) -> str:
+    value = place.value
+    if isinstance(value, datetime):
+        value = round((value - _EPOCH) / timedelta(microseconds=1))
+    return f"{'' if value is None else repr(value)}~{place.key}"
+
+
+def without_judgement(asked: Filters) -> Filters:
+    """The same question in an order, and by filters, that tell nothing of what anybody chose."""
+    return replace(asked, sort="newest", p_from=None, p_to=None, unsure=None, orders="", state="")

@@ -1,0 +1,216 @@
+"""What the explorer's lists show of each item: plain values, loaded for one page at once.
+
+Values and not model objects, and one template for all kinds: a page of items costs a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.postgres.search import SearchHeadline
+from django.db.models import F, TextField, Value
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Concat, Left
+from django.urls import reverse
+
+from constitutions_app.templatetags.diffs import spelled
+from training_app.access import Person, hides_judgement
+from training_app.explorer.filters import Filters
+from training_app.explorer.items import MODELS, question
+from training_app.models import AILabel, Audit, Comparison, TraceStep
+from training_app.models.facts import CONFIG
+from training_app.templatetags.matter import GLIMPSE
+from training_app.templatetags.plainly import FLAGS
+
+EXCERPTED = 6000
+"""Characters of a text that an excerpt is taken from."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One item of a list. `parts`: an excerpt's pieces of text, each with whether it was searched for."""
+
+    key: Any
+    name: str
+    url: str
+    about: str
+    """The run and what it cites."""
+    text: str
+    parts: tuple[tuple[str, bool], ...]
+    hidden: bool
+    """Whether this person has yet to judge it blind, so that nobody's choice is told."""
+    chosen: str = ""
+    """What was chosen, in words."""
+    flags: tuple[str, ...] = ()
+    agrees: int = 0
+    overrides: int = 0
+    state: str = ""
+    """An audit's verdict; "" for items that are audited."""
+    at: datetime | None = None
+    responses: tuple[str, str] | None = None
+
+    @property
+    def is_item(self) -> bool:
+        """Whether it is something to judge, and not a comparison or an audit."""
+        return not self.state and self.responses is None
+
+
+def rows_of(asked: Filters, keys: Sequence[Any], user: Person) -> list[Row]:
+    """The items, in the order of their keys, without those that the question would give away. Five queries at most."""
+    read = _READ[asked.kind]
+    begin, end = secrets.token_hex(8), secrets.token_hex(8)
+    excerpt: Any = Value("")
+    if asked.text:
+        excerpt = SearchHeadline(
+            _joined(read.texts), question(asked.text), config=CONFIG, start_sel=begin, stop_sel=end,
+            max_words=40, min_words=15, max_fragments=2, fragment_delimiter=" … ",
+        )  # fmt: skip
+    found = MODELS[asked.kind]._default_manager.filter(pk__in=keys)
+    values = found.annotate(glimpse=Left(read.texts[read.shown], 2 * GLIMPSE), excerpt=excerpt).values(
+        "pk", "glimpse", "excerpt", *read.columns
+    )
+    by_key = {one["pk"]: one for one in values}
+    ordered = [by_key[key] for key in keys if key in by_key]
+    items = [read.item(one) for one in ordered]
+    hidden = hides_judgement(user, items)
+    return [
+        read.row(one, _parts(one["excerpt"], begin, end), item in hidden)
+        for one, item in zip(ordered, items, strict=True)
+        if not (asked.reveals_judgement and item in hidden)
+    ]
+
+
+Values = dict[str, Any]
+Parts = tuple[tuple[str, bool], ...]
+
+
+@dataclass(frozen=True)
+class _Read:
+    """How rows of one kind are read: their texts, which of them is shown, further columns, and what is made of them."""
+
+    texts: tuple[str, ...]
+    shown: int
+    columns: tuple[str, ...]
+    item: Callable[[Values], Any]
+    row: Callable[[Values, Parts, bool], Row]
+
+
+def _label(one: Values, parts: Parts, hidden: bool) -> Row:
+    choice = "A preferred" if one["p_a"] > 0.5 else "B preferred" if one["p_a"] < 0.5 else "no preference"
+    return Row(
+        one["pk"], f"Label {one['pk']}", _url("label", one["pk"]),
+        f"Run {one['run__number']} · {_cited(one, 'principle')} · {spelled(one['judge__name'])}",
+        _glimpse(one), parts, hidden,
+        chosen="" if hidden else f"{choice}, p(A) {one['p_a']:.2f}",
+        flags=("same position twice",) if one["same_position"] and not hidden else (),
+        agrees=0 if hidden else one["facts__agrees"], overrides=0 if hidden else one["facts__overrides"],
+    )  # fmt: skip
+
+
+def _step(one: Values, parts: Parts, hidden: bool) -> Row:
+    run = one["trace__run__number"]
+    origin = f"Run {run}" if run else f"Imported: {spelled(one['trace__imported__file_name'] or '')}"
+    return Row(
+        one["pk"], f"Trace {one['trace']}, round {one['round']}", f"{_url('trace', one['trace'])}#s{one['round']}",
+        f"{origin} · {_cited(one, 'principle')}", _glimpse(one), parts, hidden,
+        flags=tuple(FLAGS[flag][0] if flag in FLAGS else flag for flag in one["flags"]),
+        agrees=0 if hidden else one["facts__agrees"], overrides=0 if hidden else one["facts__overrides"],
+    )  # fmt: skip
+
+
+def _comparison(one: Values, parts: Parts, hidden: bool) -> Row:
+    run = one["run__number"]
+    chosen = one["human_choice"].upper()
+    return Row(
+        one["pk"], f"Comparison {one['pk']}", "", f"Run {run}" if run else spelled(one["prompt_set__name"] or ""),
+        _glimpse(one), parts, hidden, chosen=f"people preferred {chosen}" if chosen and not hidden else "",
+        flags=("both alike",) if one["identical"] else (), responses=(one["response_a"], one["response_b"]),
+    )  # fmt: skip
+
+
+def _audit(one: Values, parts: Parts, hidden: bool) -> Row:
+    on_label = one["label"] is not None
+    url = _url("label", one["label"]) if on_label else f"{_url('trace', one['step__trace'])}#s{one['step__round']}"
+    name = f"Label {one['label']}" if on_label else f"Trace {one['step__trace']}, round {one['step__round']}"
+    who = f"{one['auditor__first_name']} {one['auditor__last_name']}".strip() or one["auditor__username"]
+    reason = f" · {Audit.Reason(one['reason']).label}" if one["reason"] in Audit.Reason.values else ""
+    cited = _cited(one, "label__principle" if on_label else "step__principle")
+    return Row(
+        one["pk"], name, url, f"{spelled(who)} · {cited}{reason}", _glimpse(one), parts, hidden,
+        chosen=Audit.Choice(one["choice"]).label if one["choice"] else "", state=one["verdict"], at=one["created_at"],
+    )  # fmt: skip
+
+
+_COMPARED = ("prompt_text", "response_a", "response_b")
+_CITED = ("title", "key", "version__number")
+
+
+def _of(path: str, names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{path}__{name}" for name in names)
+
+
+_READ = {
+    "label": _Read(
+        _of("comparison", _COMPARED), 0,
+        ("p_a", "same_position", "run__number", "judge__name", "facts__agrees", "facts__overrides",
+         *_of("principle", _CITED)),
+        lambda one: AILabel(pk=one["pk"]), _label,
+    ),
+    "comparison": _Read(
+        _COMPARED, 0, ("run__number", "prompt_set__name", "human_choice", "identical", "response_a", "response_b"),
+        lambda one: Comparison(pk=one["pk"]), _comparison,
+    ),
+    "step": _Read(
+        ("trace__prompt__text", "critique", "revision"), 1,
+        ("trace", "round", "flags", "trace__run__number", "trace__imported__file_name", "facts__agrees",
+         "facts__overrides", *_of("principle", _CITED)),
+        lambda one: TraceStep(pk=one["pk"]), _step,
+    ),
+    "audit": _Read(
+        ("comment",), 0,
+        ("label", "step", "step__trace", "step__round", "verdict", "choice", "reason", "created_at",
+         *_of("auditor", ("username", "first_name", "last_name")), *_of("label__principle", _CITED),
+         *_of("step__principle", _CITED)),
+        lambda one: Audit(pk=one["pk"], label_id=one["label"], step_id=one["step"]), _audit,
+    ),
+}  # fmt: skip
+
+
+def _cited(one: Values, path: str) -> str:
+    number = one[f"{path}__version__number"]
+    if number is None:
+        return "all principles at once"
+    return f"{spelled(one[f'{path}__title'] or one[f'{path}__key'])} · v{number}"
+
+
+def _glimpse(one: Values) -> str:
+    text = one["glimpse"] or ""
+    start = " ".join(text.split())
+    return f"{start[:GLIMPSE]}…" if len(start) > GLIMPSE or len(text) == 2 * GLIMPSE else start
+
+
+def _url(name: str, pk: int) -> str:
+    return f"{_BASES.setdefault(name, reverse(f'training:{name}', args=[0])).removesuffix('0/')}{pk}/"
+
+
+_BASES: dict[str, str] = {}
+
+
+def _joined(columns: Sequence[str]) -> Combinable:
+    """The texts one after the other, each as far as an excerpt is taken of it."""
+    parts: list[Combinable] = []
+    for column in columns:
+        parts += [Value("\n"), Left(F(column), EXCERPTED)]
+    return Concat(*parts[1:], output_field=TextField()) if len(parts) > 2 else parts[1]
+
+
+def _parts(excerpt: str, begin: str, end: str) -> Parts:
+    parts: list[tuple[str, bool]] = []
+    for piece in excerpt.split(begin):
+        found, closed, rest = piece.partition(end)
+        parts += [(found, True), (rest, False)] if closed else [(piece, False)]
+    return tuple(part for part in parts if part[0])
