@@ -22,6 +22,7 @@ from constitutions_app.ledger import name_of
 from constitutions_app.lineages import graph_of, tips_of
 from constitutions_app.meanings import principle_of_body
 from constitutions_app.models import MAIN, Draft, LedgerEntry, PrincipleVersion, Version
+from constitutions_app.models.ledger import principle_of_entry
 
 FIELDS = ("text", "title", "rationale", "critique_request", "revision_request", "comparison_question")
 TYPING = ("draft.edit_principle", "draft.add_principle", "draft.apply_suggestion", "draft.restore_principle")
@@ -193,7 +194,8 @@ def _typed(state: Version | Draft, key: str, nodes: Sequence[_Node]) -> dict[int
     )
     told = mine.filter(verb="version.publish").values_list("seq", "body")
     published = {json.loads(body)["data"]["version"]: seq for seq, body in told}
-    saved = mine.filter(verb__in=TYPING, body__contains=f'"principle":{json.dumps(key)}').order_by("-seq")
+    # By the index `ledger_by_principle`: however long the ledger is, only what was done to this principle is read.
+    saved = mine.alias(named=principle_of_entry()).filter(named=key, verb__in=TYPING).order_by("-seq")
     entries = list(saved[:MAX_ENTRIES])[::-1]
     # Only its own versions: a fork's first version has a parent elsewhere, whose number says nothing here.
     numbers = {

@@ -11,18 +11,19 @@ from constitutions_app import vectors
 from constitutions_app.core.likeness import ALIKE_IN_MEANING, BY_LETTERS, Likeness
 from constitutions_app.core.principles import digest_of_text
 
+# Vectors have length one, so the (negative) inner product is the cosine distance, at a third of the work.
 _PAIRS = """
     WITH known AS MATERIALIZED (
         SELECT digest, vector FROM constitutions_app_textvector WHERE model = %(model)s AND digest = ANY(%(digests)s))
-    SELECT a.digest, b.digest, 1 - (a.vector <=> b.vector)
-    FROM known a JOIN known b ON a.digest < b.digest AND a.vector <=> b.vector <= %(most)s
+    SELECT a.digest, b.digest, -(a.vector <#> b.vector)
+    FROM known a JOIN known b ON a.digest < b.digest AND a.vector <#> b.vector <= %(most)s
     UNION ALL SELECT digest, '', 0 FROM known
 """
 _NEAR = """
     WITH known AS MATERIALIZED (
         SELECT digest, vector FROM constitutions_app_textvector WHERE model = %(model)s AND digest = ANY(%(digests)s))
-    SELECT a.digest, b.digest, 1 - (a.vector <=> b.vector)
-    FROM known a JOIN known b ON a.digest <> b.digest AND a.vector <=> b.vector <= %(most)s WHERE a.digest = %(text)s
+    SELECT a.digest, b.digest, -(a.vector <#> b.vector)
+    FROM known a JOIN known b ON a.digest <> b.digest AND a.vector <#> b.vector <= %(most)s WHERE a.digest = %(text)s
     UNION ALL SELECT digest, '', 0 FROM known
 """
 
@@ -43,7 +44,7 @@ def _asked(query: str, texts: Mapping[str, str], text: str = "") -> Likeness:
         return BY_LETTERS
     if not vectors.can_be_held():
         return Likeness(how="by letters, without a language model: this database has no vector type")
-    asked: dict[str, Any] = {"model": model.digest, "digests": list(texts), "most": 1 - ALIKE_IN_MEANING, "text": text}
+    asked: dict[str, Any] = {"model": model.digest, "digests": list(texts), "most": -ALIKE_IN_MEANING, "text": text}
     with connection.cursor() as cursor:
         cursor.execute(query, asked)
         rows = cursor.fetchall()

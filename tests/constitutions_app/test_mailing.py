@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+from email import message_from_bytes, policy
 from smtplib import SMTPException
 from typing import Any
 
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import Envelope
 from django.contrib.auth.models import User
 from django.core import mail
 from django.core.mail import EmailMessage
@@ -134,3 +138,52 @@ def test_mail_whose_wake_up_was_lost_is_found_by_its_age(on: list[str], author: 
     assert len(mail.outbox) == 1 and not mailing.waits()
     Notification.objects.update(created_at=timezone.now() - mailing.TOO_OLD, mailed_at=None)
     assert not mailing.waits(), "what is no news any more wakes nobody"
+
+
+class Box:
+    """What a mail server keeps."""
+
+    def __init__(self) -> None:
+        self.envelopes: list[Envelope] = []
+
+    async def handle_DATA(self, server: object, session: object, envelope: Envelope) -> str:
+        self.envelopes.append(envelope)
+        return "250 kept"
+
+
+def test_it_arrives_through_a_real_conversation_with_a_mail_server(
+    on: list[str], settings: Any, author: User, reviewer: User
+) -> None:
+    box = Box()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = Controller(box, hostname="127.0.0.1", port=port)
+    server.start()
+    try:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
+        settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+        tell(author, reviewer, text="Ada asks for a review of “Härte”")
+        tasks.mail_notifications()
+        tasks.mail_notifications()
+    finally:
+        server.stop()
+    (envelope,) = box.envelopes
+    assert isinstance(envelope.content, bytes)
+    letter = message_from_bytes(envelope.content, policy=policy.default)
+    assert (envelope.mail_from, envelope.rcpt_tos) == ("writ@localhost", ["someone@example.org"])
+    assert letter["Subject"] == "Ada asks for a review of “Härte”"
+    assert letter["Auto-Submitted"] == "auto-generated"
+    body = letter.get_body()
+    assert body is not None and f"https://writ.example{URL}" in body.get_content()
+
+
+def test_a_mail_server_that_is_away_costs_time_and_no_mail(
+    on: list[str], settings: Any, author: User, reviewer: User
+) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    tell(author, reviewer)
+    assert mailing.send_due() == 1
+    assert Notification.objects.get().mailed_at is None

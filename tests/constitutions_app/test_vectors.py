@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,8 @@ class ScriptedEncoder:
 
     def encode(self, text: str) -> list[float]:
         self.read.append(text)
-        return [*DIRECTIONS.get(text, (0.5, 0.5)), *[0.0] * (WIDTH - 2)]
+        x, y = DIRECTIONS.get(text, (0.5, 0.5))
+        return [x / math.hypot(x, y), y / math.hypot(x, y), *[0.0] * (WIDTH - 2)]
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from io import StringIO
+from types import ModuleType
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from constitutions_app import mailing
+from constitutions_app import mailing, vectors
 from constitutions_app.models import LedgerEntry
 from tests.training_app.factories import queued_run, running_run
 from tests.training_app.scenes import engineer
@@ -99,16 +100,19 @@ def test_the_command_sweeps_once_and_says_what_it_did(monkeypatch: pytest.Monkey
     assert out.getvalue() == "1 requeued\n"
 
 
-def test_it_asks_for_mail_that_waits_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("what", "wish"), [(mailing, "wake_for_mail"), (vectors, "wake_for_vectors")])
+def test_it_asks_for_mail_and_vectors_that_wait_less_and_less_often(
+    what: ModuleType, wish: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now, asked = 0.0, list[float]()
 
-    def wake_for_mail() -> bool:
+    def wake_up() -> bool:
         asked.append(now)
         return True
 
-    sweeper = Sweeper(lambda run: True, wake_for_mail=wake_for_mail, clock=lambda: now)
+    sweeper = Sweeper(lambda run: True, clock=lambda: now, **{wish: wake_up})  # type: ignore[arg-type]  # one of two of one type
     assert sweeper.sweep() == Swept() and asked == []
-    monkeypatch.setattr(mailing, "waits", lambda: True)
+    monkeypatch.setattr(what, "waits", lambda: True)
     for now in range(0, 40, 2):  # noqa: B007  # the clock reads it
         sweeper.sweep()
     assert asked == [0, 6, 16, 36]
