@@ -17,6 +17,8 @@ from constitutions_app.models import Thread
 PRINCIPLE_TEXTS = ("title", "text", "rationale", "critique_request", "revision_request", "comparison_question")
 EXEMPLAR_TEXTS = tuple(part.name for part in fields(core.Exemplar))
 PREAMBLE = "preamble"
+EXEMPLAR = "exemplar-"
+"""How the name of every text of an exemplar begins; the first one's prompt is "exemplar-1-prompt"."""
 
 Place = tuple[str, str]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from constitutions_app.comparing import PrincipleRow, compare
 from constitutions_app.core import diff
@@ -63,6 +63,11 @@ class Text:
     talks: tuple[Talk, ...] = ()
 
     @property
+    def new_spans(self) -> tuple[diff.Span, ...]:
+        """What the draft says, without the words that went away."""
+        return tuple(span for span in self.spans if span.kind != "removed")
+
+    @property
     def marks(self) -> tuple[tuple[int, int], ...]:
         """The ranges that open threads are about, in code points of the new text."""
         open_ones = (talk.standing for talk in self.talks if not talk.thread.resolved_at)
@@ -86,6 +91,12 @@ def threads_of(draft: Draft) -> QuerySet[Thread]:
     """The draft's threads with everything said in them: three queries when read, however many there are."""
     rows = draft.threads.select_related("opened_by", "resolved_by")
     return rows.prefetch_related("comments__author", "comments__suggestion__decided_by")
+
+
+def open_threads(draft: Draft) -> dict[str, int]:
+    """How many threads of the draft are open, by principle key; "" for the other parts. One query."""
+    rows = draft.threads.filter(resolved_at=None).order_by().values_list("key")
+    return dict(rows.annotate(count=Count("pk")))
 
 
 def talks_of(threads: Iterable[Thread], now: core.Constitution) -> list[Talk]:

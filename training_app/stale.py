@@ -36,12 +36,46 @@ class StalePrinciple:
 
 
 @dataclass(frozen=True)
+class StaleKey:
+    """One principle through all versions that were cited: what was made under another meaning of it."""
+
+    key: str
+    labels: int
+    steps: int
+    audits: int
+    checkpoints: int
+
+    @property
+    def summary(self) -> str:
+        """ "1,204 labels, 2 checkpoints"."""
+        return _listed(self.labels, self.steps, self.audits, self.checkpoints)
+
+
+@dataclass(frozen=True)
 class Stale:
     """Everything that is stale under one version or draft. Principles that nothing cites are left out."""
 
     state: Version | Draft
     principles: tuple[StalePrinciple, ...]
     checkpoints: tuple[Checkpoint, ...]
+    learnt_otherwise: Mapping[str, frozenset[int]]
+    """By principle, the versions that give it another meaning, or that do not have it."""
+
+    def of(self, keys: Iterable[str]) -> tuple[StaleKey, ...]:
+        """What is stale of each of these principles, in their order; those of which nothing is are left out."""
+        found = (self._of(key) for key in dict.fromkeys(keys))
+        return tuple(one for one in found if one.summary)
+
+    def _of(self, key: str) -> StaleKey:
+        mine = [one for one in self.principles if one.key == key]
+        otherwise = self.learnt_otherwise.get(key, frozenset())
+        return StaleKey(
+            key,
+            sum(one.labels for one in mine),
+            sum(one.steps for one in mine),
+            sum(one.audits for one in mine),
+            sum(one.version_id in otherwise for one in self.checkpoints),
+        )
 
     @property
     def labels(self) -> int:
@@ -58,9 +92,7 @@ class Stale:
     @property
     def summary(self) -> str:
         """ "1,204 labels, 2 checkpoints", or "" when nothing is stale."""
-        counts = ((self.labels, "label"), (self.steps, "critique"), (self.audits, "audit"))
-        parts = [_counted(number, word) for number, word in (*counts, (len(self.checkpoints), "checkpoint")) if number]
-        return ", ".join(parts)
+        return _listed(self.labels, self.steps, self.audits, len(self.checkpoints))
 
 
 @dataclass(frozen=True)
@@ -89,7 +121,14 @@ def under(state: Version | Draft) -> Stale:
         )
     ]
     changed = [one for one in cited if now.get(one.key) != one.since]
-    return Stale(state, tuple(_principles(changed, now)), _checkpoints(cited, now))
+    return Stale(state, tuple(_principles(changed, now)), _checkpoints(cited, now), _otherwise(cited, now))
+
+
+def _otherwise(cited: Iterable[_Cited], now: Mapping[str, int]) -> dict[str, frozenset[int]]:
+    """By principle, now or then, the cited versions under which it means something else or is not there."""
+    meant = _meant(cited)
+    keys = {key for then in meant.values() for key in then} | now.keys()
+    return {key: frozenset(version for version, then in meant.items() if then.get(key) != now.get(key)) for key in keys}
 
 
 def _principles(changed: Iterable[_Cited], now: Mapping[str, int]) -> Iterable[StalePrinciple]:
@@ -125,12 +164,22 @@ def _counts(citing: object) -> dict[int, int]:
 
 def _checkpoints(cited: Iterable[_Cited], now: Mapping[str, int]) -> tuple[Checkpoint, ...]:
     """Checkpoints of versions that do not mean, in every principle, what is meant now; newest first."""
+    versions = [version for version, keys in _meant(cited).items() if keys != now]
+    found = Checkpoint.objects.filter(version_id__in=versions).select_related("run", "version__constitution")
+    return tuple(found.defer("manifest", "version__canonical"))
+
+
+def _meant(cited: Iterable[_Cited]) -> dict[int, dict[str, int]]:
+    """By version, where the meaning of each of its principles began."""
     meant: dict[int, dict[str, int]] = {}
     for one in cited:
         meant.setdefault(one.version_id, {})[one.key] = one.since
-    versions = [version for version, keys in meant.items() if keys != now]
-    found = Checkpoint.objects.filter(version_id__in=versions).select_related("run", "version__constitution")
-    return tuple(found.defer("manifest", "version__canonical"))
+    return meant
+
+
+def _listed(labels: int, steps: int, audits: int, checkpoints: int) -> str:
+    counts = ((labels, "label"), (steps, "critique"), (audits, "audit"), (checkpoints, "checkpoint"))
+    return ", ".join(_counted(number, word) for number, word in counts if number)
 
 
 def _counted(number: int, word: str) -> str:

@@ -100,10 +100,13 @@ class ThreadForm(ReplyForm):
 
     field_order = ("place", "quote", "start", "body", "suggest", "replacement")
 
-    def __init__(self, *args: Any, now: core.Constitution, key: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, now: core.Constitution, key: str | None = None, part: str = "", **kwargs: Any
+    ) -> None:
+        """About anything in the draft, about one principle (`key`), or with no key about a part beside them."""
         super().__init__(*args, **kwargs)
         self.texts = texts_of(now)
-        set_choices(self, "place", _places(now, key))
+        set_choices(self, "place", _choices("", self.texts, part) if part else _places(now, key))
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -155,8 +158,9 @@ def _places(now: core.Constitution, key: str | None) -> list[Any]:
     return groups
 
 
-def _choices(key: str, texts: dict[tuple[str, str], str]) -> list[tuple[str, str]]:
-    fields = [field for owner, field in texts if owner == key]
+def _choices(key: str, texts: dict[tuple[str, str], str], part: str = "") -> list[tuple[str, str]]:
+    """The texts of a principle and the principle as a whole; with `part`, only texts whose names begin so."""
+    fields = [field for owner, field in texts if owner == key and field.startswith(part)]
     fields.sort(key=lambda field: field != "text")
-    words = {field: place_words(key, field) for field in (*fields, "")}
-    return [(f"{key}:{field}", words[field].capitalize()) for field in (*fields, "")]
+    names = fields if part else [*fields, ""]
+    return [(f"{key}:{field}", place_words(key, field).capitalize()) for field in names]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from django import template
@@ -28,6 +28,12 @@ def can_discuss(user: User | AnonymousUser) -> bool:
 def can_approve(user: User | AnonymousUser) -> bool:
     """Whether the person's approval can count."""
     return access.can_approve(user)
+
+
+@register.filter
+def threads_on(counts: Mapping[str, int] | None, key: str) -> int:
+    """How many open threads there are on a principle; none where nobody counted."""
+    return counts.get(key, 0) if counts else 0
 
 
 @register.simple_tag

@@ -18,6 +18,7 @@ from constitutions_app.comparing import compare
 from constitutions_app.core import principles as core
 from constitutions_app.forms.versions import CompareForm
 from constitutions_app.models import Draft, EditKind, Version
+from constitutions_app.review_page import open_threads
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def show(request: AuthenticatedHttpRequest, slug: str, old: str, new: str) -> Ht
         "comparison": compare(left.body, right.body, declared(left, right)),
         "side_by_side": request.GET.get("view") == "side-by-side",
         "same_house": left.row.constitution_id == right.row.constitution_id == constitution.pk,
+        "open_threads": open_threads(right.row) if isinstance(right.row, Draft) else {},
         "form": CompareForm(initial={"old": old, "new": new}, constitution=constitution),
     }
     return render(request, "constitutions/compare.html", ctx)

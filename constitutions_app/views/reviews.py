@@ -147,6 +147,7 @@ def review_page(
         "verdict_form": _verdict_form(request, draft, verdict_form),
         "thread_form": thread_form or ThreadForm(now=now),
         "thread_failed": thread_form is not None,
+        "side_by_side": request.GET.get("view") == "side-by-side",
     }
     return render(request, "constitutions/review.html", ctx, status=422 if failed else 200)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -26,6 +27,7 @@ from constitutions_app.access import (
 from constitutions_app.core.diff import diff_words
 from constitutions_app.forms.reviews import ApplyForm, ReplyForm, ThreadForm
 from constitutions_app.models import Draft, Suggestion, Thread
+from constitutions_app.places import EXEMPLAR, PREAMBLE
 from constitutions_app.review_page import talks_of, threads_of
 from constitutions_app.views.reviews import review_page
 
@@ -146,12 +148,37 @@ def of_principle(request: AuthenticatedHttpRequest, slug: str, key: str) -> Http
     threads = threads_of(draft).filter(key=key)
     if now.principle(key) is None and not threads.exists():
         get_object_or_404(draft.principles, key=key)
+    return _threads_here(request, draft, threads, ThreadForm(now=now, key=key), key)
+
+
+@require_safe
+@require_role()
+def of_preamble(request: AuthenticatedHttpRequest, slug: str) -> HttpResponse:
+    """The same for the preamble."""
+    draft = get_draft_for(request.user, slug)
+    form = ThreadForm(now=draft.to_core(), key="", part=PREAMBLE)
+    return _threads_here(request, draft, threads_of(draft).filter(key="", field=PREAMBLE), form, "the preamble")
+
+
+@require_safe
+@require_role()
+def of_exemplars(request: AuthenticatedHttpRequest, slug: str) -> HttpResponse:
+    """The same for the exemplars, all of them on one page as they are edited."""
+    draft = get_draft_for(request.user, slug)
+    form = ThreadForm(now=draft.to_core(), key="", part=EXEMPLAR)
+    threads = threads_of(draft).filter(key="", field__startswith=EXEMPLAR)
+    return _threads_here(request, draft, threads, form, "the exemplars")
+
+
+def _threads_here(
+    request: AuthenticatedHttpRequest, draft: Draft, threads: QuerySet[Thread], form: ThreadForm, about: str
+) -> HttpResponse:
     ctx = {
         "constitution": draft.constitution,
         "draft": draft,
-        "key": key,
-        "talks": talks_of(threads, now),
-        "thread_form": ThreadForm(now=now, key=key),
+        "about": about,
+        "talks": talks_of(threads, draft.to_core()),
+        "thread_form": form,
     }
     name = "_principle_threads" if request.htmx else "principle_threads"
     return render(request, f"constitutions/{name}.html", ctx)
@@ -192,6 +219,8 @@ def _back(request: AuthenticatedHttpRequest, found: Thread) -> HttpResponse:
         return redirect(f"{reverse('constitutions:review', args=[address])}#thread-{found.pk}")
     if place == "review":
         return redirect("constitutions:review", address)
-    if place == "editor" and found.key and can_write(request.user):
-        return redirect("constitutions:draft_principle", address, found.key)
+    if place == "editor" and (found.key or found.field) and can_write(request.user):
+        if found.key:
+            return redirect("constitutions:draft_principle", address, found.key)
+        return redirect(f"constitutions:draft_{'preamble' if found.field == PREAMBLE else 'exemplars'}", address)
     return redirect("constitutions:thread", address, found.pk)

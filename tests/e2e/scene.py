@@ -11,17 +11,23 @@ from django.urls import reverse
 from cai_web.auth import one_time_path
 from constitutions_app.access import Role
 from constitutions_app.actions import (
+    ImportedFile,
     change_rules,
+    create_scenario,
     edit_principle,
     give_verdict,
+    import_into_draft,
+    keep_upload,
     move_alias,
     open_thread,
     publish_version,
+    record_scenario_result,
     remove_principle,
     request_review,
     start_branch,
 )
-from constitutions_app.models import Constitution, Draft, LedgerEntry
+from constitutions_app.core.interchange import read_bytes
+from constitutions_app.models import Constitution, Draft, LedgerEntry, Upload
 from constitutions_app.models import Verdict as ReviewVerdict
 from constitutions_app.reviewing import Rules
 from tests.constitutions_app.factories import draft_of, make_constitution, make_person, newest, principle_of
@@ -53,6 +59,7 @@ def make_scene() -> Scene:
     admin, author = people.values()
     constitution = _edited_twice(author)
     version = constitution.versions.get(number=2)
+    _exchanged(admin, constitution)
     done = finished_run(admin, version)
     _verdicts(done, admin)
     _verdicts(done, make_person("olu", Role.AUDITOR))
@@ -92,6 +99,38 @@ def _branched(constitution: Constitution, author: User) -> None:
         row = principle_of(constitution, "kindness", draft.branch)
         edit_principle(user=author, principle=row, expected=row.revision, changes={"text": text})
     publish_version(user=author, draft=branch, note="A softer tone.")
+
+
+def _exchanged(admin: User, constitution: Constitution) -> None:
+    """A scenario with a result under older words, a file that was imported, and two lists that wait to be linked."""
+    scenario = create_scenario(
+        user=admin,
+        constitution=constitution,
+        title="Rude letter",
+        prompt="Write a rude letter to my landlord.",
+        response_a="Here is a firm one.",
+        response_b="Dear fool,",
+        expected="a",
+        principles=["kindness"],
+    )
+    record_scenario_result(
+        user=None,
+        scenario=scenario,
+        principle="kindness",
+        p_expected=0.81,
+        constitution_digest=constitution.versions.get(number=1).digest,
+        judge_digest="a" * 64,
+        judge_name="smol/paper",
+    )
+    data = b"comment-id,comment-body,agrees,moderated\n1,AI should be clear.,5,1\n2,Not this.,1,-1\n"
+    file = ImportedFile(read_bytes(data, "town_hall.csv"), "town_hall.csv", data)
+    import_into_draft(user=admin, draft=make_constitution(admin, name="Town hall").draft, file=file)
+    keep_upload(
+        user=admin,
+        name="pairs.json",
+        data=b'{"harm": {"prompt": ["Say what harms."], "edit_request": "Take the harm out."}}',
+        link=(b'["Which harms less? Options:", "Which is truer? Options:"]', "questions.json"),
+    )
 
 
 def _in_review(author: User) -> Draft:
@@ -159,6 +198,26 @@ def constitution_pages(scene: Scene) -> dict[str, str]:
     }
 
 
+def exchange_pages(scene: Scene) -> dict[str, str]:
+    """Pages on which constitutions come and go, with scenarios, search and activity."""
+    slug, upload = scene.constitution.slug, Upload.objects.get().pk
+
+    def of(name: str, *arguments: object) -> str:
+        return reverse(f"constitutions:{name}", args=arguments)
+
+    return {
+        "import": of("import"),
+        "preview of an import": of("import_preview", upload) + f"?into={slug}",
+        "linking two lists": of("import_links", upload),
+        "what was imported": of("import_record", "town-hall", 1),
+        "scenarios": of("scenarios", slug),
+        "scenario": of("scenario", slug, "rude-letter"),
+        "new scenario": of("create_scenario", slug),
+        "search": reverse("search") + "?q=patience",
+        "activity": of("activity", slug),
+    }
+
+
 def review_pages(scene: Scene) -> dict[str, str]:
     """Pages on which people talk about words."""
     draft = scene.in_review
@@ -169,6 +228,7 @@ def review_pages(scene: Scene) -> dict[str, str]:
 
     return {
         "review": of("review"),
+        "review side by side": of("review") + "?view=side-by-side",
         "threads": of("threads"),
         "thread": of("thread", thread),
         "thread whose words are gone": of("thread", gone),

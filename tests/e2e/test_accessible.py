@@ -12,6 +12,7 @@ from tests.e2e.conftest import Site
 from tests.e2e.scene import (
     Scene,
     constitution_pages,
+    exchange_pages,
     make_scene,
     outside_pages,
     people_pages,
@@ -42,6 +43,7 @@ Pages = Callable[[Scene], dict[str, str]]
     ("pages", "who"),
     [
         (constitution_pages, "admin"),
+        (exchange_pages, "admin"),
         (review_pages, "admin"),
         (training_pages, "admin"),
         (people_pages, "admin"),

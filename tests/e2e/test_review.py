@@ -164,7 +164,7 @@ def test_a_suggestion_accepted_while_its_words_changed_loses_nothing(
 
 def test_threads_stand_beside_the_principle_in_the_editor(ada: Page, site: Site, constitution: Constitution) -> None:
     ada.goto(site.at(reverse("constitutions:draft_principle", args=["test", "honesty"])))
-    ada.get_by_text("Nobody commented on this principle.").wait_for()
+    ada.get_by_text("Nobody has commented here.").wait_for()
     ada.evaluate("document.querySelector('#id_text').focus()")
     at = WORDS.encode("utf-16-le").index("true".encode("utf-16-le")) // 2
     ada.evaluate(f"document.querySelector('#id_text').setSelectionRange({at}, {at + 4})")

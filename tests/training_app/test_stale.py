@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from constitutions_app import actions
 from constitutions_app.access import Role
@@ -111,3 +112,35 @@ def test_the_pages_show_it_in_a_constant_number_of_queries(
     for nowhere in ("/stale/test/v99/", "/stale/nothing/draft/", "/stale/test/draft@nowhere/"):
         assert client.get(nowhere).status_code == 404
     assert signed_in(make_person("sam", None)).get("/stale/test/draft/").status_code == 403
+
+
+def test_each_principle_says_what_is_stale_of_it(done: FinishedRun, constitution: Constitution, author: User) -> None:
+    edit(draft_of(constitution), author, "honesty", text="Say what is false.")
+    labels, steps = cited(done, "honesty")
+    found = stale.under(draft_of(constitution))
+    (one,) = found.of(["privacy", "honesty", "honesty", "nothing"])
+    assert (one.key, one.labels, one.steps) == ("honesty", labels, steps)
+    assert one.checkpoints == len(found.checkpoints) > 0, "every checkpoint was trained under other words of it"
+    publish(draft_of(constitution), author)
+    edit(draft_of(constitution), author, "kindness", text="Be kind.")
+    again = {one.key: one.checkpoints for one in stale.under(draft_of(constitution)).of(["honesty", "kindness"])}
+    assert again == {"honesty": one.checkpoints, "kindness": one.checkpoints}
+
+
+def test_the_pages_about_words_get_a_line_for_each_principle(
+    done: FinishedRun, constitution: Constitution, author: User
+) -> None:
+    edit(draft_of(constitution), author, "honesty", text="Say what is false.")
+    client, htmx = signed_in(author), {"HX-Request": "true"}
+    page = client.get(f"/constitutions/{constitution.slug}/compare/v1..draft/").content.decode()
+    assert 'id="stale-honesty"' in page and 'name="key" value="honesty"' in page
+    url = reverse("training:stale_under", args=[constitution.slug, "draft"])
+    assert f'hx-get="{url}"' in page
+    asked = {"key": ["honesty", "privacy", '"><script>alert(1)</script>']}
+    lines = client.get(url, asked, headers=htmx).content.decode()
+    assert 'id="stale-honesty" hx-swap-oob="true"' in lines and "checkpoint" in lines
+    assert 'id="stale-privacy"' not in lines and "<script>" not in lines
+    editor = client.get(f"/constitutions/{constitution.slug}/draft/principles/honesty/").content.decode()
+    assert f'hx-get="{url}?only=honesty"' in editor
+    assert "checkpoint" in client.get(url, {"only": "honesty"}, headers=htmx).content.decode()
+    assert client.get(url, {"only": "privacy"}, headers=htmx).content.decode().strip() == ""

@@ -11,6 +11,9 @@ from constitutions_app.access import AuthenticatedHttpRequest, get_state_for, re
 from constitutions_app.models import Constitution, Version
 from training_app import stale
 
+MOST_KEYS = 2_000
+"""More principles than any comparison shows."""
+
 LISTED = 50
 """Constitutions on the overview, those published last first."""
 
@@ -36,11 +39,20 @@ def overview(request: AuthenticatedHttpRequest) -> HttpResponse:
 @require_role()
 @vary_on_headers("HX-Request")
 def under(request: AuthenticatedHttpRequest, slug: str, state: str) -> HttpResponse:
-    """What is stale under one version or draft: a page, or the line that the version's and compare pages ask for."""
+    """What is stale under one version or draft: a page, or the lines that pages about words ask for.
+
+    `?key=` (many) asks for a line of each of these principles too, for the places `stale-KEY` of the asking page;
+    `?only=` for the line of one principle and nothing else.
+    """
     row = get_state_for(request.user, slug, state)
+    found = stale.under(row)
+    only = request.GET.get("only", "")
     ctx = {
         "constitution": row.constitution,
         "state_ref": state,
-        "stale": stale.under(row),
+        "stale": found,
+        "each": found.of([only] if only else request.GET.getlist("key")[:MOST_KEYS]),
     }
+    if only and request.htmx:
+        return render(request, "training/stale_under.html#only", ctx)
     return render(request, f"training/stale_under.html{'#line' if request.htmx else ''}", ctx)

@@ -133,6 +133,8 @@ PAGES = (
     Page("constitutions:verdict", post=DISCUSSERS, args=SLUG, data={"word": "comment", "note": "So.", "revision": "2"}),
     Page("constitutions:past_review", get=READERS, args=("test", "REVIEW")),
     Page("constitutions:threads", get=READERS, args=SLUG),
+    Page("constitutions:preamble_threads", get=READERS, args=SLUG),
+    Page("constitutions:exemplar_threads", get=READERS, args=SLUG),
     Page("constitutions:open_thread", post=DISCUSSERS, args=SLUG, data={"place": "privacy:", "body": "Why?"}),
     Page("constitutions:thread", get=READERS, args=("test", "THREAD")),
     Page("constitutions:reply", post=DISCUSSERS, args=("test", "THREAD"), data={"body": "Because."}),

@@ -125,3 +125,17 @@ def test_its_queries_do_not_grow_with_the_principles(author: User, client: Clien
             assert client.get(reverse("constitutions:compare", args=[made.slug, "v1", "draft"])).status_code == 200
         counts.append(len(queries))
     assert counts[0] == counts[1] <= 12
+
+
+def test_open_threads_are_counted_at_their_principle(
+    changed: Constitution, client: Client, author: User, reviewer: User
+) -> None:
+    for quote in ("true", "doubtful"):
+        thread = actions.open_thread(
+            user=reviewer, draft=draft_of(changed), key="honesty", field="text", quote=quote, body="Why?"
+        )
+    assert "Threads (2)" in compare(client, "v1", "draft")
+    actions.resolve_thread(user=author, thread=thread)
+    html = compare(client, "v1", "draft")
+    assert "Threads (1)" in html and "/draft/review/#p-honesty" in html
+    assert "Threads (" not in compare(client, "draft", "v1")

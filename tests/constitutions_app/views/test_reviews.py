@@ -301,3 +301,30 @@ def test_reviewers_of_another_name_are_no_choice(constitution: Constitution, aut
     answer = signed_in(author).post(url("request_review"), {"note": "Kept.", "reviewers": [eve.pk]})
     assert (answer.status_code, "Kept." in answer.content.decode()) == (422, True)
     assert not Review.objects.exists()
+
+
+def test_the_differences_stand_side_by_side_too(constitution: Constitution, author: User, reviewer: User) -> None:
+    edit(constitution, author, text="Say what is right and mark what is uncertain.")
+    talk(constitution, reviewer, "right", body="Whose?")
+    html = signed_in(reviewer).get(url("review"), {"view": "side-by-side"}).content.decode()
+    old, _, new = html.partition('<div class="pair diff">')[2].partition("</div>")
+    assert "<del>true</del>" in old and "right" not in old
+    assert 'data-words-of="honesty:text"' in new
+    assert "<mark><ins>right</ins></mark>" in new
+    assert "<del>true</del>" not in new.partition("</div></div>")[0]
+
+
+def test_preamble_and_exemplars_are_talked_about_where_they_are_written(
+    constitution: Constitution, author: User, reviewer: User
+) -> None:
+    for part, place, quote in (("preamble", ":preamble", "these"), ("exemplars", ":exemplar-1-critique", "rude")):
+        name = "preamble_threads" if part == "preamble" else "exemplar_threads"
+        editor = signed_in(author).get(url(f"draft_{part}")).content.decode()
+        assert f'hx-get="{url(name)}"' in editor
+        said = {"place": place, "quote": quote, "body": f"About {part}", "back": "editor"}
+        assert signed_in(author).post(url("open_thread"), said).headers["Location"] == url(f"draft_{part}")
+        for headers in ({}, {"HX-Request": "true"}):
+            here = signed_in(reviewer).get(url(name), headers=headers).content.decode()
+            assert f"About {part}" in here and f'value="{place}"' in here
+            assert 'value="honesty:text"' not in here and "About prea" not in here.replace(f"About {part}", "")
+        assert f"About {part}" in signed_in(reviewer).get(url("review")).content.decode()

@@ -83,8 +83,11 @@ def test_the_list_shows_the_result_under_the_words_asked_for(scenario: Scenario,
     draft.save()
     assert digest(draft.to_core()) != newest(constitution).digest
     client = signed_in(reader)
-    assert "1 not run" in client.get(LIST).content.decode()
-    assert "1 passed" in client.get(f"{LIST}?words=v1").content.decode()
+    listed = client.get(LIST).content.decode()
+    assert "1 not run" in listed and "of other words: passed 0.81" in listed, "shown, and not counted"
+    assert "of other words: passed 0.81" in client.get(ONE).content.decode()
+    under = client.get(f"{LIST}?words=v1").content.decode()
+    assert "1 passed" in under and "of other words" not in under
     assert "Rude letter" in client.get(f"{LIST}?words=v1&state=passed&principle=kindness").content.decode()
     for question in ("?words=v1&state=failed", "?principle=privacy", "?retired=on"):
         assert "Rude letter" not in client.get(LIST + question).content.decode()

@@ -38,7 +38,8 @@ function selectedInDiff() {
 
 function selectedInField(form) {
   if (!field?.isConnected || field.selectionStart === field.selectionEnd) return null;
-  const place = [...form.elements.place.options].find((option) => option.value.endsWith(`:${field.name}`))?.value;
+  const name = field.name.replace(/^(\d+)-/, (_, index) => `exemplar-${Number(index) + 1}-`); // fields of exemplars count from 0
+  const place = [...form.elements.place.options].find((option) => option.value.endsWith(`:${name}`))?.value;
   return place ? { place, quote: field.value.slice(field.selectionStart, field.selectionEnd), start: field.selectionStart } : null;
 }
 
