@@ -25,6 +25,7 @@ from training_app.models import (
     MetricPoint,
     Prompt,
     PromptSet,
+    RegisteredModel,
     ReleaseRules,
     Run,
     RunEvent,
@@ -114,7 +115,7 @@ class JudgeEvaluationAdmin(ReadOnly):
     list_select_related = ("judge", "created_by")
 
 
-admin.site.register([ExemplarSet, TraceImport], ReadOnly)
+admin.site.register([ExemplarSet, RegisteredModel, TraceImport], ReadOnly)
 
 
 @admin.register(Audit)

@@ -23,12 +23,12 @@ from training_app.core.config import RunConfig
 from training_app.core.datasets import Build, refuse_leak, sft_rows, split_by_prompt
 from training_app.core.errors import BadInput
 from training_app.core.gate import gate_counts
-from training_app.core.preferences import Preferences, preference_rows
+from training_app.core.preferences import Preferences, preference_rows, revision_rows
 from training_app.models import AILabel, Comparison, DatasetBuild, DatasetItem, Prompt, Run, Trace, TraceStep
 from training_app.prompts import prompt_id
 from training_app.refusals import BuildRefused
 
-STAGES = ("sft", "reward")
+STAGES = ("sft", "reward", "dpo")
 SFT, TRAIN, HELDOUT = "sl-cai", "preferences", "preferences-heldout"
 BATCH = 1000
 
@@ -54,7 +54,7 @@ def build(
     actor: User | None,
     hold: Callable[[], None] = lambda: None,
 ) -> tuple[DatasetBuild, ...]:
-    """Freeze what `stage` would train on now: one build for "sft", training and held-out rows for "reward".
+    """Freeze what `stage` would train on now: one build for "sft", training and held-out rows for "reward" and "dpo".
 
     `suffix` keeps builds made by hand apart from those the run itself trains on. `aggregation` makes the targets of
     "reward" from the labels' raw log-probabilities in another way than the run was told to. `hold` is called first
@@ -64,7 +64,7 @@ def build(
     config = config_from(run.config)
     with transaction.atomic():
         hold()
-        made = _sft(run, config) if stage == "sft" else _reward(run, config, aggregation or aggregation_of(config))
+        made = _rows_for(run, config, stage, aggregation or aggregation_of(config))
         frozen = tuple(_freeze(run, stage, suffix, one) for one in made if one.build.rows)
         data = {
             "run": str(run.pk),
@@ -92,10 +92,20 @@ def existing(run: Run, stage: str) -> tuple[DatasetBuild, ...]:
     return tuple(DatasetBuild.objects.filter(run=run, stage=stage, name__in=names).order_by("pk"))
 
 
+def _rows_for(run: Run, config: RunConfig, stage: str, aggregation: Aggregation) -> tuple[_Made, ...]:
+    if stage == "sft":
+        return _sft(run, config)
+    if stage == "reward":
+        return _preferences(run, config, aggregation, config.reward.heldout_fraction)
+    if config.dpo.pairs == "labels":
+        return _preferences(run, config, aggregation, config.dpo.heldout_fraction)
+    return _revisions(run, config)
+
+
 def _sft(run: Run, config: RunConfig) -> tuple[_Made, ...]:
     traces = list(Trace.objects.filter(run=run).select_related("prompt__prompt_set"))
     steps = list(TraceStep.objects.filter(trace__run=run).select_related("trace__prompt__prompt_set"))
-    dropped = verdicts.overridden_steps(run)
+    dropped = verdicts.overridden_steps(run) if config.audits else {}
     kept = [step for step in steps if step.pk not in dropped]
     made = sft_rows(
         [_step_data(step) for step in kept],
@@ -167,7 +177,7 @@ def judged_in(run: Run, config: RunConfig) -> Judged:
     """Everything of a run that preference rows are made of. Writes nothing."""
     labels = list(AILabel.objects.filter(run=run).select_related("comparison", "principle").defer("sent_ab", "sent_ba"))
     human = Comparison.objects.filter(prompt_set__runs=run, source=Comparison.Source.HUMAN).order_by("pk")
-    changed = verdicts.overridden_labels(run)
+    changed = verdicts.overridden_labels(run) if config.audits else {}
     weights = {principle.id: principle.weight for principle in run.version.to_core().principles}
     return Judged(
         labels=[_label_data(label) for label in labels],
@@ -181,32 +191,74 @@ def judged_in(run: Run, config: RunConfig) -> Judged:
     )
 
 
-def _reward(run: Run, config: RunConfig, aggregation: Aggregation) -> tuple[_Made, ...]:
+def _preferences(run: Run, config: RunConfig, aggregation: Aggregation, fraction: float) -> tuple[_Made, ...]:
     found = judged_in(run, config).preferences(aggregation)
     made = found.build
     if not made.rows:
         raise BuildRefused(
-            f"{run} has no preferences to train a reward model on ({_reasons(made)}). "
+            f"{run} has no preferences to train on ({_reasons(made)}). "
             "Sample longer or at a higher temperature, so that the two responses differ."
         )
-    origins = _origins_of(run, found)
-    train, heldout = split_by_prompt(made.rows, config.reward.heldout_fraction)
-    refuse_leak(train, heldout)
+    origins = _origins_of(run, found, audits=config.audits)
+    train, heldout = split_by_prompt(made.rows, fraction)
+    said = verdicts.said_of_labels(run)
+    measured = [row | _people(said, found.labels.get(str(row["id"]), ())) for row in heldout]
     shared = {
         "excluded": made.reasons,
         "aggregation": aggregation.words(),
-        "heldout_fraction": config.reward.heldout_fraction,
+        "heldout_fraction": fraction,
         "human_weight": config.reward.human_weight,
     }
+    return _sides(train, measured, origins, shared)
+
+
+def _revisions(run: Run, config: RunConfig) -> tuple[_Made, ...]:
+    """Pairs of the last kept revision against the initial response, and the human comparisons."""
+    steps = list(TraceStep.objects.filter(trace__run=run).select_related("trace__prompt__prompt_set"))
+    dropped = verdicts.overridden_steps(run) if config.audits else {}
+    kept = [step for step in steps if step.pk not in dropped]
+    human = list(Comparison.objects.filter(prompt_set__runs=run, source=Comparison.Source.HUMAN).order_by("pk"))
+    made = revision_rows(
+        [_step_data(step) | {"initial": step.trace.initial_response} for step in kept],
+        [_human_data(comparison) for comparison in human],
+        dropped=config.sft.dropped_flags,
+        human_weight=config.reward.human_weight,
+        name=TRAIN,
+    )
+    if not made.rows:
+        raise BuildRefused(f"{run} has no revision that differs from its first answer ({_reasons(made)}).")
+    origins: dict[str, Sequence[dict[str, Any]]] = {_step_key(step): [{"step": step}] for step in kept}
+    origins |= {comparison.key: [{"comparison": comparison}] for comparison in human}
+    train, heldout = split_by_prompt(made.rows, config.dpo.heldout_fraction)
+    shared = {
+        "excluded": made.reasons,
+        "pairs": "revisions",
+        "heldout_fraction": config.dpo.heldout_fraction,
+        "human_weight": config.reward.human_weight,
+    }
+    return _sides(train, heldout, origins, shared)
+
+
+def _sides(
+    train: Sequence[dict[str, Any]], heldout: Sequence[dict[str, Any]], origins: Origins, shared: Mapping[str, Any]
+) -> tuple[_Made, ...]:
+    """Both sides of a split as builds, no prompt on both."""
+    refuse_leak(train, heldout)
     return tuple(
         _Made(side, origins, side.rules() | shared | {"overridden": _changed(side, origins)})
-        for side in (Build(TRAIN, train), Build(HELDOUT, heldout))
+        for side in (Build(TRAIN, tuple(train)), Build(HELDOUT, tuple(heldout)))
     )
 
 
-def _origins_of(run: Run, found: Preferences) -> Origins:
+def _people(said: Mapping[str, float], keys: Sequence[str]) -> dict[str, float]:
+    """What people said of a held-out row's labels, to measure a model against: the mean of 1, 0 and 1/2."""
+    given = [said[key] for key in keys if key in said]
+    return {"people": sum(given) / len(given)} if given else {}
+
+
+def _origins_of(run: Run, found: Preferences, *, audits: bool) -> Origins:
     """For every preference row the labels that made it, each with the audit that changed it, or the human choice."""
-    changed = verdicts.overridden_labels(run)
+    changed = verdicts.overridden_labels(run) if audits else {}
     labels = AILabel.objects.filter(run=run).select_related("comparison", "principle").defer("sent_ab", "sent_ba")
     by_key = {verdicts.key_of(label): {"label": label, "audit": changed.get(label.pk)} for label in labels}
     human = Comparison.objects.filter(prompt_set__runs=run, source=Comparison.Source.HUMAN)

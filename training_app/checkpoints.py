@@ -13,7 +13,7 @@ from constitutions_app.ledger import record
 from training_app.core.manifest import verify
 from training_app.models import Checkpoint, Run, RunStage
 
-PARENT = {"reward": "sft", "rl": "sft"}
+PARENT = {"reward": "sft", "rl": "sft", "dpo": "sft"}
 """Which stage's checkpoint a stage starts from."""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from training_app.core.config import STAGE_SLUGS
+from training_app.core.config import stages_for
 from training_app.models import Run, RunStage
 from training_app.models.run import RunState, StageState
 
@@ -26,6 +26,7 @@ class Estimate:
     seconds: Mapping[str, float]
     runs: int
     device: str
+    stages: tuple[str, ...]
 
     @property
     def total(self) -> float:
@@ -33,7 +34,7 @@ class Estimate:
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        return tuple(slug for slug in STAGE_SLUGS if slug not in self.seconds)
+        return tuple(slug for slug in self.stages if slug not in self.seconds)
 
 
 def estimate_for(*, preset: str, base_model: str, prompts: int, config: Mapping[str, Any]) -> Estimate | None:
@@ -47,12 +48,26 @@ def estimate_for(*, preset: str, base_model: str, prompts: int, config: Mapping[
     for stage in RunStage.objects.filter(run__in=newest, state=StageState.SUCCEEDED):
         run = newest[stage.run_id]
         work = _work(stage.slug, _prompts_of(run), run.config)
+        if stage.slug == "rl" and _algorithm(run.config) != _algorithm(config):
+            continue
         if stage.started_at and stage.finished_at and work:
             paces.setdefault(stage.slug, []).append((stage.finished_at - stage.started_at).total_seconds() / work)
     if not paces:
         return None
-    seconds = {slug: median(paces[slug]) * _work(slug, prompts, config) for slug in STAGE_SLUGS if slug in paces}
-    return Estimate(seconds, len(newest), next(iter(newest.values())).device)
+    stages = _stages_of(config)
+    seconds = {slug: median(paces[slug]) * _work(slug, prompts, config) for slug in stages if slug in paces}
+    return Estimate(seconds, len(newest), next(iter(newest.values())).device, stages)
+
+
+def _stages_of(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The stages a configuration asks for; what it does not say, or cannot be read, counts as the paper's way."""
+    rl, dpo = config.get("rl") or {}, config.get("dpo") or {}
+    method, reward, pairs = config.get("method"), rl.get("reward"), dpo.get("pairs")
+    return stages_for(method or "rl", reward=reward or "model", pairs=pairs or "labels")
+
+
+def _algorithm(config: Mapping[str, Any]) -> str:
+    return str((config.get("rl") or {}).get("algorithm") or "grpo")
 
 
 def _prompts_of(run: Run) -> int:
@@ -76,6 +91,6 @@ def _work(slug: str, prompts: int, config: Mapping[str, Any]) -> float:
         return float(options.get("steps") or 0)
     if slug == "revise":
         return prompts * float(options.get("rounds") or 0)
-    if slug in ("sft", "reward"):
+    if slug in ("sft", "reward", "dpo"):
         return prompts * float(options.get("epochs") or 0)
     return float(prompts)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import django_filters as filters
+import re
 
-from training_app.models import Audit, Comparison, PromptSet
+import django_filters as filters
+from django.db.models import QuerySet
+
+from training_app import taught
+from training_app.models import Audit, Checkpoint, Comparison, PromptSet
 from training_app.models.run import RunState, StageState
 
 
@@ -103,6 +107,15 @@ class CheckpointFilter(OfRunFilter):
     version = filters.NumberFilter(field_name="version_id")
     digest = filters.CharFilter(field_name="digest")
     constitution_digest = filters.CharFilter(field_name="constitution_digest")
+    saw = filters.CharFilter(
+        method="that_saw",
+        label="Ever saw a principle of a version: constitution@number/principle, as privacy@3/honesty",
+    )
+
+    def that_saw(self, rows: QuerySet[Checkpoint], name: str, value: str) -> QuerySet[Checkpoint]:
+        """Those that were taught by the principle, directly or through what they were made from; one query."""
+        match = re.fullmatch(r"([\w-]{1,80})@(\d{1,9})/([\w-]{1,80})", value)
+        return rows.filter(pk__in=taught.by_words(match[1], int(match[2]), match[3])) if match else rows.none()
 
 
 class EvaluationFilter(OfRunFilter):

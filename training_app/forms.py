@@ -163,6 +163,10 @@ def field_for(option: Option) -> forms.Field:
         return forms.BooleanField(**{**common, "required": False})
     if option.choices:
         return forms.ChoiceField(choices=[(name, CHOICE_WORDS[name]) for name in option.choices], **common)
+    if option.kind is str:
+        return forms.CharField(
+            **{**common, "required": False}, max_length=4000, widget=forms.Textarea(attrs={"rows": 2})
+        )
     kind = forms.IntegerField if option.kind is int else forms.FloatField
     widget = forms.NumberInput(attrs={"step": "1" if option.kind is int else "any"})
     limits: dict[str, Any] = {"min_value": _limit(option, option.at_least), "max_value": _limit(option, option.at_most)}

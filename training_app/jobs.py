@@ -35,7 +35,7 @@ from training_app.prompts import RunPrompts, prompts_of, prompts_whole
 Part = dict[str, Any]
 
 JOB = "job.json"
-NAMES = {"sft": "sl-cai", "reward": "reward model", "rl": "rl-cai"}
+NAMES = {"sft": "sl-cai", "reward": "reward model", "rl": "rl-cai", "dpo": "dpo-cai"}
 """How the models that stages make are called in jobs and manifests."""
 
 
@@ -137,22 +137,36 @@ class _Writer:
 
     def _rl(self) -> Part:
         learnt = [*builds.existing(self.run, "sft"), *builds.existing(self.run, "reward")]
+        prompts = {"prompts": self._prompts("train", self._split().train)}
+        judged: Part = {
+            "models": {"judge": self._model("judge")},
+            "inputs": {"responses": self._output("generate", "responses")},
+            "params": {"judge": self._judge()},
+        }
+        scored: Part = {"models": {"reward": self._checkpoint("reward")}} if self._has("reward") else judged
         return {
             "model": self._checkpoint("sft"),
-            "models": {"reference": self._checkpoint("sft"), "reward": self._checkpoint("reward")},
-            "inputs": {"prompts": self._prompts("train", self._split().train)},
+            "models": {"reference": self._checkpoint("sft")} | scored["models"],
+            "inputs": prompts | scored.get("inputs", {}),
+            "params": scored.get("params", {}),
             "parents": _parents(self._made("sft"), learnt),
         }
 
-    def _evaluate(self) -> Part:
+    def _dpo(self) -> Part:
+        made = self._builds()
         return {
-            "models": {
-                "base": self._base(),
-                "sl_cai": self._checkpoint("sft"),
-                "rl_cai": self._checkpoint("rl"),
-                "reward": self._checkpoint("reward"),
-                "judge": self._model("judge"),
-            },
+            "model": self._checkpoint("sft"),
+            "models": {"reference": self._checkpoint("sft")},
+            "inputs": dict(zip(("train", "heldout"), map(self._built, made), strict=False)),
+            "parents": _parents(self._made("sft"), [*builds.existing(self.run, "sft"), *made]),
+        }
+
+    def _evaluate(self) -> Part:
+        """Every model of the run: SL-CAI is always among them, so that what follows it is never seen alone."""
+        roles = {"sl_cai": "sft", "rl_cai": "rl", "dpo_cai": "dpo", "reward": "reward"}
+        made = {role: self._checkpoint(slug) for role, slug in roles.items() if self._has(slug)}
+        return {
+            "models": {"base": self._base(), "judge": self._model("judge")} | made,
             "inputs": {"prompts": self._prompts("heldout", self._split().heldout)},
             "params": {"judge": self._judge()},
         }
@@ -203,6 +217,10 @@ class _Writer:
     def _checkpoint(self, slug: str) -> Part:
         made = self._made(slug)
         return {"path": self._relative(made.folder), "digest": made.digest, "name": NAMES[slug]}
+
+    def _has(self, slug: str) -> bool:
+        """Whether the run has this stage; which it has was fixed when it was launched."""
+        return slug in self.config.stages
 
     def _output(self, slug: str, name: str) -> Part:
         source = RunStage.objects.get(run=self.run, slug=slug)

@@ -27,6 +27,8 @@ from training_app.models.run import ACTIVE_STATES, RunState
 DURATION = timedelta(seconds=15)
 """Renewed about once a second, so many renewals may fail before a lease ends."""
 
+SHUT_DOWN = "The worker was shut down; the run goes on as soon as a worker is free."
+
 _CLAIM = """
 UPDATE training_app_run
    SET state = CASE WHEN state = 'queued' THEN 'running' ELSE state END,
@@ -123,15 +125,16 @@ def hold(lease: Lease) -> None:
     renew(lease)
 
 
-def give_back(lease: Lease) -> None:
-    """Queue the run again, at once and without counting the attempt: a worker that is shut down leaves it so."""
-    _held(lease, RunState.RUNNING).update(
+def give_back(lease: Lease, *, reason: str = SHUT_DOWN) -> bool:
+    """Queue the run again, at once and without counting the attempt; False when it was not ours to give any more."""
+    given = _held(lease, RunState.RUNNING).update(
         state=RunState.QUEUED,
         attempt=Greatest(F("attempt") - 1, 0),
         lease_owner="",
         lease_expires_at=None,
-        reason="The worker was shut down; the run goes on as soon as a worker is free.",
+        reason=reason,
     )
+    return bool(given)
 
 
 def finish(lease: Lease, state: RunState, *, reason: str = "", advice: str = "", exit_code: int | None = None) -> None:

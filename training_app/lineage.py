@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from django.contrib.auth.models import User
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 
 from constitutions_app.models import PrincipleVersion, Version
+from training_app import taught
 from training_app.core.digests import digest_file
 from training_app.core.manifest import dataset_digests
 from training_app.models import (
@@ -138,30 +138,29 @@ def of_principle(principle: PrincipleVersion) -> PrincipleLineage:
     audits = Audit.objects.filter(Q(step__principle=principle) | Q(label__principle=principle)).aggregate(
         all=Count("pk"), overrides=Count("pk", filter=Q(verdict=Audit.Verdict.OVERRIDE))
     )
-    used = DatasetItem.objects.filter(Q(step__principle=principle) | Q(label__principle=principle))
     return PrincipleLineage(
         principle=principle,
         steps=TraceStep.objects.filter(principle=principle).count(),
         labels=AILabel.objects.filter(principle=principle).count(),
         audits=audits["all"],
         overrides=audits["overrides"],
-        checkpoints=_taught_by(used.values_list("build_id", flat=True).distinct()),
+        checkpoints=_shown(taught.by_principle(principle)),
     )
 
 
 def of_label(label: AILabel) -> tuple[Checkpoint, ...]:
     """The checkpoints a label taught, directly or through a reward model, oldest first."""
-    return _taught_by(DatasetItem.objects.filter(label=label).values_list("build_id", flat=True))
+    return _shown(taught.by_builds(DatasetBuild.objects.filter(items__label=label)))
 
 
 def of_step(step: TraceStep) -> tuple[Checkpoint, ...]:
     """The checkpoints a revision taught, directly or through what was made from them, oldest first."""
-    return _taught_by(DatasetItem.objects.filter(step=step).values_list("build_id", flat=True))
+    return _shown(taught.by_builds(DatasetBuild.objects.filter(items__step=step)))
 
 
 def of_build(build: DatasetBuild) -> tuple[Checkpoint, ...]:
     """The checkpoints a dataset build taught, directly or through what was made from them, oldest first."""
-    return _taught_by([build.pk])
+    return _shown(taught.by_builds([build.pk]))
 
 
 def database_agrees(checkpoint: Checkpoint) -> Agreement:
@@ -199,29 +198,9 @@ def _builds_of(checkpoints: Sequence[Checkpoint]) -> tuple[DatasetBuild, ...]:
     return tuple(build for build in builds if (build.run_id, build.digest) in trained_on)
 
 
-def _taught_by(build_ids: Iterable[int]) -> tuple[Checkpoint, ...]:
-    """Checkpoints trained on any of these builds, and all that were made from those. Two queries."""
-    builds = {(run, digest) for run, digest in _runs_and_digests(build_ids)}
-    family = {
-        one.pk: one
-        for one in Checkpoint.objects.filter(run_id__in={run for run, _ in builds}).select_related(
-            "run", "version__constitution"
-        )
-    }
-    taught = {
-        pk
-        for pk, one in family.items()
-        if any((one.run_id, digest) in builds for digest in dataset_digests(one.manifest))
-    }
-    for pk in tuple(taught):
-        taught.update(
-            _closure(pk, lambda one: [other for other in family if one.pk in _sources(family[other])], family)
-        )
-    return tuple(family[pk] for pk in sorted(taught))
-
-
-def _runs_and_digests(build_ids: Iterable[int]) -> Iterable[tuple[UUID, str]]:
-    return DatasetBuild.objects.filter(pk__in=build_ids).values_list("run_id", "digest")
+def _shown(taught: QuerySet[Checkpoint]) -> tuple[Checkpoint, ...]:
+    """The checkpoints with what pages say of them. One query."""
+    return tuple(taught.select_related("run", "version__constitution").defer("manifest", "version__canonical"))
 
 
 def _learnt(builds: Sequence[DatasetBuild]) -> Learnt:

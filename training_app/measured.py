@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from training_app.core.statistics import wilson
 from training_app.models import Checkpoint, Evaluation
 from training_app.plots import number
 
-MODEL_NAMES = {"base": "base", "sl_cai": "SL-CAI", "rl_cai": "RL-CAI"}
+MODEL_NAMES = {"base": "base", "sl_cai": "SL-CAI", "rl_cai": "RL-CAI", "dpo_cai": "DPO-CAI"}
 MINUS = str.maketrans("-", "\u2212")
 
 
@@ -39,6 +39,8 @@ class MeasuredRow:
     distinct: str
     wins: Interval | None
     same_position: str
+    features: tuple[tuple[str, Interval], ...] = ()
+    """By name the share of answers with each countable feature; empty where an older run counted none."""
 
 
 def measured_rows(evaluations: Iterable[Evaluation], *, this: Checkpoint | None = None) -> list[MeasuredRow]:
@@ -65,7 +67,13 @@ def _row(one: Evaluation, scale: tuple[float, float], this: Checkpoint | None) -
         distinct=" / ".join(_words(value) for value in distinct if value is not None),
         wins=_interval(metrics.get("win_rate_vs_base"), metrics.get("win_interval"), (0.0, 1.0)),
         same_position=_share(metrics.get("same_position")),
+        features=_features(metrics.get("features") or {}),
     )
+
+
+def _features(counted: Mapping[str, Mapping[str, Any]]) -> tuple[tuple[str, Interval], ...]:
+    rates = ((name, _interval(one.get("rate"), one.get("interval"), (0.0, 1.0))) for name, one in counted.items())
+    return tuple((name.replace("_", " "), rate) for name, rate in rates if rate is not None)
 
 
 def _scale(values: Iterable[Sequence[Any]]) -> tuple[float, float]:

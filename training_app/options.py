@@ -22,6 +22,7 @@ STAGE_NAMES: Mapping[str, str] = {
     "label": "Label",
     "reward": "Reward model",
     "rl": "RL-CAI",
+    "dpo": "DPO-CAI",
     "evaluate": "Evaluate",
     "write": "Write prompts",
 }
@@ -33,8 +34,9 @@ STAGE_DOES: Mapping[str, str] = {
     "sample": "The SL-CAI model answers every prompt twice.",
     "label": "The judge is asked which answer fits a principle better, in both orders.",
     "reward": "A model learns to predict the AI labels and the human comparisons.",
-    "rl": "Reinforcement learning against the reward model, held near SL-CAI.",
-    "evaluate": "Base, SL-CAI and RL-CAI answer prompts that no stage trained on.",
+    "rl": "Reinforcement learning against the reward model or the judge, held near SL-CAI.",
+    "dpo": "SL-CAI learns the preferences themselves, without a reward model.",
+    "evaluate": "Base, SL-CAI and what was trained from it answer prompts that no stage trained on.",
     "write": "The model writes new red-team prompts after examples; what is like another is left out.",
 }
 
@@ -46,16 +48,19 @@ STAGE_DOING: Mapping[str, str] = {
     "label": "labelling",
     "reward": "training the reward model",
     "rl": "training RL-CAI",
+    "dpo": "training DPO-CAI",
     "evaluate": "evaluating",
     "write": "writing prompts",
 }
 
 ESSENTIAL = frozenset(
     {
-        "heldout_fraction", "max_prompts", "generate.sampling.max_new_tokens", "revise.rounds", "revise.exemplars",
+        "heldout_fraction", "max_prompts", "method", "audits", "generate.sampling.max_new_tokens", "revise.rounds",
+        "revise.exemplars",
         "sft.epochs", "sft.learning_rate", "sample.sampling.max_new_tokens", "label.template",
         "label.principles_per_comparison", "reward.epochs", "reward.learning_rate", "reward.soft_targets",
-        "rl.steps", "rl.beta", "rl.generations", "evaluate.sampling.max_new_tokens", "evaluate.judge_principles",
+        "rl.algorithm", "rl.reward", "rl.steps", "rl.beta", "rl.generations", "dpo.pairs", "dpo.epochs",
+        "dpo.learning_rate", "dpo.beta", "evaluate.sampling.max_new_tokens", "evaluate.judge_principles",
     }
 )  # fmt: skip
 """What is shown at once; everything else stands behind "Advanced"."""
@@ -65,6 +70,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "max_prompts": ("Most prompts per set", "Leave empty to use every prompt."),
     "processes": ("GPUs together", "Each training stage uses so many at once. Empty: as the worker was told."),
     "sharding": ("GPUs share", "The batch alone, the weights as well (FSDP2), or the optimiser's state (DeepSpeed)."),
+    "method": ("After SL-CAI", "Reinforcement learning is the paper's way. SL-CAI is evaluated beside what follows."),
+    "audits": ("Train on verdicts", "Off: people's verdicts on critiques and labels change nothing in training."),
     "temperature": ("Temperature", "1 draws as the model believes; lower is more repetitive. The paper uses 1."),
     "top_p": ("Top p", "1 leaves every token possible."),
     "max_new_tokens": ("Longest answer", "In tokens. Longer answers are cut and flagged."),
@@ -104,6 +111,24 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "soft_targets": ("Train on probabilities", "Off: each label counts as a plain choice of A or B."),
     "human_weight": ("Weight of human comparisons", "Against 1 for an AI label."),
     "reward.heldout_fraction": ("Held out", "Share of the pairs that measures the reward model and does not train it."),
+    "dpo.heldout_fraction": ("Held out", "Share of the pairs that measures DPO-CAI and does not train it."),
+    "answers_only": ("Learn answers only", "Off: the prompts are learnt too."),
+    "packing": ("Pack short rows", "Several examples in one row, blind to one another: less padding, the same loss."),
+    "lora_rank": ("LoRA rank", "0 trains all weights. 8 to 64: small adapters, merged into the model at the end."),
+    "lora_alpha": ("LoRA alpha", "The adapters count alpha / rank times."),
+    "algorithm": ("Algorithm", "PPO is the paper's. GRPO and RLOO compare answers instead of learning a value."),
+    "reward": ("Reward", "The judge: how likely it prefers an answer to the base model's. Slower, no reward model."),
+    "rl.judge_principles": ("Principles per judged answer", "With the judge as reward, in both orders."),
+    "helpful_share": ("Share of helpful prompts", "In every step, from 0 to 1. Empty: as the sets come."),
+    "ppo_epochs": ("PPO passes", "Over the answers of each step."),
+    "minibatches": ("PPO updates a pass", "Parts that the answers of a step are cut into."),
+    "clip": ("PPO clip", "How far the probability of a token may move in one step before it counts no further."),
+    "gae_lambda": ("GAE lambda", "1 trusts the rewards, 0 the value head."),
+    "discount": ("Discount", "Of later rewards, per token. 1: none."),
+    "value_weight": ("Value weight", "Of the value head's loss in PPO."),
+    "normalise_reward": ("Normalise rewards", "PPO sees them less their running mean, by their deviation."),
+    "pairs": ("Pairs", "AI labels: what a reward model would learn from. Or each revision against the first answer."),
+    "dpo.beta": ("DPO beta", "Higher stays nearer to SL-CAI."),
     "steps": ("Steps", "Updates of the policy."),
     "beta": ("KL weight", "How strongly the policy is held near SL-CAI. 0 lets it go."),
     "generations": ("Answers per prompt", "Compared with one another at each step; at least 2."),
@@ -111,6 +136,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "max_completion_length": ("Longest answer", "In tokens."),
     "judge_principles": ("Principles per judged pair", "Used for the win rate, in both orders."),
     "bootstrap": ("Bootstrap resamples", "For the intervals of means."),
+    "patterns": ("Count also", "Features of answers, one “name: regular expression” a line; case does not matter."),
     "sft.rounds": ("Revisions trained on", "All: those of every round, as in the paper. Last: the final ones only."),
 }  # fmt: skip
 
@@ -119,7 +145,9 @@ CHOICE_WORDS: Mapping[str, str] = {
     "last": "last round only", "each_round": "drawn each round", "without_replacement": "drawn without repeats",
     "in_order": "all in order", "sampled": "sampled by weight", "every": "every principle",
     "together": "all in one prompt", "mean": "mean", "majority": "majority", "product": "product",
-    "none": "nothing in particular", "principle": "one principle each",
+    "none": "nothing in particular", "principle": "one principle each", "rl": "reinforcement learning", "dpo": "DPO",
+    "both": "both, from the same SL-CAI", "sft_only": "nothing", "grpo": "GRPO", "rloo": "RLOO", "ppo": "PPO",
+    "model": "reward model", "judge": "judge", "labels": "AI labels", "revisions": "revision against first answer",
     "ddp": "the batch (DDP)", "fsdp2": "weights too (FSDP2)", "deepspeed": "optimiser too (DeepSpeed ZeRO-2)",
 }  # fmt: skip
 OWN_CHOICES: Mapping[str, tuple[str, ...]] = {"sft.rounds": ("all", "last")}

@@ -51,7 +51,7 @@ SHOWN = frozenset({"rollout"})
 MOVED = ("device", "dtype", "notes", "unit", "total", "done", "rate", "eta_s", "summary", "outputs", "last_seq")
 """The columns of a stage that its events move; its state is the runner's."""
 
-CHECKPOINT_OF = {"sl_cai": "sft", "rl_cai": "rl"}
+CHECKPOINT_OF = {"sl_cai": "sft", "rl_cai": "rl", "dpo_cai": "dpo"}
 """Which stage made a model that is evaluated; "base" was made by none."""
 
 

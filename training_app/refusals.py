@@ -75,5 +75,9 @@ class QueueRefused(Refused):
         self.field = field
 
 
+class ModelRefused(Refused):
+    """A folder cannot serve as a base model; the message says why and what to do."""
+
+
 class ViewRefused(Refused):
     """A view of the explorer cannot be kept as it was named."""

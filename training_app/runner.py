@@ -86,9 +86,25 @@ def run_once(run_id: UUID, *, conduct: Conduct | None = None, owner: str | None 
     except leases.LeaseLost:
         log.warning("Run %s is not ours any more; whoever has it now goes on.", run_id)
     except OUTAGES:
-        log.exception("The database went away under run %s; it goes on when its lease has ended.", run_id)
-        connection.close()
+        log.exception("The database went away under run %s; it is queued again as soon as that answers.", run_id)
+        _give_back_when_it_answers(lease)
     return None
+
+
+def _give_back_when_it_answers(lease: leases.Lease) -> None:
+    """Queue the run again without waiting for its lease to end; after that the sweeper does it anyway."""
+    deadline = time.monotonic() + leases.DURATION.total_seconds()
+    while time.monotonic() < deadline:
+        connection.close()
+        try:
+            with transaction.atomic():
+                if leases.give_back(lease, reason="The database went away under it; the run goes on by itself."):
+                    under_way = RunStage.objects.filter(run=lease.run_id, state=StageState.RUNNING)
+                    under_way.update(state=StageState.WAITING, eta_s=None)
+        except OUTAGES:
+            time.sleep(0.5)
+        else:
+            return
 
 
 class _Runner:

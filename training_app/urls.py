@@ -19,6 +19,7 @@ from training_app.views import (
     labels,
     launch,
     live,
+    models,
     prompt_sets,
     queue_items,
     queues,
@@ -100,6 +101,11 @@ prompt_urls = [
     path("prompts/<slug:slug>/", prompt_sets.prompt_set, name="prompt_set"),
 ]
 
+model_urls = [
+    path("models/", models.base_models, name="base_models"),
+    path("models/register/", models.register, name="register_model"),
+]
+
 checkpoint_urls = [
     path("checkpoints/", checkpoints.checkpoints, name="checkpoints"),
     path("checkpoints/<int:pk>/", checkpoints.checkpoint, name="checkpoint"),
@@ -113,6 +119,11 @@ checkpoint_urls = [
     path("builds/<int:pk>/", checkpoints.build, name="build"),
     path("versions/<slug:slug>/<int:number>/examples/", exemplars.exemplars, name="exemplars"),
     path("versions/<slug:slug>/<int:number>/checkpoints/", checkpoints.version_checkpoints, name="version_checkpoints"),
+    path(
+        "versions/<slug:slug>/<int:number>/principles/<slug:key>/checkpoints/",
+        checkpoints.principle_checkpoints,
+        name="principle_checkpoints",
+    ),
 ]
 
-urlpatterns = [*run_urls, *audit_urls, *queue_urls, *judge_urls, *prompt_urls, *checkpoint_urls]
+urlpatterns = [*run_urls, *audit_urls, *queue_urls, *judge_urls, *prompt_urls, *model_urls, *checkpoint_urls]

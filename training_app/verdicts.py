@@ -40,6 +40,17 @@ def overridden_labels(run: Run) -> dict[int, Audit]:
     }
 
 
+def said_of_labels(run: Run) -> dict[str, float]:
+    """What people say of the run's labels, agreeing or not, as p(A) by the label's key (`key_of`). One query."""
+    audits = Audit.objects.filter(label__run=run).select_related("label__comparison", "label__principle")
+    said = {}
+    for given in _by_item(audits.order_by("created_at", "pk"), "label_id").values():
+        if (audit := _deciding(given)) is not None and audit.label is not None:
+            choice = audit.choice or audit.label.ai_choice or Audit.Choice.NEITHER
+            said[key_of(audit.label)] = P_A[Audit.Choice(choice)]
+    return said
+
+
 def p_a_of(audit: Audit) -> float:
     """The probability that an override of a label stands for: 1 for A, 0 for B, one half for neither."""
     return P_A[Audit.Choice(audit.choice)]

@@ -17,7 +17,7 @@ from constitutions_app.models.frozen import FrozenModel, FrozenRowError
 from tests.constitutions_app.factories import make_constitution, make_person, newest
 from tests.training_app.factories import finished_run
 from tests.training_app.scenes import comparisons
-from training_app.models import ExemplarSet, PromptSet, TraceImport
+from training_app.models import ExemplarSet, PromptSet, RegisteredModel, TraceImport
 
 pytestmark = pytest.mark.django_db
 
@@ -45,6 +45,7 @@ def boss() -> User:
     Import.objects.create(constitution=constitution, **_texts(Import, skip={"constitution"}), imported_by=author)
     imported = {"version": version, "prompt_set": PromptSet.objects.all()[0], "rows": 0, "steps": 0}
     TraceImport.objects.create(**imported, other_wordings=0, file_name="x", digest="0" * 64)
+    RegisteredModel.objects.create(**_texts(RegisteredModel, skip=set()), size_bytes=1)
     ExemplarSet.objects.create(version=version, family="llama", exemplars=[], digest="0" * 64, created_by=author)
     return boss
 

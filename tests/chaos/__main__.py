@@ -53,7 +53,8 @@ def main() -> int:
         story = chaos.check()
     finally:
         chaos.stop()
-        services.release()
+        for service in (services.redis, services.postgres):
+            service.stop()
     write(story, options.json)
     found = story.as_data()
     print(f"{found['kills']} kills ({found['by_kind']}) in {time.monotonic() - began:.0f} s, {found['runs']} runs")

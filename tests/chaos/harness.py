@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -147,51 +147,47 @@ class Chaos:
 
     def kill(self, kind: str) -> None:
         """Kill, and wait until what was touched has moved on. Raises AssertionError after PATIENCE_S."""
-        if kind in ("stage", "worker", "everything"):
-            self._until(lambda: self._stages(), "a stage at work")
-        before = self._positions()
-        touched = self._strike(kind)
+        at_work = [] if kind == "redis" else self._until(lambda: self._stages(), "a stage at work")
+        under_way = _runs_of(at_work)
+        touched = self._strike(kind, at_work)
         began = time.monotonic()
+        before = _on_disk(under_way if touched is None else touched)
         if kind == "redis":
             self._until(lambda: "Redis" in self.servers(), "Redis to answer")
         else:
-            runs = [run for run in before if touched is None or run in touched]
-            self._until(lambda: self._moved(before, runs), f"runs to move on after killing {kind}")
+            self._until(lambda: self._moved(before), f"runs to move on after killing {kind}")
         self.story.kills.append(Kill(kind, round(began - self._began, 1), round(time.monotonic() - began, 2)))
 
-    def _strike(self, kind: str) -> set[UUID] | None:
-        """SIGKILL; returns the runs it touched, None for whichever were under way."""
+    def _strike(self, kind: str, at_work: Sequence[psutil.Process]) -> set[UUID] | None:
+        """SIGKILL; returns the runs it touched, None for all that were under way."""
         for child in self.supervisor.children:
             child.pause = 1.0  # as for a worker that dies once in a while; the supervisor waits longer for crash loops
         if kind == "stage":
-            victim = self.draw.choice(self._stages())
-            touched = _runs_of([victim])
+            victim = self.draw.choice(at_work)
             _kill([victim])
-            return touched
+            return _runs_of([victim])
         if kind == "worker":
-            at_work = [child for child in self._workers() if _stages_under(child)]
-            worker = self.draw.choice(at_work or self._workers())
-            touched = _runs_of(_stages_under(worker))
+            worker, its_stages = self.draw.choice(self._working())
             _kill(_family(worker))
-            return touched
+            return _runs_of(its_stages)
         victims = self.servers()
         if kind == "everything":
             everyone = [child for child in self.supervisor.children if child.process is not None]
-            stages = self._stages()
-            _kill([*(one for child in everyone for one in _family(child)), *stages])
+            _kill([*(one for child in everyone for one in _family(child)), *at_work])
             _kill_pids(victims.values())
             return None
         _kill_pids([victims["Redis" if kind == "redis" else "PostgreSQL"]])
         return None
 
-    def _moved(self, before: Mapping[UUID, int], runs: Sequence[UUID]) -> bool:
-        now = self._positions()
-        return all(run not in now or now[run] > before[run] for run in runs)
+    def _working(self) -> list[tuple[Child, list[psutil.Process]]]:
+        """The workers with the stages they run; those without any only where none has one."""
+        found = [(child, _stages_under(child)) for child in self._workers()]
+        return [one for one in found if one[1]] or found
 
-    def _positions(self) -> dict[UUID, int]:
-        """Run under way → how many of its events are in the database. A run that has ended is not in it."""
-        totals = Run.objects.filter(state=RunState.RUNNING).annotate(at=Coalesce(Sum("stages__last_seq"), 0))
-        return dict(totals.values_list("pk", "at"))
+    def _moved(self, before: Mapping[UUID, int]) -> bool:
+        """Whether each of these runs has ended, or more of its events are in the database than were on disk then."""
+        runs = Run.objects.filter(pk__in=list(before)).annotate(at=Coalesce(Sum("stages__last_seq"), 0))
+        return all(run.state in ENDED_STATES or run.at > before[run.pk] for run in runs)
 
     # -- to the end ------------------------------------------------------------------------------------------------
 
@@ -242,15 +238,15 @@ class Chaos:
 
     # -- waiting ---------------------------------------------------------------------------------------------------
 
-    def _until(self, question: Callable[[], Any], what: str, *, seconds: float = PATIENCE_S) -> None:
-        """Ask until the answer is yes, starting again what died meanwhile, as `manage.py up` does."""
+    def _until(self, question: Callable[[], Any], what: str, *, seconds: float = PATIENCE_S) -> Any:
+        """Ask until the answer is yes, and return it; start again what died meanwhile, as `manage.py up` does."""
         deadline = time.monotonic() + seconds
         while True:
             self.supervisor.look()
             try:
                 self.revive()
-                if question():
-                    return
+                if answer := question():
+                    return answer
             except (DatabaseError, InterfaceError):
                 connection.close()
             if time.monotonic() > deadline:
@@ -264,7 +260,7 @@ class Chaos:
 
     def keep_busy(self, runs: int) -> None:
         """See to it that so many runs are under way or wait."""
-        self._until(lambda: self._positions() is not None, "the database")
+        self._until(lambda: Run.objects.count() >= 0, "the database to answer")
         for _ in range(runs - Run.objects.exclude(state__in=ENDED_STATES).count()):
             self.launch()
 
@@ -322,6 +318,12 @@ def _runs_of(stages: Sequence[psutil.Process]) -> set[UUID]:
     return found
 
 
+def _on_disk(runs: Iterable[UUID]) -> dict[UUID, int]:
+    """Run → how many events its stages have written."""
+    root = Path(settings.ARTIFACT_ROOT) / "runs"
+    return {run: sum(len(read_events(log)) for log in (root / str(run)).glob("*/events.jsonl")) for run in runs}
+
+
 def _words(process: psutil.Process) -> str:
     try:
         return " ".join(process.cmdline())
@@ -345,8 +347,3 @@ def write(story: Story, path: Path) -> None:
     """The story as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(story.as_data(), indent=2) + "\n", encoding="utf-8")
-
-
-def artifacts() -> Path:
-    """Where the runs of this story lie."""
-    return Path(settings.ARTIFACT_ROOT)

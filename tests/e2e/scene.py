@@ -257,6 +257,7 @@ def training_pages(scene: Scene) -> dict[str, str]:
         "stage": of("stage", done.run.pk, "rl"),
         "running stage": of("stage", scene.running.pk, "sft"),
         "stop a run": of("stop_run", scene.running.pk),
+        "discard a run": of("stop_run", scene.failed.pk),
         "audit": of("audit"),
         "traces": of("traces"),
         "trace": of("trace", done.steps[0].trace_id),
@@ -273,6 +274,12 @@ def training_pages(scene: Scene) -> dict[str, str]:
         "dataset build": of("build", done.builds[0].pk),
         "stale": of("stale"),
         "stale under the draft": of("stale_under", scene.constitution.slug, "draft"),
+        "checkpoints of a principle": of(
+            "principle_checkpoints",
+            done.run.version.constitution.slug,
+            done.run.version.number,
+            done.run.version.principles.all()[0].key,
+        ),
         "checkpoints of a version": of("version_checkpoints", scene.constitution.slug, 2),
     }
 

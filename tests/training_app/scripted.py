@@ -80,7 +80,7 @@ def run(job: Job, events: EventLog, should_stop: Callable[[], bool]) -> None:
             _wait(should_stop)
         if made == script.get("kill_after") and _times(job) <= script.get("kills", 1):
             os.kill(os.getpid(), signal.SIGKILL)
-    if job.stage in ("sft", "reward", "rl"):
+    if job.stage in ("sft", "reward", "rl", "dpo"):
         for step in (1, 2, 3):
             events.metric(step, {"loss": float("nan") if step == script.get("nan_at") else 1.0 / step})
         _publish(job, events, script)
@@ -162,7 +162,9 @@ def _rollouts(job: Job) -> Records:
 
 def _answers(job: Job) -> Records:
     prompts = job.input_rows("prompts")
-    for model in ("base", "sl_cai", "rl_cai"):
+    for model in ("base", "sl_cai", "rl_cai", "dpo_cai"):
+        if model not in job.models:
+            continue
         for prompt in prompts:
             yield "answer", f"{model}/{prompt['id']}", {
                 "model": model, "prompt_id": prompt["id"], "prompt": prompt["text"], "text": "Words.", "reward": 0.1,
@@ -186,7 +188,7 @@ def _nothing(job: Job) -> Records:
 
 _RECORDS: dict[str, Callable[[Job], Records]] = {
     "generate": _responses, "revise": _steps, "sft": _nothing, "sample": _comparisons, "label": _labels,
-    "reward": _nothing, "rl": _rollouts, "evaluate": _answers,
+    "reward": _nothing, "rl": _rollouts, "dpo": _nothing, "evaluate": _answers,
     "write": _written,
 }  # fmt: skip
 

@@ -28,7 +28,7 @@ def test_changes_reach_every_level() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"dpo": {}}, "dpo is not an option"),
+        ({"kto": {}}, "kto is not an option"),
         ({"rl": {"stepps": 1}}, "rl.stepps is not an option"),
         ({"rl": {"steps": "many"}}, "rl.steps should be int"),
         ({"rl": {"steps": 0}}, "rl.steps is out of range"),

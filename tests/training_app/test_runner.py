@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from constitutions_app.ledger import verify as verify_ledger
 from constitutions_app.models import LedgerEntry
@@ -25,7 +25,7 @@ from tests.base import wait_for
 from tests.training_app import scripted
 from tests.training_app.factories import HELPFUL, RED_TEAM
 from tests.training_app.scenes import QUICK, engineer, launched
-from training_app import jobs, lineage
+from training_app import jobs, lineage, runner
 from training_app.actions import cancel_run, resume_run
 from training_app.core.events import read_events
 from training_app.models import (
@@ -256,6 +256,25 @@ def test_a_fault_of_the_runner_itself_is_a_failed_run() -> None:
     assert run_once(run.pk, conduct=replace(QUICK, command=broken)) == "failed"
     assert fresh(run).reason == "The runner failed: RuntimeError: the command cannot be made"
     assert stage_of(run, "generate").state == "failed"
+
+
+def test_a_run_whose_database_went_away_does_not_wait_for_its_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = launched(script={"revise": {"fail": "bad_input"}})
+    mark = runner._Runner._mark
+    outages = iter([OperationalError("server closed the connection")])
+
+    def marks(self: Any, stage: RunStage, **values: object) -> None:
+        if values.get("state") == "succeeded" and (outage := next(outages, None)):
+            raise outage
+        mark(self, stage, **values)
+
+    monkeypatch.setattr(runner._Runner, "_mark", marks)
+    assert run_once(run.pk, conduct=QUICK) is None
+    run = fresh(run)
+    assert (run.state, run.attempt, run.lease_owner) == ("queued", 0, "")
+    assert stage_of(run, "generate").state == "waiting"
+    assert run_once(run.pk, conduct=QUICK) == "failed"  # at revise, which is told to
+    assert stage_of(run, "generate").state == "succeeded"
 
 
 def test_a_full_disk_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,8 +25,10 @@ from training_app.actions.load_prompt_set import load_prompt_set
 from training_app.actions.make_scenario import make_scenario
 from training_app.actions.measure_judge import measure_judge
 from training_app.actions.order_queue import move_run, pause_queue, prioritise_run, reopen_queue
+from training_app.actions.prune_weights import prune_weights
 from training_app.actions.record_audit import record_audit
 from training_app.actions.register_judge import register_judge
+from training_app.actions.register_model import register_model
 from training_app.actions.release import change_release_rules, promote_checkpoint, sign_off, withdraw_alias
 from training_app.actions.resume_run import resume_run
 from training_app.actions.save_exemplars import save_exemplars
@@ -52,9 +54,11 @@ __all__ = [
     "pause_queue",
     "prioritise_run",
     "promote_checkpoint",
+    "prune_weights",
     "record_audit",
     "refuse_item",
     "register_judge",
+    "register_model",
     "release",
     "remove_view",
     "reopen_queue",

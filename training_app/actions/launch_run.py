@@ -15,7 +15,7 @@ from constitutions_app.ledger import record
 from constitutions_app.models import Version
 from training_app.base_models import BadBaseModel, BaseModel, find_base_model
 from training_app.configuration import BadConfiguration, effective_config
-from training_app.core.config import STAGE_SLUGS, RunConfig
+from training_app.core.config import RunConfig
 from training_app.core.datasets import same_prompt
 from training_app.core.errors import BadInput
 from training_app.models import ExemplarSet, Prompt, PromptSet, Run, RunStage
@@ -76,7 +76,7 @@ def launch_run(
         run.save(force_insert=True)
         run.prompt_sets.set(prompt_sets)
         RunStage.objects.bulk_create(
-            RunStage(run=run, slug=slug, position=position) for position, slug in enumerate(STAGE_SLUGS, start=1)
+            RunStage(run=run, slug=slug, position=position) for position, slug in enumerate(config.stages, start=1)
         )
         record(
             actor=user,

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 Params = TypeVar("Params")
 
-STAGE_SLUGS = ("generate", "revise", "sft", "sample", "label", "reward", "rl", "evaluate")
-"""Stages of a run in the order they are done; ``dpo`` joins them in a later version."""
+STAGE_SLUGS = ("generate", "revise", "sft", "sample", "label", "reward", "rl", "dpo", "evaluate")
+"""Stages of a run in the order they are done; which of them a run has follows from its method (`RunConfig.stages`)."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,14 @@ class SftParams:
     batch_size: int = 8
     gradient_accumulation: int = 1
     max_length: int = 1024
+    answers_only: bool = True
+    """Off: prompts are learnt too, as in pretraining."""
+    packing: bool = False
+    """Several short examples in one row, each of them blind to the others (`packing.py`)."""
+    lora_rank: int = 0
+    """0 trains every weight; above it, low-rank adapters of that rank (arXiv 2106.09685), merged at the end."""
+    lora_alpha: float = 32.0
+    """The adapters' change is scaled by alpha / rank."""
     rounds: str = "all"
     """"all" trains on the revisions of every round (paper), "last" on the final ones only."""
     drop_critique_as_revision: bool = True
@@ -155,8 +163,16 @@ class RewardParams:
 
 @dataclass(frozen=True)
 class RlParams:
-    """GRPO against the reward model with a KL penalty to SL-CAI (section 4.2 uses PPO; see docs/method.md)."""
+    """Reinforcement learning with a KL penalty to SL-CAI (section 4.2): PPO as in the paper, GRPO or RLOO."""
 
+    algorithm: str = "grpo"
+    """"grpo" (2402.03300), "rloo" (2402.14740) or "ppo" (1707.06347, the paper's)."""
+    reward: str = "model"
+    """"model": the reward model (paper). "judge": p that the judge prefers an answer to the base model's own."""
+    judge_principles: int = 1
+    """Principles each prompt is judged under, with reward "judge"."""
+    helpful_share: float | None = None
+    """Share of helpfulness prompts in every step; empty: as the sets come."""
     steps: int = 200
     learning_rate: float = 1e-6
     beta: float = 0.04
@@ -164,7 +180,36 @@ class RlParams:
     prompts_per_step: int = 8
     max_completion_length: int = 256
     temperature: float = 1.0
+    ppo_epochs: int = 4
+    """Passes over each step's answers; the options from here on are PPO's."""
+    minibatches: int = 1
+    """Updates in each pass."""
+    clip: float = 0.2
+    """How far a token's probability ratio, and a value, may move before it counts no further."""
+    gae_lambda: float = 0.95
+    discount: float = 1.0
+    value_weight: float = 0.1
+    """Of the value head's loss, against 1 for the policy's."""
+    normalise_reward: bool = True
+    """Rewards less their running mean, by their running deviation."""
     save_steps: int = 25
+
+
+@dataclass(frozen=True)
+class DpoParams:
+    """DPO (arXiv 2305.18290) from SL-CAI with soft targets, in place of reward model and RL or beside them."""
+
+    pairs: str = "labels"
+    """"labels": the rows of the reward model. "revisions": the last kept revision against the initial response."""
+    epochs: float = 1.0
+    learning_rate: float = 5e-7
+    batch_size: int = 8
+    gradient_accumulation: int = 1
+    max_length: int = 1024
+    beta: float = 0.1
+    soft_targets: bool = True
+    heldout_fraction: float = 0.1
+    save_steps: int = 50
 
 
 @dataclass(frozen=True)
@@ -174,6 +219,8 @@ class EvaluateParams:
     sampling: Sampling = field(default_factory=Sampling)
     judge_principles: int = 1
     bootstrap: int = 1000
+    patterns: str = ""
+    """Further features to count, one "name: regular expression" a line (`features.py`)."""
 
 
 @dataclass(frozen=True)
@@ -187,6 +234,10 @@ class RunConfig:
     """Processes (GPUs) that train together; None: as many as the worker was told to use (`GPUS_PER_STAGE`)."""
     sharding: str = "ddp"
     """What they share: "ddp" the batch alone, "fsdp2" the weights too, "deepspeed" the optimiser's state (ZeRO-2)."""
+    method: str = "rl"
+    """What follows SL-CAI: "rl" (paper), "dpo", "both", or "sft_only". SL-CAI is evaluated beside whatever follows."""
+    audits: bool = True
+    """Whether people's verdicts change what is trained on; off is the arm "AI labels only" of a comparison."""
     generate: GenerateParams = field(default_factory=GenerateParams)
     revise: ReviseParams = field(default_factory=ReviseParams)
     sft: SftParams = field(default_factory=SftParams)
@@ -194,12 +245,27 @@ class RunConfig:
     label: LabelParams = field(default_factory=LabelParams)
     reward: RewardParams = field(default_factory=RewardParams)
     rl: RlParams = field(default_factory=RlParams)
+    dpo: DpoParams = field(default_factory=DpoParams)
     evaluate: EvaluateParams = field(default_factory=EvaluateParams)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The slugs of the stages this run has, in their order: those its method needs and no other."""
+        return stages_for(self.method, reward=self.rl.reward, pairs=self.dpo.pairs)
 
     def params_for(self, stage: str) -> dict[str, Any]:
         """The options of one stage as plain JSON data."""
         params: dict[str, Any] = asdict(getattr(self, stage))
         return params
+
+
+def stages_for(method: str, *, reward: str, pairs: str) -> tuple[str, ...]:
+    """The stages of a run by its method, by what rewards RL and by what DPO learns from."""
+    rl, dpo = method in ("rl", "both"), method in ("dpo", "both")
+    scored = rl and reward == "model"
+    labelled = scored or (dpo and pairs == "labels")
+    unneeded = {"sample": not labelled, "label": not labelled, "reward": not scored, "rl": not rl, "dpo": not dpo}
+    return tuple(slug for slug in STAGE_SLUGS if not unneeded.get(slug))
 
 
 def read_params(kind: type[Params], data: dict[str, Any]) -> Params:
@@ -237,6 +303,7 @@ PRESETS: dict[str, RunConfig] = {
             max_completion_length=48,
             save_steps=4,
         ),
+        dpo=DpoParams(learning_rate=5e-6, batch_size=4, max_length=384, save_steps=8),
         evaluate=EvaluateParams(_SHORT),
     ),
     "small": RunConfig(
@@ -246,6 +313,7 @@ PRESETS: dict[str, RunConfig] = {
         sample=SampleParams(Sampling(max_new_tokens=128)),
         reward=RewardParams(epochs=2.0, max_length=768),
         rl=RlParams(steps=100, generations=4, prompts_per_step=4, max_completion_length=128),
+        dpo=DpoParams(learning_rate=1e-6, max_length=768),
         evaluate=EvaluateParams(Sampling(max_new_tokens=128)),
     ),
     "full": RunConfig(),

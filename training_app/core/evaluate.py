@@ -1,8 +1,10 @@
-"""Stage *evaluate*: base, SL-CAI and RL-CAI side by side on prompts none of them was trained on.
+"""Stage *evaluate*: base, SL-CAI, and what followed it side by side on prompts none of them was trained on.
 
 * reward: mean score of the reward model, with a bootstrap interval over prompts. It is what RL maximised, so it is
-  read beside the others: more reward with more boilerplate is Goodhart's law (paper, section 4.3);
+  read beside the others: more reward with more boilerplate is Goodhart's law (paper, section 4.3). A run without a
+  reward model (DPO, SFT alone, the judge as reward) has none, and says so;
 * evasion and boilerplate: rates by rule (`signals.py`), with Wilson intervals;
+* countable features, built in and the user's own (`features.py`), as rates with Wilson intervals;
 * length in words, and distinct-n over all answers of a model together (a statistic of the whole: it has no interval);
 * win rate against base by the judge, asked in both orders and averaged, over sampled principles; equal answers and
   even judgements count half. `same_position` is the share of judgements that stuck to a place after the swap: near 1
@@ -26,6 +28,7 @@ from training_app.core.config import EvaluateParams
 from training_app.core.device import choose_device, judging_dtype
 from training_app.core.errors import BadInput, Stopped
 from training_app.core.events import EventLog
+from training_app.core.features import features
 from training_app.core.feedback import judge
 from training_app.core.generation import plan_batches, seed_for
 from training_app.core.job import Job, ModelRef
@@ -59,7 +62,7 @@ def run(job: Job, events: EventLog, should_stop: training.ShouldStop) -> None:
     principles_serving(constitution, "label")
     measured = measured_models(job)
     judge_ref = job.model_for("judge")
-    for ref in (*measured.values(), job.model_for("reward")):
+    for ref in (*measured.values(), *([job.models["reward"]] if "reward" in job.models else [])):
         check_model_folder(ref)
     training.prepare(job.seed)
     device = choose_device()
@@ -71,7 +74,7 @@ def run(job: Job, events: EventLog, should_stop: training.ShouldStop) -> None:
         unit="answers and judgements",
         resumed_at=len(events.known("answer")),
     )
-    scorer = Scorer.load(job.model_for("reward").path, device)
+    scorer = Scorer.load(job.models["reward"].path, device) if "reward" in job.models else None
     for name, ref in measured.items():
         answer_all(name, ref, prompts, scorer, params, events, should_stop, seed=job.seed)
     del scorer
@@ -97,7 +100,7 @@ def answer_all(
     name: str,
     ref: ModelRef,
     prompts: Sequence[Prompt],
-    scorer: Scorer,
+    scorer: Scorer | None,
     params: EvaluateParams,
     events: EventLog,
     should_stop: training.ShouldStop,
@@ -119,7 +122,9 @@ def answer_all(
         written = backend.generate(requests, params.sampling, form.stops)
         events.batch("answer", [f"{name}/{prompt.id}" for prompt in batch], together_of(backend))
         texts = [without_label(generation.text, "Assistant") for generation in written]
-        rewards = scorer.answers([conversation(prompt) for prompt in batch], texts)
+        rewards: Sequence[float | None] = [None] * len(batch)
+        if scorer is not None:
+            rewards = scorer.answers([conversation(prompt) for prompt in batch], texts)
         for prompt, generation, text, reward in zip(batch, written, texts, rewards, strict=True):
             data = {
                 "model": name,
@@ -222,7 +227,9 @@ def measure(
             notes.append(f"{what}: {estimate.note}.")
         return estimate
 
-    reward = told(_mean([float(row["reward"]) for row in rows], params, seed), "reward")
+    rewards = [float(row["reward"]) for row in rows if row["reward"] is not None]
+    reward = _mean(rewards, params, seed) if rewards else Estimate(None, None, 0, "the run has no reward model")
+    reward = told(reward, "reward")
     length = told(_mean([float(row["words"]) for row in rows], params, seed), "length")
     evasion = wilson(sum(bool(row["evasive"]) for row in rows), len(rows))
     boilerplate = wilson(sum(bool(row["boilerplate"]) for row in rows), len(rows))
@@ -253,8 +260,18 @@ def measure(
         "win_rate_vs_base": win.value if win else None,
         "win_interval": win.interval_list() if win else None,
         "same_position": verdicts.same_position if verdicts else None,
+        "features": _counted([str(row["text"]) for row in rows], params.patterns),
         "note": " ".join(notes),
     }
+
+
+def _counted(texts: Sequence[str], patterns: str) -> dict[str, dict[str, Any]]:
+    """By feature: the share of the answers that have it, with its interval."""
+    found = {}
+    for name, has in features(patterns).items():
+        rate = wilson(sum(map(has, texts)), len(texts))
+        found[name] = {"rate": rate.value, "interval": rate.interval_list()}
+    return found
 
 
 def conversation(prompt: Prompt) -> list[dict[str, str]]:

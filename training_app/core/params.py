@@ -11,6 +11,8 @@ from dataclasses import fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_type_hints
 
+from training_app.core.features import BadPatterns, features
+
 Params = TypeVar("Params")
 
 AT_LEAST: Mapping[str, float] = {
@@ -20,11 +22,16 @@ AT_LEAST: Mapping[str, float] = {
     "prompts_per_step": 1, "max_completion_length": 1, "judge_principles": 1, "bootstrap": 1, "cot_samples": 0,
     "cot_tokens": 1, "count": 1, "shown": 1, "attempts": 1, "max_similarity": 0,
     "processes": 1,
+    "lora_rank": 0, "lora_alpha": 0, "helpful_share": 0, "ppo_epochs": 1, "minibatches": 1, "clip": 0, "gae_lambda": 0,
+    "discount": 0, "value_weight": 0,
 }  # fmt: skip
-AT_MOST: Mapping[str, float] = {"top_p": 1, "clamp_low": 1, "clamp_high": 1, "heldout_fraction": 1, "max_similarity": 1}
+AT_MOST: Mapping[str, float] = {
+    "top_p": 1, "clamp_low": 1, "clamp_high": 1, "heldout_fraction": 1, "max_similarity": 1, "helpful_share": 1,
+    "clip": 1, "gae_lambda": 1, "discount": 1,
+}  # fmt: skip
 LARGEST = 2**31 - 1
 """No count, length or rate is larger: beyond it lie columns of the database and then floating point."""
-ABOVE_ZERO = frozenset({"top_p", "epochs", "learning_rate"})
+ABOVE_ZERO = frozenset({"top_p", "epochs", "learning_rate", "clip", "lora_alpha"})
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "format": ("auto", "paper", "chat"),
     "draw": ("each_round", "without_replacement", "in_order"),
@@ -33,6 +40,10 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "ask": ("sampled", "every", "together"),
     "aggregation": ("mean", "majority", "product"),
     "sharding": ("ddp", "fsdp2", "deepspeed"),
+    "method": ("rl", "dpo", "both", "sft_only"),
+    "algorithm": ("grpo", "rloo", "ppo"),
+    "reward": ("model", "judge"),
+    "pairs": ("labels", "revisions"),
 }
 
 
@@ -77,6 +88,11 @@ def _value(hint: Any, name: str, value: Any, where: str) -> Any:
 def _check_range(name: str, value: Any, where: str) -> None:
     if name in CHOICES and isinstance(value, str) and value not in CHOICES[name]:
         raise BadParams(f"{where}{name} should be one of {', '.join(CHOICES[name])}, not {value!r}.")
+    if name == "patterns":
+        try:
+            features(value)
+        except BadPatterns as error:
+            raise BadParams(f"{where}{name}: {error}.") from error
     if isinstance(value, bool | str):
         return
     if isinstance(value, float) and not math.isfinite(value):

@@ -15,6 +15,7 @@ from training_app.core.aggregate import Aggregation, clamped, combined, neither_
 from training_app.core.asking import ALL
 from training_app.core.datasets import Build, Excluded, Row
 from training_app.core.errors import BadInput
+from training_app.core.gate import DROPPED, dropping_flag
 
 VERDICTS = (0.0, 0.5, 1.0)
 """What a person's verdict on an AI label can be as p(A): b is better, neither, a is better."""
@@ -73,6 +74,36 @@ def preference_rows(
         )
     taken = {comparison: tuple(key for key, _ in judged) for comparison, judged in by_comparison.items()}
     return Preferences(Build(name, (*rows, *_human_rows(human, human_weight, excluded)), tuple(excluded)), taken)
+
+
+def revision_rows(
+    steps: Iterable[Mapping[str, Any]],
+    human: Iterable[Mapping[str, Any]] = (),
+    *,
+    dropped: Sequence[str] = DROPPED,
+    human_weight: float = 1.0,
+    name: str = "preferences",
+) -> Build:
+    """Pairs of each prompt's last kept revision (A, p = 1) against its initial response, and the human comparisons.
+
+    `steps` are those records' data with "initial" added. Revisions equal to the initial response make no pair.
+    """
+    excluded: list[Excluded] = []
+    last: dict[str, Mapping[str, Any]] = {}
+    for step in sorted(steps, key=lambda row: (str(row["prompt_id"]), int(row["round"]))):
+        if flag := dropping_flag(step, dropped):
+            excluded.append(Excluded(f"{step['prompt_id']}/{step['round']}", f"flagged {flag}"))
+        else:
+            last[str(step["prompt_id"])] = step
+    rows = []
+    for prompt, step in last.items():
+        key = f"{prompt}/{step['round']}"
+        if step["revision"].strip() == step["initial"].strip():
+            excluded.append(Excluded(key, "revision and first answer are identical"))
+        else:
+            pair = _pair(key, step, step["revision"], step["initial"])
+            rows.append(pair | {"p_a": 1.0, "weight": 1.0, "source": "revision"})
+    return Build(name, (*rows, *_human_rows(human, human_weight, excluded)), tuple(excluded))
 
 
 def comparison_id(row: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ from training_app.core.events import EventLog
 from training_app.core.formatting import ChatFormat
 from training_app.core.job import Job
 from training_app.core.rows import Message, messages_of, text_of
-from training_app.core.statistics import brier, expected_calibration_error, wilson
+from training_app.core.statistics import Estimate, brier, expected_calibration_error, wilson
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +43,7 @@ CURVES = {
     "margin": "margin",
     "mean_reward": "reward",
 }
-SOURCES = ("ai", "human", "audit")
+SOURCES = ("ai", "human", "audit", "revision")
 
 
 def soft_preference_loss(
@@ -77,6 +77,8 @@ class Pair:
     p_a: float
     weight: float
     source: str
+    people: float | None = None
+    """What auditors said of it (1: A, 0: B), kept on held-out pairs only, to measure against."""
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Pair:
@@ -88,7 +90,7 @@ class Pair:
         if not 0 <= weight < float("inf"):
             raise ValueError(f"weight should be 0 or more, not {weight!r}")
         if (source := text_of(row, "source")) not in SOURCES:
-            raise ValueError(f"source should be ai, human or audit, not {source!r}")
+            raise ValueError(f"source should be one of {', '.join(SOURCES)}, not {source!r}")
         return cls(
             str(row.get("id", "")),
             prompt,
@@ -98,6 +100,7 @@ class Pair:
             p_a,
             weight,
             source,
+            None if row.get("people") is None else _number(row, "people"),
         )
 
     def conversation(self) -> list[dict[str, str]]:
@@ -113,6 +116,8 @@ class EncodedPair:
     ids_b: tuple[int, ...]
     p: float
     weight: float
+    source: str = "ai"
+    people: float | None = None
 
 
 def run(job: Job, events: EventLog, should_stop: training.ShouldStop) -> None:
@@ -216,7 +221,8 @@ def encode_pairs(
         if max(len(ids_a), len(ids_b)) > max_length:
             left_out.append(pair)
         else:
-            encoded.append(EncodedPair(ids_a, ids_b, pair.p_a if soft else hard_target(pair.p_a), pair.weight))
+            target = pair.p_a if soft else hard_target(pair.p_a)
+            encoded.append(EncodedPair(ids_a, ids_b, target, pair.weight, pair.source, pair.people))
     return encoded, left_out
 
 
@@ -297,13 +303,21 @@ class Scorer:
 
 
 def quality(score: Scorer, pairs: Sequence[EncodedPair]) -> dict[str, Any]:
-    """How well the sigmoid of d predicts p on held-out pairs: accuracy with its interval, and calibration."""
+    """How well the sigmoid of d predicts p on held-out pairs; see `quality_of`."""
     rewards = score.tokens([ids for pair in pairs for ids in (pair.ids_a, pair.ids_b)])
-    margins = [a - b for a, b in zip(rewards[::2], rewards[1::2], strict=True)]
+    return quality_of([a - b for a, b in zip(rewards[::2], rewards[1::2], strict=True)], pairs)
+
+
+def quality_of(margins: Sequence[float], pairs: Sequence[EncodedPair]) -> dict[str, Any]:
+    """Accuracy with its interval and calibration against p, and agreement with people, where they said something.
+
+    "human" are the human comparisons among the pairs, "audits" the AI labels that people gave a verdict on.
+    """
     predicted = [1 / (1 + math.exp(-max(-700.0, min(700.0, margin)))) for margin in margins]
     targets = [pair.p for pair in pairs]
-    told = [(margin, p) for margin, p in zip(margins, targets, strict=True) if p != 0.5]
-    accuracy = wilson(sum(1.0 if (m > 0) == (p > 0.5) else 0.0 for m, p in told), len(told))
+    accuracy = _agreement(margins, targets)
+    human = [(margin, pair.p) for margin, pair in zip(margins, pairs, strict=True) if pair.source == "human"]
+    audited = [(margin, pair.people) for margin, pair in zip(margins, pairs, strict=True) if pair.people is not None]
     return {
         "heldout": {
             "pairs": len(pairs),
@@ -312,8 +326,24 @@ def quality(score: Scorer, pairs: Sequence[EncodedPair]) -> dict[str, Any]:
             "ece": expected_calibration_error(predicted, targets),
             "brier": brier(predicted, targets),
             "note": accuracy.note if pairs else "there are no held-out pairs",
+            "human": _told(human),
+            "audits": _told(audited),
         }
     }
+
+
+def _agreement(margins: Sequence[float], targets: Sequence[float]) -> Estimate:
+    """How often the sign of the margin is the side the target leans to; even targets have no side."""
+    told = [(margin, p) for margin, p in zip(margins, targets, strict=True) if p != 0.5]
+    return wilson(sum(1.0 if (m > 0) == (p > 0.5) else 0.0 for m, p in told), len(told))
+
+
+def _told(judged: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    found = _agreement([margin for margin, _ in judged], [p for _, p in judged])
+    return {
+        "pairs": len(judged), "agreement": found.value, "interval": found.interval_list(),
+        "note": found.note if judged else "people said nothing of held-out pairs",
+    }  # fmt: skip
 
 
 def _row(pair: Pair) -> dict[str, Any]:

@@ -45,6 +45,7 @@ STAGES: dict[str, str] = {
     "label": "training_app.core.feedback:run",
     "reward": "training_app.core.reward_model:run",
     "rl": "training_app.core.rl:run",
+    "dpo": "training_app.core.dpo:run",
     "evaluate": "training_app.core.evaluate:run",
     "write": "training_app.core.write_prompts:run",
     "judge_eval": "training_app.core.judge_eval:run",

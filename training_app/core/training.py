@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -94,17 +94,24 @@ def train(
     reporter = make_reporter(job, events, should_stop, device=device, save_steps=save_steps, names=names, notes=notes)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(reporter)
-    try:
+    with drawing(lambda: trainer.state.global_step):
         trainer.train(resume_from_checkpoint=None if state is None else str(state))
+    if reporter.stopped:
+        raise Stopped
+
+
+@contextmanager
+def drawing(step: Callable[[], int]) -> Iterator[None]:
+    """Turn torch's refusal to draw from probabilities that are no numbers into NotFinite, before any loss is seen."""
+    try:
+        yield
     except RuntimeError as error:
         if "probability tensor" not in str(error):
             raise
-        raise NotFinite(  # torch refuses to draw from such a policy before any loss is seen
-            f"The policy's probabilities became no numbers after step {trainer.state.global_step}.",
+        raise NotFinite(
+            f"The policy's probabilities became no numbers after step {step()}.",
             "Lower the learning rate, or start from another checkpoint.",
         ) from error
-    if reporter.stopped:
-        raise Stopped
 
 
 def make_reporter(

@@ -11,6 +11,7 @@ from training_app.models.judge_evaluation import JudgeEvaluation
 from training_app.models.judgement import AILabel, Comparison, Judge
 from training_app.models.prompt import Prompt, PromptSet
 from training_app.models.queue import AuditorSettings, AuditQueue, Exposure, QueueItem, Reservation
+from training_app.models.registered_model import RegisteredModel
 from training_app.models.release import CheckpointAlias, ReleaseRules, SignOff
 from training_app.models.run import MetricPoint, Run, RunEvent, RunStage
 from training_app.models.run_queue import RunQueue
@@ -40,6 +41,7 @@ __all__ = [
     "Prompt",
     "PromptSet",
     "QueueItem",
+    "RegisteredModel",
     "ReleaseRules",
     "Reservation",
     "Run",

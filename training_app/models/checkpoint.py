@@ -46,7 +46,7 @@ class Evaluation(FrozenModel):
 
     run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="evaluations")
     model = models.CharField(max_length=40)
-    """"base", "sl_cai", "rl_cai"."""
+    """"base", "sl_cai", "rl_cai", "dpo_cai"."""
     checkpoint = models.ForeignKey(
         Checkpoint, on_delete=models.PROTECT, null=True, blank=True, related_name="evaluations"
     )

@@ -16,7 +16,7 @@ class DatasetBuild(FrozenModel):
 
     run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="builds")
     stage = models.CharField(max_length=20)
-    """The stage that trains on it: "sft", "reward"."""
+    """The stage that trains on it: "sft", "reward", "dpo"."""
     name = models.CharField(max_length=60)
     digest = models.CharField(max_length=64)
     rows = models.PositiveIntegerField()

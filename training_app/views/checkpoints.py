@@ -11,7 +11,7 @@ from django.template.defaultfilters import filesizeformat
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from constitutions_app.access import AuthenticatedHttpRequest, get_version_for, require_role
+from constitutions_app.access import AuthenticatedHttpRequest, get_principle_for, get_version_for, require_role
 from training_app import lineage
 from training_app.access import can_launch, get_build_for, get_checkpoint_for, hides_judgement
 from training_app.core.manifest import Problem, verify
@@ -120,6 +120,17 @@ def version_checkpoints(request: AuthenticatedHttpRequest, slug: str, number: in
     context = {"version": version, "line": lineage.of_version(version), "can_launch": can_launch(request.user)}
     part = "#made" if request.htmx else ""
     return render(request, f"training/version_checkpoints.html{part}", context)
+
+
+@require_safe
+@require_role()
+@vary_on_headers("HX-Request")
+def principle_checkpoints(request: AuthenticatedHttpRequest, slug: str, number: int, key: str) -> HttpResponse:
+    """What one principle at one version did: a page of its own, or the fragment that the principle's page asks for."""
+    principle = get_principle_for(request.user, slug, number, key)
+    context = {"principle": principle, "version": principle.version, "line": lineage.of_principle(principle)}
+    part = "#did" if request.htmx else ""
+    return render(request, f"training/principle_checkpoints.html{part}", context)
 
 
 def verification_of(read: Checkpoint) -> Verified:

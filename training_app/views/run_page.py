@@ -43,7 +43,7 @@ from training_app.templatetags.plainly import in_words, summed
 from training_app.views.log_lines import LogLine, newest_lines
 
 NEWEST = 4
-TRAINING = ("sft", "reward", "rl")
+TRAINING = ("sft", "reward", "rl", "dpo")
 
 CURVES: dict[str, str] = {
     "loss": "Loss",
@@ -188,7 +188,7 @@ class RunPage:
     def newest_kind(self) -> str:
         """Which samples to show: those of the stage under way, else of the last stage before it that made any."""
         makes = {"generate": "traces", "revise": "steps", "sft": "steps", "sample": "comparisons", "label": "labels",
-                 "reward": "labels", "rl": "rollouts", "evaluate": "answers"}  # fmt: skip
+                 "reward": "labels", "rl": "rollouts", "dpo": "labels", "evaluate": "answers"}  # fmt: skip
         return makes.get(self.current.slug, "") if self.current else ""
 
     @cached_property

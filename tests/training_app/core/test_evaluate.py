@@ -104,11 +104,26 @@ def test_a_job_without_models_or_instruments_is_refused(tmp_path: Path, models: 
     for name, chosen, reason in (
         ("a", {"judge": models["judge"], "reward": models["reward"]}, "names no model to evaluate"),
         ("b", {"base": models["base"], "reward": models["reward"]}, "models.judge is missing"),
-        ("c", {"base": models["base"], "judge": models["judge"]}, "models.reward is missing"),
     ):
         file = write_job(tmp_path / name, "evaluate", models["base"], prompts, OPTIONS, models=chosen)
         assert run(file) == 2
         assert reason in events(file, "failed")[0]["message"]
+
+
+def test_without_a_reward_model_every_model_is_measured_and_the_missing_reward_told(
+    tmp_path: Path, models: dict[str, Path]
+) -> None:
+    chosen = {role: models[role] for role in ("base", "sl_cai", "judge")} | {"dpo_cai": models["rl_cai"]}
+    file = write_job(
+        tmp_path, "evaluate", models["base"],
+        {"prompts": [{"id": "q", "text": "hello", "kind": "helpful"}]}, OPTIONS, models=chosen,
+    )  # fmt: skip
+    assert run(file) == 0
+    told = {
+        event["key"]: event["data"] for event in events(file, "record") if event["record"] == "evaluation"
+    }  # fmt: skip
+    assert set(told) == {"base", "sl_cai", "dpo_cai"}
+    assert all(data["reward_mean"] is None and "the run has no reward model" in data["note"] for data in told.values())
 
 
 # The parts

@@ -169,7 +169,7 @@ def test_a_held_out_prompt_that_is_trained_on_is_refused(tmp_path: Path, tiny: P
         ({"p_a": 1.2}, "p_a should be between 0 and 1"),
         ({"p_a": True}, "p_a should be a number"),
         ({"weight": -1.0}, "weight should be 0 or more"),
-        ({"source": "rumour"}, "source should be ai, human or audit"),
+        ({"source": "rumour"}, "source should be one of ai, human, audit"),
         ({"response_a": None}, "response_a is missing"),
     ],
 )

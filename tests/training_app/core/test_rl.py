@@ -1,28 +1,34 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
 from tests.tiny_model import build_tiny_model, build_tiny_tokenizer
 from tests.training_app.core.training_jobs import (
+    CONSTITUTION,
     equal_weights,
     events,
     in_float32,
     rl_job,
     run,
     save_random_reward_model,
+    write_job,
 )
-from training_app.core import rl
+from training_app.core import rewards, rl, rollouts
+from training_app.core.backends.scripted import ScriptedBackend
 from training_app.core.base_model import load_classifier, load_tokenizer
 from training_app.core.device import Device
 from training_app.core.errors import BadInput
 from training_app.core.events import EventLog
 from training_app.core.formatting import ChatFormat
 from training_app.core.reward_model import Scorer
-from training_app.core.rl import RewardFunction, make_reward, policy_rows, prompt_order, record_rollouts, split_step
+from training_app.core.rewards import Reward, score_reward
+from training_app.core.rollouts import policy_rows, prompt_order, record_rollouts, split_step
 from training_app.core.rows import Prompt
 
 
@@ -41,21 +47,24 @@ def _in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     in_float32(monkeypatch)
 
 
-def test_a_reward_that_can_be_learnt_rises_and_its_price_in_kl_is_told(
-    tmp_path: Path, tiny: Path, reward: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def count_letters(*_: object) -> Reward:
     """Letters of the alphabet are counted: the best answer is nothing but letters."""
+    return lambda ids, conversations, answers: [
+        float(sum(sign.isascii() and sign.isalpha() for sign in answer)) for answer in answers
+    ]
 
-    def count_letters(_scorer: Scorer, _events: EventLog) -> RewardFunction:
-        return lambda prompts, completions, **_: [
-            float(sum(sign.isascii() and sign.isalpha() for sign in turns[0]["content"])) for turns in completions
-        ]
 
-    monkeypatch.setattr(rl, "make_reward", count_letters)
+@pytest.mark.parametrize("algorithm", ["grpo", "rloo", "ppo"])
+def test_a_reward_that_can_be_learnt_rises_and_its_price_in_kl_is_told(
+    tmp_path: Path, tiny: Path, reward: Path, monkeypatch: pytest.MonkeyPatch, algorithm: str
+) -> None:
+    monkeypatch.setattr(rewards, "open_reward", count_letters)
+    monkeypatch.setattr(rollouts, "MICRO_BATCH", 16)
     file = rl_job(
         tmp_path,
         tiny,
         reward,
+        algorithm=algorithm,
         steps=12,
         generations=8,
         prompts_per_step=2,
@@ -121,6 +130,38 @@ def test_a_reward_model_that_gives_no_number_fails_the_stage(tmp_path: Path, tin
     assert "reward model" in failed["message"]
 
 
+def test_the_judge_can_be_the_reward_and_compares_with_the_first_answers(tmp_path: Path, tiny: Path) -> None:
+    prompts = [{"id": f"q{number}", "text": f"question {number}", "kind": "red_team"} for number in range(3)]
+    first = [{"prompt_id": f"q{n}", "prompt": f"question {n}", "kind": "red_team", "text": "No."} for n in range(3)]
+    options = {
+        "reward": "judge", "steps": 2, "learning_rate": 1e-3, "generations": 2, "prompts_per_step": 2,
+        "max_completion_length": 5,
+    }  # fmt: skip
+    file = write_job(
+        tmp_path / "job", "rl", tiny, {"prompts": prompts, "responses": first}, options, models={"judge": tiny}
+    )
+    assert run(file) == 0
+    earned = [event["data"]["reward"] for event in events(file, "record")]
+    assert earned and all(0 < p < 1 for p in earned)
+    lacking = write_job(
+        tmp_path / "lacking", "rl", tiny, {"prompts": prompts, "responses": first[:1]}, options, models={"judge": tiny}
+    )
+    assert run(lacking) == 2
+    assert "There is no first answer to the prompt" in events(lacking, "failed")[0]["message"]
+
+
+def test_equal_answers_earn_one_half_and_others_what_the_judge_says() -> None:
+    """The judge prefers the letter of the answer in both orders: (A) when it stands first, (B) when second."""
+    backend: Any = ScriptedBackend([], [(-0.1, -2.4), (-2.4, -0.1)])
+    reward = rewards.judge_reward(
+        backend, CONSTITUTION.principles, {"q": "the same"}, template="paper", count=1, seed=7
+    )
+    asked = [{"role": "user", "content": "hello"}]
+    same, better = reward(["q", "q"], [asked, asked], ["the same ", "another"])
+    assert same == 0.5
+    assert better == pytest.approx(1 / (1 + math.exp(-2.3)))
+
+
 def test_a_missing_reward_model_is_named(tmp_path: Path, tiny: Path) -> None:
     file = rl_job(tmp_path, tiny, tmp_path / "nowhere")
     assert run(file) == 2
@@ -136,12 +177,31 @@ def test_a_step_is_split_into_equal_passes(answers: int, processes: int, expecte
 
 
 def test_every_prompt_has_its_turn_and_none_comes_twice_in_a_step() -> None:
-    order = prompt_order(prompts=10, per_step=4, steps=15, seed=7)
-    assert order == prompt_order(prompts=10, per_step=4, steps=15, seed=7) != prompt_order(10, 4, 15, 8)
+    kinds = ["red_team"] * 7 + ["helpful"] * 3
+    order = prompt_order(kinds, 4, 15, 7)
+    assert order == prompt_order(kinds, 4, 15, 7) != prompt_order(kinds, 4, 15, 8)
     for step in range(15):
         assert len(set(order[4 * step : 4 * step + 4])) == 4
     assert {order.count(prompt) for prompt in range(10)} == {6}
-    assert sorted(prompt_order(3, 3, 1, 7)) == [0, 1, 2]
+    assert sorted(prompt_order(kinds[:3], 3, 1, 7)) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.0, 0), (0.25, 15), (0.3, 18), (0.5, 30)])
+def test_a_wanted_share_of_helpful_prompts_holds_over_the_training(share: float, expected: int) -> None:
+    kinds = ["red_team"] * 7 + ["helpful"] * 3
+    order = prompt_order(kinds, 4, 15, 7, helpful_share=share)
+    assert sum(kinds[place] == "helpful" for place in order) == expected
+    assert all(len(set(order[4 * step : 4 * step + 4])) == 4 for step in range(15))
+    turns = [order.count(place) for place in range(7)]
+    assert max(turns) - min(turns) <= 1
+
+
+def test_a_share_that_cannot_be_had_gives_what_there_is() -> None:
+    kinds = ["red_team"] * 7 + ["helpful"] * 3
+    order = prompt_order(kinds, 4, 2, 7, helpful_share=1.0)
+    assert sum(kinds[place] == "helpful" for place in order) == 6
+    assert len(set(order[:4])) == 4
+    assert len(prompt_order(["red_team"] * 4, 2, 3, 7, helpful_share=0.5)) == 6
 
 
 def test_answers_that_cannot_be_shared_are_refused() -> None:
@@ -154,9 +214,10 @@ def test_the_reward_reads_the_conversation_as_the_reward_model_was_trained(tmp_p
     conversation = [{"role": "user", "content": "hello"}]
     state = SimpleNamespace(is_world_process_zero=True, global_step=4)
     with EventLog(tmp_path) as log:
-        given = make_reward(scorer, log)(
-            ["shown"], [[{"role": "assistant", "content": "hi"}]], conversation=[conversation], trainer_state=state
-        )
+        given = rl.for_trl(score_reward(scorer), log)(
+            ["shown"], [[{"role": "assistant", "content": "hi"}]],
+            id=["q0"], conversation=[conversation], trainer_state=state,
+        )  # fmt: skip
         assert log.records("rollout").keys() == {"5/0"}
     assert given == scorer.answers([conversation], ["hi"])
 

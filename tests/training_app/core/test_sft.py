@@ -1,16 +1,29 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from tests.tiny_model import build_tiny_model, build_tiny_tokenizer
-from tests.training_app.core.training_jobs import events, in_float32, run, sft_job, write_job
+from tests.training_app.core.training_jobs import (
+    StopAfter,
+    equal_weights,
+    events,
+    in_float32,
+    run,
+    sft_job,
+    weights,
+    write_job,
+)
+from training_app.core.base_model import load_model
 from training_app.core.config import SftParams
 from training_app.core.device import Device
 from training_app.core.errors import BadInput
-from training_app.core.formatting import ChatFormat
+from training_app.core.formatting import ChatFormat, Encoded
 from training_app.core.job import read_job
+from training_app.core.packing import collate, columns, pack
 from training_app.core.prompts import NO_TEMPLATE
 from training_app.core.sft import Example, encode_all, make_trainer
 
@@ -30,8 +43,6 @@ def example(prompt: str, answer: str) -> Example:
 
 
 def test_the_trainer_sees_the_answers_and_nothing_else_as_labels(tmp_path: Path, tiny: Path) -> None:
-    from training_app.core.base_model import load_model
-
     form = ChatFormat.load(tiny)
     rows, _ = encode_all(form, [example("a question", "an answer")], max_length=100)
     cpu = Device("CPU", "cpu", "float32")
@@ -81,3 +92,98 @@ def test_a_malformed_example_is_named_by_its_line(tmp_path: Path, tiny: Path, me
     file = write_job(tmp_path, "sft", tiny, {"train": [{"id": "a", "messages": messages}]}, {})
     assert run(file) == 2
     assert f"train.jsonl, line 1: {reason}" in events(file, "failed")[0]["message"]
+
+
+# What is learnt, packed rows, adapters
+
+
+def trainer_of(tmp_path: Path, tiny: Path, texts: list[tuple[str, str]], **options: Any) -> tuple[Any, ChatFormat]:
+    form, cpu = ChatFormat.load(tiny), Device("CPU", "cpu", "float32")
+    params = SftParams(max_length=100, **options)
+    rows, _ = encode_all(form, [example(*text) for text in texts], max_length=params.max_length)
+    job = read_job(sft_job(tmp_path, tiny))
+    return make_trainer(job, params, rows, form.tokenizer, load_model(tiny, cpu), cpu), form
+
+
+def learnt_text(form: ChatFormat, ids: list[int], labels: list[int]) -> str:
+    return str(form.tokenizer.decode([token for token, label in zip(ids, labels, strict=True) if label != -100]))
+
+
+def test_prompts_are_learnt_only_when_asked_for(tmp_path: Path, tiny: Path) -> None:
+    for packing in (False, True):
+        trainer, form = trainer_of(
+            tmp_path / str(packing), tiny, [("a question", "an answer")], answers_only=False, packing=packing
+        )
+        batch = trainer.data_collator([dict(row) for row in trainer.train_dataset])
+        text = learnt_text(form, batch["input_ids"][0].tolist(), batch["labels"][0].tolist())
+        assert "a question" in text and "an answer" in text
+
+
+def test_packed_rows_hold_every_answer_once_as_labels_and_no_prompt(tmp_path: Path, tiny: Path) -> None:
+    texts = [(f"question {number}", f"answer {number}") for number in range(5)]
+    trainer, form = trainer_of(tmp_path, tiny, texts, packing=True)
+    assert len(trainer.train_dataset) < 5
+    batch = trainer.data_collator([dict(row) for row in trainer.train_dataset])
+    text = "".join(
+        learnt_text(form, ids, labels)
+        for ids, labels in zip(batch["input_ids"].tolist(), batch["labels"].tolist(), strict=True)
+    )
+    assert sorted(text.strip().split("\n")) == [f"answer {number}<|im_end|>" for number in range(5)]
+    assert "attention_mask" not in batch
+    assert int(batch["tokens"]) == sum(sum(row["seq_lengths"]) for row in trainer.train_dataset)
+
+
+def test_examples_in_one_row_are_blind_to_each_other(tiny: Path) -> None:
+    """Each example's logits in a packed batch are those it has alone; another neighbour changes nothing."""
+    form, model = ChatFormat.load(tiny), load_model(tiny, Device("CPU", "cpu", "float32"), dtype="float32")
+    mine = form.answer([{"role": "user", "content": "a question"}], "an answer")
+    others = [form.answer([{"role": "user", "content": word * 3}], word) for word in ("other ", "else ")]
+    alone = model(input_ids=torch.tensor([mine.ids])).logits[0]
+    for other in others:
+        rows = columns([[other, mine], [mine]], 200, answers_only=True)
+        batch = collate(rows, form.tokenizer.pad_token_id)
+        with torch.inference_mode():
+            found = model(input_ids=batch["input_ids"], position_ids=batch["position_ids"], use_cache=False).logits
+        after = len(other.ids)
+        assert torch.allclose(found[0, after : after + len(mine.ids)], alone, atol=1e-4)
+        assert torch.allclose(found[1, : len(mine.ids)], alone, atol=1e-4)
+
+
+def test_packing_learns_from_the_same_tokens(tmp_path: Path, tiny: Path) -> None:
+    """One batch holds all examples either way, so the first loss is the same mean over the same tokens."""
+    losses = []
+    for packing in (False, True):
+        file = sft_job(tmp_path / str(packing), tiny, packing=packing, batch_size=8, epochs=1.0)
+        assert run(file) == 0
+        losses.append(events(file, "metric")[0]["values"]["loss"])
+        tokens = events(file, "progress")[-1]["tokens"]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert events(file, "finished")[0]["summary"]["packed_rows"] < 8
+    assert tokens == sum(len(one["input_ids"]) for one in _rows_of(file, tiny))
+
+
+def _rows_of(file: Path, tiny: Path) -> list[dict[str, Any]]:
+    form, job = ChatFormat.load(tiny), read_job(file)
+    encoded, _ = encode_all(form, job.read_input("train", Example.from_row), max_length=160)
+    return [{"input_ids": row.ids} for row in encoded]
+
+
+def test_rows_are_filled_first_fit_the_longest_first() -> None:
+    rows = [Encoded(tuple(range(length)), 0) for length in (3, 7, 5, 2, 20)]
+    packed = pack(rows, 10)
+    assert [[len(one.ids) for one in row] for row in packed] == [[20], [7, 3], [5, 2]]
+
+
+def test_adapters_are_learnt_merged_and_resumed_exactly(tmp_path: Path, tiny: Path) -> None:
+    whole, stopped = (sft_job(tmp_path / name, tiny, lora_rank=4) for name in ("whole", "stopped"))
+    assert run(whole) == 0
+    assert run(stopped, StopAfter(3)) == 3
+    state = stopped.parent / "trainer/checkpoint-3"
+    assert (state / "adapter_model.safetensors").is_file() and not (state / "model.safetensors").exists()
+    assert run(stopped) == 0
+    assert equal_weights(whole.parent / "checkpoint", stopped.parent / "checkpoint")
+    learnt, start = weights(whole.parent / "checkpoint"), weights(tiny)
+    assert learnt.keys() == start.keys()
+    moved = {name for name in start if not torch.equal(learnt[name], start[name])}
+    assert moved and all(name.endswith("proj.weight") for name in moved)
+    assert torch.linalg.matrix_rank(learnt[min(moved)] - start[min(moved)], atol=1e-5).item() <= 4

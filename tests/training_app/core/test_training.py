@@ -18,6 +18,7 @@ from tests.training_app.core.training_jobs import (
     CONSTITUTION,
     StopAfter,
     compute_in,
+    dpo_job,
     equal_weights,
     events,
     in_float32,
@@ -34,7 +35,10 @@ from training_app.core.errors import StageError
 from training_app.core.manifest import verify, weights_metadata
 
 MakeJob = Callable[..., Path]
-STAGES = ("sft", "reward", "rl")
+STAGES = ("sft", "reward", "rl", "ppo", "dpo")
+"""Stages, and PPO, which is no trainer of TRL's; RLOO is the same trainer as the default GRPO but for its loss."""
+
+RL = ("rl", "rloo", "ppo")
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +55,10 @@ def _in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write(models: Path, out: Path, stage: str, **params: Any) -> Path:
-    if stage == "rl":
-        return rl_job(out, models / "tiny", models / "reward", **params)
-    return (sft_job if stage == "sft" else reward_job)(out, models / "tiny", **params)
+    if stage in RL:
+        chosen = {} if stage == "rl" else {"algorithm": stage}
+        return rl_job(out, models / "tiny", models / "reward", **{**chosen, **params})
+    return {"sft": sft_job, "reward": reward_job, "dpo": dpo_job}[stage](out, models / "tiny", **params)
 
 
 @pytest.fixture
@@ -96,7 +101,7 @@ def test_it_trains_publishes_and_proves_where_the_weights_come_from(
         "constitution_digest": digest(CONSTITUTION),
         "dataset_digests": ",".join(ref["digest"] for _, ref in inputs),
         "run": "a run",
-        "stage": stage,
+        "stage": "rl" if stage in RL else stage,
     }
     (checkpoint,) = events(file, "checkpoint")
     assert checkpoint["digest"] == found.manifest_digest
@@ -113,7 +118,7 @@ def test_every_step_is_told_once_and_finite(whole_runs: Callable[[str], Path], s
     told = events(file, "metric")
     assert [event["step"] for event in told] == [1, 2, 3, 4]
     expected = {"loss", "learning_rate", "grad_norm"}
-    expected |= {"reward", "reward_std", "kl", "entropy", "completion_length"} if stage == "rl" else set()
+    expected |= {"reward", "reward_std", "kl", "entropy", "completion_length"} if stage in RL else set()
     assert all(expected <= event["values"].keys() for event in told)
     (started,) = events(file, "started")
     assert (started["total"], started["unit"], started["resumed_at"]) == (4, "steps", 0)
@@ -123,7 +128,7 @@ def test_every_step_is_told_once_and_finite(whole_runs: Callable[[str], Path], s
     assert finished["summary"]["curves"]["loss"]["last"] == told[-1]["values"]["loss"]
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", [*STAGES, "rloo"])
 def test_a_stopped_run_resumes_to_the_weights_of_an_uninterrupted_one(
     make_job: MakeJob, whole_runs: Callable[[str], Path], stage: str
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from constitutions_app.core.principles import Constitution, Principle, canonical_json, digest
@@ -130,6 +131,15 @@ def rl_job(out: Path, model: Path, reward: Path, *, seed: int = 7, **params: Any
     return write_job(out, "rl", model, {"prompts": prompts}, options | params, models={"reward": reward}, seed=seed)
 
 
+def dpo_job(out: Path, model: Path, *, seed: int = 7, **params: Any) -> Path:
+    """Eight pairs, four steps in two epochs, three pairs held out."""
+    train = pairs(3) + pairs(5, start=10, source="human")
+    options = {
+        "epochs": 2.0, "learning_rate": 1e-2, "batch_size": 4, "max_length": 160, "beta": 0.1, "save_steps": 2,
+    }  # fmt: skip
+    return write_job(out, "dpo", model, {"train": train, "heldout": pairs(3, start=50)}, options | params, seed=seed)
+
+
 def digest_of(rows: Sequence[Mapping[str, Any]]) -> str:
     """The digest of rows as `write_job` writes them."""
     import hashlib
@@ -184,10 +194,11 @@ def in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def compute_in(monkeypatch: pytest.MonkeyPatch, dtype: str) -> None:
     """Train and generate in this number format, on one thread of the processor."""
+    AcceleratorState._reset_state(True)  # as in a new process: another test may have chosen another number format
     torch.set_num_threads(1)  # two threads only wait for each other over a model this small
     cpu = Device("CPU", "cpu", dtype)
-    for name in ("sft.choose_device", "reward_model.choose_device", "rl.choose_device", "evaluate.choose_device"):
-        monkeypatch.setattr(f"training_app.core.{name}", lambda *_: cpu)
+    for name in ("sft", "reward_model", "rl", "dpo", "evaluate"):
+        monkeypatch.setattr(f"training_app.core.{name}.choose_device", lambda *_: cpu)
 
 
 def save_random_reward_model(tiny: Path, folder: Path) -> Path:

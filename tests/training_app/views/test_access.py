@@ -34,6 +34,7 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
         "judge_evaluation": [(JudgeEvaluation.objects.first() or judge_evaluation(finished.run.created_by)).pk],
         "version_checkpoints": [version.constitution.slug, version.number],
         "stale_under": [version.constitution.slug, f"v{version.number}"],
+        "principle_checkpoints": [version.constitution.slug, version.number, version.principles.all()[0].key],
         "exemplars": [version.constitution.slug, version.number],
         **_of_queue(),
     }  # fmt: skip
@@ -60,12 +61,21 @@ ENGINEERS_ONLY = {
     "load_prompts",
     "write_prompts",
     "import_traces",
+    "register_model",
 }
 SCENARIO_WRITERS_ONLY = {"scenario_from_step", "scenario_from_label"}
 QUEUE_POSTS = {"close_queue", "assign_queue", "queue_take", "queue_undo", "queue_choose", "queue_keep"}
 QUEUE_POSTS |= {"queue_refuse", "queue_show", "look_at_label", "look_at_step"}
 POST_ONLY = (
-    {"move_checkpoint_alias", "resume_run", "order_run", "steer_queue", "audit_step", "prompt_preview"}
+    {
+        "move_checkpoint_alias",
+        "resume_run",
+        "order_run",
+        "steer_queue",
+        "audit_step",
+        "prompt_preview",
+        "register_model",
+    }
     | SCENARIO_WRITERS_ONLY
     | QUEUE_POSTS
 )

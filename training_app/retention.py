@@ -1,0 +1,66 @@
+"""Which weights may be deleted to make room: never those that anything still rests on.
+
+The weights of a checkpoint are kept when it has an alias or ever had one, when somebody signed it off, when another
+checkpoint was made from it (as its parent or by its reward model), when its run is under way or among the newest, or
+when its run failed and may be resumed. What is deleted are the weights alone: the manifest, the constitution, the row
+and everything that leads to them stay, so lineage can still be read, and `verify_checkpoint` says what is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.db.models import CharField, Exists, OuterRef, Q
+from django.db.models.functions import Cast
+
+from constitutions_app.models import LedgerEntry
+from training_app.core.manifest import CONSTITUTION, MANIFEST
+from training_app.models import Checkpoint, Run
+from training_app.models.run import ENDED_STATES, RunState
+
+KEPT = frozenset({MANIFEST, CONSTITUTION})
+PROMOTED = "checkpoint.promote"
+
+
+@dataclass(frozen=True)
+class Prunable:
+    """A checkpoint whose weights nothing rests on, and what deleting them frees."""
+
+    checkpoint: Checkpoint
+    bytes: int
+
+
+def prunable(*, keep_runs: int) -> Sequence[Prunable]:
+    """The checkpoints whose weights may be deleted, oldest first, when the newest `keep_runs` runs keep theirs."""
+    newest = Run.objects.order_by("-number").values("pk")[:keep_runs]
+    promoted = LedgerEntry.objects.filter(
+        verb=PROMOTED, object_type="training_app.checkpoint", object_id=Cast(OuterRef("pk"), CharField())
+    )
+    ended = Q(run__state=RunState.SUCCEEDED) | Q(run__state__in=ENDED_STATES, run__discarded=True)
+    free = (
+        Checkpoint.objects.filter(
+            ended, aliases__isnull=True, sign_offs__isnull=True, children__isnull=True, rewarded__isnull=True
+        )
+        .exclude(run__in=list(newest.values_list("pk", flat=True)))
+        .exclude(Exists(promoted))
+        .order_by("pk")
+    )
+    found = (Prunable(one, sum(path.stat().st_size for path in _weights(one))) for one in free)
+    return [one for one in found if one.bytes]
+
+
+def delete_weights(checkpoint: Checkpoint) -> int:
+    """Delete the files of a checkpoint that only using it needs; returns how many bytes that freed."""
+    freed = 0
+    for path in _weights(checkpoint):
+        freed += path.stat().st_size
+        path.unlink()
+    return freed
+
+
+def _weights(checkpoint: Checkpoint) -> list[Path]:
+    folder = checkpoint.folder
+    names = [name for name in checkpoint.manifest["files"] if name not in KEPT]
+    return [path for name in names if (path := folder / name).is_file() and not path.is_symlink()]
