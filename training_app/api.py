@@ -114,12 +114,15 @@ class Runs(Reading[Run]):
         answer = serializers.LaunchedRunSerializer(self.get_queryset().get(pk=run.pk), context=context)
         return Response(answer.data, status=status.HTTP_201_CREATED)
 
-    @extend_schema(request=None, responses={200: serializers.RunSerializer}, summary="Cancel a run")
+    @extend_schema(
+        request=serializers.CancelSerializer, responses={200: serializers.RunSerializer}, summary="Cancel a run"
+    )
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
         run = access.get_run_to_steer_for(request.user, self.get_object().pk)
+        wanted = checked(serializers.CancelSerializer(data=request.data))
         try:
-            run = cancel_run(user=person_of(request), run=run)
+            run = cancel_run(user=person_of(request), run=run, discard=wanted["discard"])
         except SteeringRefused as error:
             raise Conflict(str(error)) from error
         return Response(self.get_serializer(self.get_queryset().get(pk=run.pk)).data)

@@ -14,6 +14,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from uuid import UUID
 
@@ -180,7 +181,13 @@ class _Runner:
                 f"The stage {stage.slug} is to train on {processes} GPUs together, but this worker has {gpus}.",
                 "Resume it when a worker with more GPUs is free, or launch it again with fewer.",
             )
-        write_launch_file(stage.folder, processes=processes, sharding=config.get("sharding") or "ddp", on_cpu=gpus == 0)
+        sharding = config.get("sharding") or "ddp"
+        if sharding == "deepspeed" and processes > 1 and gpus and find_spec("deepspeed") is None:
+            raise StageFailed(
+                f"The stage {stage.slug} is to share its optimiser through DeepSpeed, which this worker does not have.",
+                "Install the package deepspeed on the worker and resume, or launch again with DDP or FSDP2.",
+            )
+        write_launch_file(stage.folder, processes=processes, sharding=sharding, on_cpu=gpus == 0)
 
     def _rewind(self, stage: RunStage) -> None:
         """Read the log anew from where it ends, if the database knows more of it than there is.

@@ -52,7 +52,7 @@ class RunSerializer(serializers.ModelSerializer[Run]):
         fields = (
             "id", "number", "name", "version", "version_number", "constitution", "base_model", "other_models",
             "prompt_sets", "preset", "seed", "config", "state", "reason", "advice", "exit_code", "device", "priority",
-            "attempt", "created_by", "created_at", "started_at", "finished_at", "stages",
+            "attempt", "discarded", "created_by", "created_at", "started_at", "finished_at", "stages",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -67,6 +67,12 @@ class LaunchedRunSerializer(RunSerializer):
 
     def get_notice(self, run: Run) -> str:
         return str(self.context.get("notice", ""))
+
+
+class CancelSerializer(serializers.Serializer[Any]):
+    """Whether what only a resume would need is to be deleted as well; the run then cannot be resumed."""
+
+    discard = serializers.BooleanField(required=False, default=False)
 
 
 class PlaceSerializer(serializers.Serializer[Any]):

@@ -122,6 +122,9 @@ def test_engineers_cancel_and_resume(made: FinishedRun) -> None:
     assert boss.post(f"/api/runs/{run.pk}/resume/").json()["state"] == "queued"
     assert boss.post(f"/api/runs/{running_run(engineer(), made.run.version).pk}/resume/").status_code == 409
     assert boss.get(f"/api/runs/{run.pk}/cancel/").status_code == 405
+    discarded = boss.post(f"/api/runs/{run.pk}/cancel/", {"discard": True}).json()
+    assert (discarded["state"], discarded["discarded"]) == ("cancelled", True)
+    assert boss.post(f"/api/runs/{run.pk}/resume/").status_code == 409
 
 
 def test_engineers_order_and_pause_the_queue(made: FinishedRun) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -17,7 +18,7 @@ from django.conf import LazySettings
 from tests.base import wait_for
 from tests.training_app.scenes import QUICK, engineer, launched
 from tests.training_app.test_runner import running, stage_programs
-from training_app import leases, runner
+from training_app import leases, placement, runner
 from training_app.actions import resume_run
 from training_app.endings import ending_of
 from training_app.management.commands import sweep
@@ -60,6 +61,24 @@ def test_a_kill_for_lack_of_memory_is_told_apart_from_any_other(
     assert run.reason == "The stage generate was killed by the system, which had run out of memory (signal 9)."
     assert (run.exit_code, "smaller batch" in run.advice) == (-9, True)
     assert "had run out" not in ending_of("rl", -signal.SIGSEGV, None, "", asked=False, memory_ran_out=True).sentence
+
+
+@pytest.mark.parametrize(
+    ("gpus", "config", "sentence"),
+    [
+        (2, {"processes": 4}, "on 4 GPUs together, but this worker has 2"),
+        (4, {"processes": 4, "sharding": "deepspeed"}, "through DeepSpeed, which this worker does not have"),
+    ],
+)
+def test_what_this_worker_cannot_do_is_told_before_training(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, config: dict[str, Any], sentence: str
+) -> None:
+    monkeypatch.setattr(placement, "gpus_of", lambda environment: gpus)
+    run = launched(overrides=config)
+    assert run_once(run.pk, conduct=ONCE) == "failed"
+    run = Run.objects.get(pk=run.pk)
+    assert sentence in run.reason and run.advice
+    assert RunStage.objects.get(run=run, state="failed").slug == "sft"  # what needs one process was done
 
 
 def test_a_killed_stage_says_by_what() -> None:
