@@ -147,9 +147,9 @@ class Chaos:
 
     def kill(self, kind: str) -> None:
         """Kill, and wait until what was touched has moved on. Raises AssertionError after PATIENCE_S."""
-        at_work = [] if kind == "redis" else self._until(lambda: self._stages(), "a stage at work")
-        under_way = _runs_of(at_work)
-        touched = self._strike(kind, at_work)
+        working = {} if kind == "redis" else self._until(self._working, "a stage at work")
+        under_way = _runs_of([stage for stages in working.values() for stage in stages])
+        touched = self._strike(kind, working)
         began = time.monotonic()
         before = _on_disk(under_way if touched is None else touched)
         if kind == "redis":
@@ -158,31 +158,30 @@ class Chaos:
             self._until(lambda: self._moved(before), f"runs to move on after killing {kind}")
         self.story.kills.append(Kill(kind, round(began - self._began, 1), round(time.monotonic() - began, 2)))
 
-    def _strike(self, kind: str, at_work: Sequence[psutil.Process]) -> set[UUID] | None:
+    def _strike(self, kind: str, working: Mapping[str, Sequence[psutil.Process]]) -> set[UUID] | None:
         """SIGKILL; returns the runs it touched, None for all that were under way."""
         for child in self.supervisor.children:
             child.pause = 1.0  # as for a worker that dies once in a while; the supervisor waits longer for crash loops
-        if kind == "stage":
-            victim = self.draw.choice(at_work)
-            _kill([victim])
-            return _runs_of([victim])
-        if kind == "worker":
-            worker, its_stages = self.draw.choice(self._working())
-            _kill(_family(worker))
-            return _runs_of(its_stages)
+        if kind in ("stage", "worker"):
+            name = self.draw.choice(sorted(working))
+            touched = _runs_of(working[name])
+            worker = next(child for child in self.supervisor.children if child.name == name)
+            _kill(working[name] if kind == "stage" else _family(worker))
+            return touched
         victims = self.servers()
         if kind == "everything":
             everyone = [child for child in self.supervisor.children if child.process is not None]
+            at_work = [stage for stages in working.values() for stage in stages]
             _kill([*(one for child in everyone for one in _family(child)), *at_work])
             _kill_pids(victims.values())
             return None
         _kill_pids([victims["Redis" if kind == "redis" else "PostgreSQL"]])
         return None
 
-    def _working(self) -> list[tuple[Child, list[psutil.Process]]]:
-        """The workers with the stages they run; those without any only where none has one."""
-        found = [(child, _stages_under(child)) for child in self._workers()]
-        return [one for one in found if one[1]] or found
+    def _working(self) -> dict[str, list[psutil.Process]]:
+        """Worker → the stages it runs, for those that run one whose words can still be read."""
+        found = {child.name: [one for one in _stages_under(child) if _runs_of([one])] for child in self._workers()}
+        return {name: stages for name, stages in found.items() if stages}
 
     def _moved(self, before: Mapping[UUID, int]) -> bool:
         """Whether each of these runs has ended, or more of its events are in the database than were on disk then."""
@@ -266,9 +265,6 @@ class Chaos:
 
     def _workers(self) -> list[Child]:
         return [child for child in self.supervisor.children if child.name.startswith("gpu") and child.process]
-
-    def _stages(self) -> list[psutil.Process]:
-        return [one for child in self._workers() for one in _stages_under(child)]
 
     def _say(self, sentence: str) -> None:
         with (self.folder / "story.txt").open("a", encoding="utf-8") as file:
