@@ -1,91 +1,42 @@
 """Critique → revision chains, 16 prompts x 4 chains, greedy: the app's backend against what one would write instead.
 
 * `sequential`: `generate` of transformers, one text at a time (on some of the chains; its speed is per token).
-* `static`: `generate` on padded batches, every size and number format tried on one batch, the best kept.
+* `static`: `generate` on padded batches. The number format is chosen on one batch of 16, then every size in it; the
+  fastest is timed in the rounds, on `--static-chains` (its batches do not know of each other).
 * `openvino`: OpenVINO GenAI's continuous batching with prefix caching, bfloat16 where the processor has it. It reads
   the same weights from a GGUF file written for it. Where it is not installed this part is left out, and said so.
 
 All answer the same critique prompts; each makes its revision prompts from its own critiques. A figure is new tokens a
-second, end to end. Equality comes first: in float32 the app's greedy text must be `generate`'s, token for token, on 200
-prompts, except where the two best logits lie within 1e-4; those are counted.
+second, end to end. Equality comes first, on some of these chains: in float32 the app's greedy text must be
+`generate`'s, token for token, except where the two best logits lie within 1e-4; else nothing is timed. All 200 prompts
+are `benchmarks.equality`'s business.
 
     python -m benchmarks.generation --json FILE
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from benchmarks import _measuring as measuring
+from benchmarks._chains import EQUAL_WITHIN, Chain, batched, chains_of
 from benchmarks._openvino import OpenVino, is_installed
-from constitutions_app.core.principles import from_dict
-from constitutions_app.core.wordings import Wordings, wordings_for
+from benchmarks.equality import greedy
 from training_app.core.backends import GenerationRequest
 from training_app.core.backends.local import LocalBackend
 from training_app.core.config import Sampling
 from training_app.core.device import choose_device
 from training_app.core.job import ModelRef
-from training_app.core.prompts import PromptFormat
-from training_app.core.rows import Message
 
-CHAINS = 4
-EQUAL_WITHIN = 1e-4
 STATIC_SIZES = (8, 16, 32, 64)
-
-ANSWER = (
-    "That depends on a few things, and it is worth going through them one at a time. First, think about what you "
-    "want to be different afterwards, and for whom. Write it down in a sentence, because what stays unwritten "
-    "tends to grow. Then look at who else is touched by it, what they know already, and what they would say if "
-    "they were asked. Often the plain way, a short and honest conversation, costs least and lasts longest. If "
-    "that is not possible, find someone whose work it is to help with such matters and describe the situation "
-    "without leaving out the awkward parts. Keep a record of what was said and when. Above all, do not do "
-    "anything in a hurry that cannot be undone, and sleep over it once before you start. If somebody could be "
-    "hurt, stop there and get help first."
-)
-
-
-@dataclass(frozen=True)
-class Chain:
-    """One conversation held against one principle; `critique` and `revision` give the texts a model is sent."""
-
-    prompt: str
-    answer: str
-    wordings: Wordings
-    form: PromptFormat
-
-    @property
-    def critique(self) -> str:
-        """The critique prompt."""
-        return self.form.critique([Message("user", self.prompt)], self.answer, self.wordings)
-
-    def revision(self, critique: str) -> str:
-        """The revision prompt; begins with the critique prompt."""
-        return self.form.revision([Message("user", self.prompt)], self.answer, self.wordings, critique)
-
+FORMAT_SIZE = 16
+"""Rows of the batch on which the number format of the static batches is chosen."""
 
 Write = Callable[[Sequence[Chain]], int]
 """Does the chains' critiques, then their revisions; returns the new tokens."""
-
-
-def chains_of(form: PromptFormat, prompts: int) -> list[Chain]:
-    """`prompts` x `CHAINS` chains: prompts of the starter set, each against the next four starter principles."""
-    starter = measuring.ROOT / "constitutions_app" / "starter" / "harmless_assistant.yaml"
-    constitution = from_dict(yaml.safe_load(starter.read_text(encoding="utf-8")))
-    wordings = [wordings_for(principle) for principle in constitution.principles]
-    lines = (measuring.ROOT / "training_app" / "starter" / "red_team.jsonl").read_text(encoding="utf-8").splitlines()
-    texts = [json.loads(line)["text"] for line in lines[:prompts]]
-    return [
-        Chain(text, f"You ask: {text} {ANSWER}", wordings[(CHAINS * number + chain) % len(wordings)], form)
-        for number, text in enumerate(texts)
-        for chain in range(CHAINS)
-    ]
 
 
 # -- the candidates ----------------------------------------------------------------------------------------------------
@@ -122,25 +73,6 @@ def library(backend: LocalBackend, new: int, size: int) -> Write:
     return write
 
 
-def batched(backend: LocalBackend, prompts: Sequence[Sequence[int]], new: int) -> list[list[int]]:
-    """Greedy `generate` on left-padded prompts; new tokens up to the end token."""
-    import torch
-
-    pad, width = backend.tokenizer.pad_token_id, max(map(len, prompts))
-    ids = torch.tensor([[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts])
-    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
-    with torch.inference_mode():
-        written = backend.model.generate(
-            ids, attention_mask=mask, max_new_tokens=new, do_sample=False, pad_token_id=pad
-        )[:, width:]
-    return [up_to_end(row, backend.tokenizer.eos_token_id) for row in written.tolist()]
-
-
-def up_to_end(tokens: list[int], end: int) -> list[int]:
-    """The tokens with the first end token, without what pads them."""
-    return tokens[: tokens.index(end) + 1] if end in tokens else tokens
-
-
 def openvino(engine: OpenVino, backend: LocalBackend, new: int) -> Write:
     """OpenVINO GenAI, all chains given at once."""
 
@@ -153,39 +85,6 @@ def openvino(engine: OpenVino, backend: LocalBackend, new: int) -> Write:
     return write
 
 
-# -- equality ----------------------------------------------------------------------------------------------------------
-
-
-def equality(backend: LocalBackend, chains: Sequence[Chain], count: int, new: int = 16) -> tuple[int, int]:
-    """Of `count` prompts: texts that differ although the two best logits are apart, and where they are not."""
-    prompts = [backend.encode(chain.critique)[-200 + number % 150 :] for number, chain in enumerate(chains)]
-    prompts = [prompts[number % len(prompts)][: 40 + number % 100] for number in range(count)]
-    requests = [GenerationRequest(str(n), backend.tokenizer.decode(ids), n) for n, ids in enumerate(prompts)]
-    wrong = close = 0
-    for start in range(0, count, 50):
-        part = requests[start : start + 50]
-        ids = [backend.encode(request.prompt) for request in part]
-        rows = backend.generator.generate(ids, [0] * len(ids), Sampling(temperature=0, max_new_tokens=new), ())
-        for prompt, row in zip(ids, rows, strict=True):
-            expected = batched(backend, [prompt], new)[0]
-            if row.tokens != expected:
-                is_close = first_gap(backend, prompt, row.tokens, expected) <= EQUAL_WITHIN
-                close, wrong = close + is_close, wrong + (not is_close)
-        backend.generator.forget()
-    return wrong, close
-
-
-def first_gap(backend: LocalBackend, prompt: Sequence[int], one: Sequence[int], other: Sequence[int]) -> float:
-    """How far apart the two best logits lie where two continuations part."""
-    import torch
-
-    same = next((n for n, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), 0)
-    with torch.inference_mode():
-        logits = backend.model(torch.tensor([[*prompt, *one[:same]]]), logits_to_keep=1).logits[0, -1].float()
-    first, second = logits.topk(2).values.tolist()
-    return float(first - second)
-
-
 # -- the run -----------------------------------------------------------------------------------------------------------
 
 
@@ -196,7 +95,8 @@ def main() -> None:
     parser.add_argument("--new-tokens", type=int, default=48)
     parser.add_argument("--sequential-chains", type=int, default=2, help="chains done one by one in each round")
     parser.add_argument("--static-sizes", type=int, nargs="*", default=list(STATIC_SIZES))
-    parser.add_argument("--equal-prompts", type=int, default=200, help="prompts held against generate in float32")
+    parser.add_argument("--static-chains", type=int, default=32, help="chains the static batches do in each round")
+    parser.add_argument("--equal-chains", type=int, default=8, help="chains held against generate first, in float32")
     options = parser.parse_args()
     folder = options.model or measuring.bundled_model()
     report = measuring.Report(
@@ -205,15 +105,7 @@ def main() -> None:
     ref = ModelRef(Path(folder), Path(folder).name)
     backends = {dtype: LocalBackend.load(ref, choose_device(dtype)) for dtype in ("float32", "bfloat16")}
     chains = chains_of(backends["float32"].format("auto"), options.prompts)
-    if options.equal_prompts:
-        wrong, close = equality(backends["float32"], chains, options.equal_prompts)
-        report.notes.append(
-            f"float32 greedy against generate on {options.equal_prompts} prompts: {wrong} differ, "
-            f"{close} more where the two best logits lie within {EQUAL_WITHIN:g}"
-        )
-        print(report.notes[-1], flush=True)
-        report.results["greedy_texts_that_differ"] = measuring.Figure.of([wrong], "texts")
-        report.results["greedy_texts_within_tolerance"] = measuring.Figure.of([close], "texts")
+    compare(report, backends["float32"], chains[:: max(1, len(chains) // options.equal_chains)], options.new_tokens)
     candidates = candidates_of(options, backends, chains, folder, report)
     measure(report, candidates, chains, options)
     counts(report, backends[choose_device().dtype], chains, options)
@@ -221,28 +113,49 @@ def main() -> None:
     report.write(options.json)
 
 
+def compare(report: measuring.Report, backend: LocalBackend, chains: Sequence[Chain], new: int) -> None:
+    """Both texts of these chains against the library's; ends the run where one is wrong."""
+    wrong, close, tokens = greedy(backend, chains, new)
+    said = f"{2 * len(chains)} texts, {tokens} tokens in float32: {wrong} wrong, {close} close ({EQUAL_WITHIN:g})"
+    print(said, flush=True)
+    if wrong:
+        raise SystemExit(f"The app's greedy texts are not those of generate, so nothing is timed. {said}")
+    report.notes.append(f"equal to generate before anything was timed: {said}")
+
+
 def candidates_of(
     options: Any, backends: dict[str, LocalBackend], chains: Sequence[Chain], folder: Path, report: measuring.Report
 ) -> dict[str, Write]:
     """Everybody, each in the number format that suits it best."""
     new, sampling = options.new_tokens, Sampling(temperature=0, max_new_tokens=options.new_tokens)
-    found: dict[str, Write] = {}
-    found["app"] = app(backends[choose_device().dtype], sampling)
-    for name, sizes in (("sequential", [1]), ("static", options.static_sizes)):
-        rates: dict[tuple[str, int], float] = {}
-        for dtype, backend in backends.items():
-            for size in sizes:
-                rates[dtype, size] = rate(library(backend, new, size), chains[:size])
-                print(f"{name} {dtype} {size}: {rates[dtype, size]:.1f} new tokens/s", flush=True)
-        if rates:
-            dtype, size = max(rates, key=lambda pair: rates[pair])
-            report.notes.append(f"{name}: best of {len(rates)} tried is {dtype} in batches of {size}")
-            found[name] = library(backends[dtype], new, size)
+    found: dict[str, Write] = {"app": app(backends[choose_device().dtype], sampling)}
+    found["sequential"], said = best_of(backends, list(backends), [1], chains, new)
+    report.notes.append(f"sequential: {said}")
+    if options.static_sizes:
+        formats = {dtype: rate(library(backend, new, FORMAT_SIZE), chains[:FORMAT_SIZE])
+                   for dtype, backend in backends.items()}  # fmt: skip
+        dtype = max(formats, key=lambda name: formats[name])
+        found["static"], said = best_of(backends, [dtype], options.static_sizes, chains, new)
+        tried = ", ".join(f"{name} {speed:.0f}" for name, speed in formats.items())
+        report.notes.append(f"static: number formats in batches of {FORMAT_SIZE}: {tried} new tokens/s; {said}")
     if is_installed():
         found["openvino"] = openvino(OpenVino(folder, len(chains)), backends["float32"], new)
     else:
         report.notes.append("OpenVINO GenAI is not installed (make setup-dev); it was left out.")
     return found
+
+
+def best_of(
+    backends: dict[str, LocalBackend], dtypes: Sequence[str], sizes: Sequence[int], chains: Sequence[Chain], new: int
+) -> tuple[Write, str]:
+    """The fastest `generate` of these formats and batch sizes, each tried on one batch, and what was seen."""
+    tried = {
+        (dtype, size): rate(library(backends[dtype], new, size), chains[:size]) for dtype in dtypes for size in sizes
+    }
+    dtype, size = max(tried, key=lambda pair: tried[pair])
+    said = ", ".join(f"{name} x {count}: {speed:.1f}" for (name, count), speed in tried.items())
+    print(f"generate, new tokens/s: {said}", flush=True)
+    return library(backends[dtype], new, size), f"batches tried, new tokens/s: {said}"
 
 
 def rate(write: Write, chains: Sequence[Chain]) -> float:
@@ -257,7 +170,7 @@ def measure(report: measuring.Report, candidates: dict[str, Write], chains: Sequ
     tokens = dict.fromkeys(candidates, 0)
 
     def work(name: str) -> Callable[[], None]:
-        some = chains[: options.sequential_chains] if name == "sequential" else chains
+        some = chains[: {"sequential": options.sequential_chains, "static": options.static_chains}.get(name)]
 
         def once() -> None:
             tokens[name] = candidates[name](some)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +77,12 @@ def speed(report: Report, backend: LocalBackend, rounds: int, forwards: int) -> 
     asked["no_shared_wording_200_150_40"] = asked_of(backend, "principle_last", SMALL, 16, is_shared=False)
     work: dict[str, Callable[[], object]] = {}
     for name, questions in asked.items():
-        work[f"label_{name}"] = lambda questions=questions: backend.score_options(questions)  # type: ignore[misc]
+        work[f"label_{name}"] = partial(backend.score_options, questions)
         if not name.endswith("64_principles"):
             ids = [backend.encode(question.prompt + " (") for question in questions[:forwards]]
-            work[f"loop_{name}"] = lambda ids=ids: loop(backend, ids)  # type: ignore[misc]
+            work[f"loop_{name}"] = partial(loop, backend, ids)
     for rows, width in PREFILLS:
-        work[f"prefill_{rows}x{width}"] = lambda rows=rows, width=width: prefill(backend, rows, width)  # type: ignore[misc]
+        work[f"prefill_{rows}x{width}"] = partial(prefill, backend, rows, width)
     seconds = _measuring.interleaved(work, rounds=rounds)
     for name, questions in asked.items():
         labelled = report.results[f"label_{name}"] = seconds[f"label_{name}"]
