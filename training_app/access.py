@@ -139,6 +139,13 @@ def get_judge_evaluation_for(user: Person, pk: UUID) -> JudgeEvaluation:
     return get_object_or_404(JudgeEvaluation.objects.select_related("judge", "created_by"), pk=pk)
 
 
+def get_judge_evaluation_to_cancel_for(user: Person, pk: UUID) -> JudgeEvaluation:
+    """The judge evaluation, for cancelling: engineers and admins."""
+    found = get_judge_evaluation_for(user, pk)
+    require_engineer(user)
+    return found
+
+
 def get_build_for(user: Person, pk: int) -> DatasetBuild:
     """The dataset build, for reading, with its run."""
     require_reader(user)

@@ -24,6 +24,7 @@ from constitutions_app.api.asking import Conflict, HasRole, checked, person_of
 from constitutions_app.models import Version
 from training_app import access, filters, placement, serializers
 from training_app.actions import (
+    cancel_judge,
     cancel_run,
     launch_run,
     move_run,
@@ -44,6 +45,7 @@ from training_app.models import (
     Evaluation,
     EvaluationAnswer,
     Judge,
+    JudgeEvaluation,
     MetricPoint,
     Prompt,
     PromptSet,
@@ -287,6 +289,27 @@ class Judges(Reading[Judge]):
     serializer_class = serializers.JudgeSerializer
 
 
+class JudgeEvaluations(Reading[JudgeEvaluation]):
+    """Judges measured on files of questions whose answer is known."""
+
+    queryset = JudgeEvaluation.objects.select_related("created_by")
+    serializer_class = serializers.JudgeEvaluationSerializer
+    filterset_class = filters.JudgeEvaluationFilter
+    cursor_ordering = "-created_at"
+
+    @extend_schema(
+        request=None, responses={200: serializers.JudgeEvaluationSerializer}, summary="Cancel a judge's measurement"
+    )
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        asked = access.get_judge_evaluation_to_cancel_for(request.user, self.get_object().pk)
+        try:
+            after = cancel_judge(user=person_of(request), evaluation=asked)
+        except SteeringRefused as error:
+            raise Conflict(str(error)) from error
+        return Response(self.get_serializer(after).data)
+
+
 class DatasetBuilds(Reading[DatasetBuild]):
     """Exactly what training stages saw, with the rules and counts."""
 
@@ -340,6 +363,7 @@ VIEWS: tuple[tuple[str, type[Reading[Any]]], ...] = (
     ("comparisons", Comparisons),
     ("labels", Labels),
     ("judges", Judges),
+    ("judge-evaluations", JudgeEvaluations),
     ("audits", Audits),
     ("dataset-builds", DatasetBuilds),
     ("dataset-items", DatasetItems),

@@ -7,25 +7,26 @@ database, writes the JSONL file beside the run and keeps its digest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 
 from constitutions_app.ledger import record
 from training_app import verdicts
 from training_app.configuration import config_from
 from training_app.core.aggregate import Aggregation
 from training_app.core.config import RunConfig
-from training_app.core.datasets import Build, refuse_leak, sft_rows, split_by_prompt
+from training_app.core.datasets import Build, prompt_text, refuse_leak, same_prompt, sft_rows, split_by_prompt
 from training_app.core.errors import BadInput
 from training_app.core.gate import gate_counts
 from training_app.core.preferences import Preferences, preference_rows, revision_rows
-from training_app.models import AILabel, Comparison, DatasetBuild, DatasetItem, Prompt, Run, Trace, TraceStep
-from training_app.prompts import prompt_id
+from training_app.models import AILabel, Audit, Comparison, DatasetBuild, DatasetItem, Prompt, Run, Trace, TraceStep
+from training_app.prompts import prompt_id, prompts_of
 from training_app.refusals import BuildRefused
 
 STAGES = ("sft", "reward", "dpo")
@@ -155,6 +156,8 @@ class Judged:
     overrides: Mapping[str, float]
     weights: Mapping[str, float] | None
     human_weight: float
+    evaluated: frozenset[str] = frozenset()
+    """`same_prompt` of the prompts that the run's models are evaluated on: nothing that asks them is trained on."""
 
     def preferences(self, aggregation: Aggregation) -> Preferences:
         """The rows that `aggregation` makes of them. No query. Raises BuildRefused."""
@@ -167,6 +170,7 @@ class Judged:
                 aggregation=aggregation,
                 weights=self.weights,
                 human_weight=self.human_weight,
+                evaluated=self.evaluated,
                 name=TRAIN,
             )
         except BadInput as error:
@@ -175,14 +179,55 @@ class Judged:
 
 def judged_in(run: Run, config: RunConfig) -> Judged:
     """Everything of a run that preference rows are made of. Writes nothing."""
-    labels = list(AILabel.objects.filter(run=run).select_related("comparison", "principle").defer("sent_ab", "sent_ba"))
     human = Comparison.objects.filter(prompt_set__runs=run, source=Comparison.Source.HUMAN).order_by("pk")
+    return replace(
+        _judged(
+            run,
+            config,
+            AILabel.objects.filter(run=run),
+            Comparison.objects.filter(run=run),
+            verdicts.overridden_labels(run) if config.audits else {},
+        ),
+        human=[_human_data(comparison) for comparison in human],
+        evaluated=_evaluated(run, config),
+    )
+
+
+def _evaluated(run: Run, config: RunConfig) -> frozenset[str]:
+    """What the run's models are evaluated on, as `same_prompt` names prompts."""
+    return frozenset(same_prompt(prompt_text(row)) for row in prompts_of(run, config).heldout)
+
+
+def judged_in_parts(run: Run, config: RunConfig, *, most: int | None = None) -> Iterator[Judged]:
+    """The same, some comparisons at a time (at most `most` in all), without the human ones: a million fit any memory.
+
+    The labels of a comparison come together, so every target can be made of one part.
+    """
     changed = verdicts.overridden_labels(run) if config.audits else {}
+    seen, left = 0, most
+    while left is None or left > 0:
+        after = Comparison.objects.filter(run=run, pk__gt=seen).order_by("pk")
+        part = list(after[: BATCH if left is None else min(BATCH, left)])
+        if not part:
+            return
+        yield _judged(run, config, AILabel.objects.filter(run=run, comparison__in=part), part, changed)
+        seen, left = part[-1].pk, None if left is None else left - len(part)
+
+
+def _judged(
+    run: Run,
+    config: RunConfig,
+    asked: QuerySet[AILabel],
+    comparisons: Iterable[Comparison],
+    changed: Mapping[int, Audit],
+) -> Judged:
+    """The labels `asked` on some comparisons of a run. `changed`: the audits that overrule labels."""
+    labels = list(asked.select_related("comparison", "principle").defer("sent_ab", "sent_ba"))
     weights = {principle.id: principle.weight for principle in run.version.to_core().principles}
     return Judged(
         labels=[_label_data(label) for label in labels],
-        comparisons=[_comparison_data(comparison) for comparison in Comparison.objects.filter(run=run)],
-        human=[_human_data(comparison) for comparison in human],
+        comparisons=[_comparison_data(comparison) for comparison in comparisons],
+        human=(),
         overrides={
             verdicts.key_of(label): verdicts.p_a_of(changed[label.pk]) for label in labels if label.pk in changed
         },
@@ -223,6 +268,7 @@ def _revisions(run: Run, config: RunConfig) -> tuple[_Made, ...]:
         [_human_data(comparison) for comparison in human],
         dropped=config.sft.dropped_flags,
         human_weight=config.reward.human_weight,
+        evaluated=_evaluated(run, config),
         name=TRAIN,
     )
     if not made.rows:
@@ -242,8 +288,11 @@ def _revisions(run: Run, config: RunConfig) -> tuple[_Made, ...]:
 def _sides(
     train: Sequence[dict[str, Any]], heldout: Sequence[dict[str, Any]], origins: Origins, shared: Mapping[str, Any]
 ) -> tuple[_Made, ...]:
-    """Both sides of a split as builds, no prompt on both."""
-    refuse_leak(train, heldout)
+    """Both sides of a split as builds. Raises BuildRefused for a prompt on both."""
+    try:
+        refuse_leak(train, heldout)
+    except BadInput as error:
+        raise BuildRefused(f"{error.message} {error.advice}") from error
     return tuple(
         _Made(side, origins, side.rules() | shared | {"overridden": _changed(side, origins)})
         for side in (Build(TRAIN, tuple(train)), Build(HELDOUT, tuple(heldout)))

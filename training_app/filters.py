@@ -8,7 +8,7 @@ import django_filters as filters
 from django.db.models import QuerySet
 
 from training_app import taught
-from training_app.models import Audit, Checkpoint, Comparison, PromptSet
+from training_app.models import Audit, Checkpoint, Comparison, JudgeEvaluation, PromptSet
 from training_app.models.run import RunState, StageState
 
 
@@ -32,6 +32,12 @@ class StageFilter(Filters):
 class OfStageFilter(Filters):
     run = filters.UUIDFilter(field_name="stage__run_id")
     stage = filters.NumberFilter(field_name="stage_id")
+
+
+class JudgeEvaluationFilter(Filters):
+    state = filters.ChoiceFilter(choices=JudgeEvaluation.State.choices)
+    judge = filters.NumberFilter(field_name="judge_id")
+    file_digest = filters.CharFilter(field_name="file_digest")
 
 
 class EventFilter(OfStageFilter):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from training_app.builds import aggregation_of, judged_in
+from training_app.builds import aggregation_of, judged_in_parts
 from training_app.configuration import config_from
 from training_app.core.aggregate import Aggregation
 from training_app.core.datasets import Build
@@ -39,31 +40,52 @@ def own_aggregation(run: Run) -> Aggregation:
     return aggregation_of(config_from(run.config))
 
 
-def what_if(run: Run, *aggregations: Aggregation) -> list[WhatIf]:
-    """The targets under each aggregation against the run's own. Reads the labels once, writes nothing.
+def what_if(run: Run, *aggregations: Aggregation, most: int | None = None) -> list[WhatIf]:
+    """The targets under each aggregation against the run's own. Reads the labels once, in parts; writes nothing.
 
-    Raises BuildRefused for a run without a stage that labels.
+    `most` stops after so many comparisons. Raises BuildRefused for a run without a stage that labels.
     """
-    own, judged = own_aggregation(run), judged_in(run, config_from(run.config))
-    before = _targets(judged.preferences(own).build.rows)
-    return [_against(before, one, judged.preferences(one).build) for one in aggregations]
+    own = own_aggregation(run)
+    tallies = [_Tally() for _ in aggregations]
+    for judged in judged_in_parts(run, config_from(run.config), most=most):
+        before = _targets(judged.preferences(own).build.rows)
+        for aggregation, tally in zip(aggregations, tallies, strict=True):
+            tally.add(before, judged.preferences(aggregation).build)
+    return [tally.found(aggregation) for aggregation, tally in zip(aggregations, tallies, strict=True)]
 
 
-def _against(before: Mapping[str, float], aggregation: Aggregation, build: Build) -> WhatIf:
-    after = _targets(build.rows)
-    both = sorted(before.keys() & after.keys())
-    changes = [abs(before[key] - after[key]) for key in both]
-    return WhatIf(
-        aggregation=aggregation,
-        rows=len(after),
-        flipped=sum(_side(before[key]) != _side(after[key]) for key in both),
-        mean_change=sum(changes) / len(changes) if changes else None,
-        excluded=build.reasons,
-    )
+@dataclass
+class _Tally:
+    """What the parts read so far come to under one aggregation."""
+
+    rows: int = 0
+    both: int = 0
+    flipped: int = 0
+    change: float = 0.0
+    excluded: Counter[str] = field(default_factory=Counter)
+
+    def add(self, before: Mapping[str, float], build: Build) -> None:
+        """One more part: its targets under the run's own way, and its rows under this one."""
+        after = _targets(build.rows)
+        both = sorted(before.keys() & after.keys())
+        self.rows += len(after)
+        self.both += len(both)
+        self.flipped += sum(_side(before[key]) != _side(after[key]) for key in both)
+        self.change += sum(abs(before[key] - after[key]) for key in both)
+        self.excluded.update(build.reasons)
+
+    def found(self, aggregation: Aggregation) -> WhatIf:
+        return WhatIf(
+            aggregation=aggregation,
+            rows=self.rows,
+            flipped=self.flipped,
+            mean_change=self.change / self.both if self.both else None,
+            excluded=dict(self.excluded),
+        )
 
 
 def _targets(rows: tuple[dict[str, Any], ...]) -> dict[str, float]:
-    return {row["id"]: row["p_a"] for row in rows if row["source"] != "human"}
+    return {row["id"]: row["p_a"] for row in rows}
 
 
 def _side(p: float) -> int:

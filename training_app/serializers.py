@@ -19,6 +19,7 @@ from training_app.models import (
     Evaluation,
     EvaluationAnswer,
     Judge,
+    JudgeEvaluation,
     MetricPoint,
     Prompt,
     PromptSet,
@@ -193,6 +194,18 @@ class JudgeSerializer(serializers.ModelSerializer[Judge]):
         fields = (
             "id", "name", "model_name", "model_digest", "template", "aggregation", "order_policy", "dtype", "backend",
             "layout", "sampling", "manner", "digest", "created_at",
+        )  # fmt: skip
+        read_only_fields = fields
+
+
+class JudgeEvaluationSerializer(serializers.ModelSerializer[JudgeEvaluation]):
+    created_by = serializers.CharField(source="created_by.username", read_only=True)
+
+    class Meta:
+        model = JudgeEvaluation
+        fields = (
+            "id", "file_name", "file_digest", "format", "model", "params", "judge", "state", "reason", "advice", "done",
+            "total", "eta_s", "report", "created_by", "created_at", "finished_at",
         )  # fmt: skip
         read_only_fields = fields
 

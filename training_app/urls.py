@@ -91,6 +91,7 @@ judge_urls = [
     path("judges/", judges.judge_evaluations, name="judge_evaluations"),
     path("judges/new/", judges.measure, name="measure_judge"),
     path("judges/<uuid:pk>/", judges.judge_evaluation, name="judge_evaluation"),
+    path("judges/<uuid:pk>/cancel/", judges.cancel, name="cancel_judge"),
 ]
 
 prompt_urls = [

@@ -14,7 +14,15 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from tests.training_app import scripted
-from tests.training_app.factories import FinishedRun, cited, finished_run, person, queued_run, running_run
+from tests.training_app.factories import (
+    FinishedRun,
+    cited,
+    finished_run,
+    judge_evaluation,
+    person,
+    queued_run,
+    running_run,
+)
 from tests.training_app.scenes import BASE_MODEL, engineer, helpful, red_team
 from training_app.api import VIEWS
 from training_app.models import Audit, Run
@@ -48,6 +56,7 @@ def first(client: APIClient, name: str, **query: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("name", [name for name, _ in VIEWS])
 def test_every_object_is_for_readers_and_for_nobody_else(made: FinishedRun, name: str) -> None:
     Audit.objects.create(auditor=engineer(), label=made.labels[0], verdict="agree", blind=False)
+    judge_evaluation(engineer())
     reader = client_of("reader")
     row = first(reader, name)
     assert reader.get(f"/api/{name}/{row['id']}/").json() == row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import sys
 from collections.abc import Sequence
@@ -23,11 +24,11 @@ from tests.constitutions_app.factories import make_person
 from tests.tiny_model import build_tiny_model
 from tests.training_app.scenes import engineer
 from training_app import judge_evaluations, tasks
-from training_app.actions import measure_judge
+from training_app.actions import cancel_judge, measure_judge
 from training_app.core.judge_items import QUESTION
 from training_app.judge_evaluations import Conduct, run_once
 from training_app.models import JudgeEvaluation
-from training_app.refusals import JudgeFileRefused
+from training_app.refusals import JudgeFileRefused, SteeringRefused
 from training_app.sweeper import Sweeper
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -60,7 +61,8 @@ def model(tiny: Path, tmp_path: Path) -> str:
 
 
 def asked(model: str, *, user: User | None = None, **changes: Any) -> JudgeEvaluation:
-    parts: dict[str, Any] = {"content": LINES, "file_name": "evals.jsonl", "template": "paper", "question": QUESTION}
+    content = io.BytesIO(changes.pop("content", LINES))
+    parts: dict[str, Any] = {"file": content, "file_name": "evals.jsonl", "template": "paper", "question": QUESTION}
     return measure_judge(user=user or engineer(), model=model, **parts | changes)
 
 
@@ -184,3 +186,40 @@ def test_it_goes_to_the_queue_of_short_inference(model: str, monkeypatch: pytest
     row = asked(model)
     assert [(one["queue"], one["args"]) for one in sent] == [("infer", (str(row.pk),))]
     assert connection.in_atomic_block is False
+
+
+def test_a_measurement_that_waits_is_cancelled_and_never_taken(model: str) -> None:
+    row = asked(model)
+    after = cancel_judge(user=engineer(), evaluation=row)
+    assert (after.state, after.has_ended, after.reason) == ("cancelled", True, "Cancelled by engineer.")
+    assert run_once(row.pk) is None and judge_evaluations.waiting() == []
+    assert LedgerEntry.objects.order_by("-pk")[0].data == {"from": "queued", "done": 0}
+    with pytest.raises(SteeringRefused, match="has already ended"):
+        cancel_judge(user=engineer(), evaluation=row)
+
+
+def test_one_that_runs_is_cancelled_and_its_program_ends(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = asked(model)
+    look, seen = judge_evaluations.EventTail.take, list[int]()
+
+    def cancelled_meanwhile(tail: Any) -> Any:
+        if not seen:
+            cancel_judge(user=engineer(), evaluation=row)
+        seen.append(1)
+        return look(tail)
+
+    monkeypatch.setattr(judge_evaluations.EventTail, "take", cancelled_meanwhile)
+    assert run_once(row.pk, conduct=program("import sys; sys.stdin.read()")) is None
+    row.refresh_from_db()
+    assert (row.state, row.lease_expires_at, row.report) == ("cancelled", None, {})
+
+
+def test_a_file_that_is_too_large_is_refused_piece_by_piece(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules[measure_judge.__module__]  # the package gives the function the module's name
+    monkeypatch.setattr(module, "LARGEST_FILE", 2**20)
+    monkeypatch.setattr(module, "PIECE", 2**10)
+    file = io.BytesIO(b"x" * 2**22)
+    with pytest.raises(JudgeFileRefused, match="larger than 1 MiB"):
+        asked(model, file=file)
+    assert not JudgeEvaluation.objects.exists()
+    assert file.tell() == 2**20 + 2**10

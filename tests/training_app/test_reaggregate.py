@@ -14,9 +14,11 @@ from django.urls import reverse
 
 from tests.training_app.factories import FinishedRun, finished_run, published_version
 from tests.training_app.scenes import engineer
+from training_app import builds
 from training_app.core.aggregate import Aggregation
 from training_app.models import DatasetBuild
 from training_app.reaggregate import own_aggregation, what_if
+from training_app.views import aggregate
 
 pytestmark = pytest.mark.django_db
 
@@ -81,3 +83,20 @@ def test_engineers_build_and_readers_look(made: FinishedRun) -> None:
     assert answer["Location"] == reverse("training:build", args=[build.pk])
     assert build.rules["aggregation"] == "product, both orders, clamped to 0.2-0.8"
     assert builder.post(url, wanted).status_code == 422  # the name is taken
+
+
+def test_parts_come_to_what_the_whole_comes_to(made: FinishedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    ways = [own_aggregation(made.run), Aggregation(orders="ab"), Aggregation("majority")]
+    whole = what_if(made.run, *ways)
+    monkeypatch.setattr(builds, "BATCH", 2)
+    for part, one in zip(what_if(made.run, *ways), whole, strict=True):
+        assert (part.rows, part.flipped, part.excluded) == (one.rows, one.flipped, one.excluded)
+        assert part.mean_change == pytest.approx(one.mean_change)
+    assert what_if(made.run, ways[0], most=3)[0].rows == 3
+
+
+def test_the_page_reads_some_comparisons_and_says_so(made: FinishedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    url, reader = reverse("training:aggregate", args=[made.run.pk]), as_role("rita", "reader")
+    assert "Computed for the first" not in reader.get(url).content.decode()
+    monkeypatch.setattr(aggregate, "MOST", 2)
+    assert "Computed for the first 2 comparisons" in reader.get(url).content.decode()

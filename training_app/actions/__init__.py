@@ -7,6 +7,7 @@ one clear sentence, nothing written, when it cannot be done. Who may call it is 
 from __future__ import annotations
 
 from training_app.actions.build_dataset import build_dataset
+from training_app.actions.cancel_judge import cancel_judge
 from training_app.actions.cancel_run import cancel_run
 from training_app.actions.create_queue import assign_queue, close_queue, create_queue
 from training_app.actions.import_traces import import_traces
@@ -37,6 +38,7 @@ from training_app.actions.write_prompts import write_prompts
 __all__ = [
     "assign_queue",
     "build_dataset",
+    "cancel_judge",
     "cancel_run",
     "change_release_rules",
     "choose_blind",

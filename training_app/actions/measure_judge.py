@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import IO
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -16,7 +17,7 @@ from training_app.base_models import BadBaseModel, find_base_model
 from training_app.core.digests import digest_file
 from training_app.core.errors import BadInput
 from training_app.core.judge_eval import JudgeEvalParams
-from training_app.core.judge_items import Pair, read_items
+from training_app.core.judge_items import Pair, each_item
 from training_app.judge_evaluations import ITEMS
 from training_app.models import JudgeEvaluation
 from training_app.other_models import pinned
@@ -25,6 +26,7 @@ from training_app.tasks import ring_judge
 
 LARGEST_FILE = 64 * 2**20
 LARGEST_UNPACKED = 512 * 2**20
+PIECE = 2**20
 SERVER = "server:"
 """What the name of a model server begins with where folders can be chosen too."""
 
@@ -32,7 +34,7 @@ SERVER = "server:"
 def measure_judge(
     *,
     user: User,
-    content: bytes,
+    file: IO[bytes],
     file_name: str,
     model: str,
     template: str,
@@ -41,7 +43,7 @@ def measure_judge(
     evaluation_id: UUID | None = None,
     say: Callable[[str], None] | None = None,
 ) -> JudgeEvaluation:
-    """Queue an evaluation of a judge on a file (JSONL, plain or gzip) and wake an `infer` worker.
+    """Queue an evaluation of a judge on a file (JSONL, plain or gzip, open to read) and wake an `infer` worker.
 
     `model` is a folder under MODELS_ROOT or "server:NAME". `evaluation_id` makes a form sent twice one evaluation.
     Raises JudgeFileRefused with a sentence for every bad line, or about the field that is wrong.
@@ -56,7 +58,7 @@ def measure_judge(
     )  # fmt: skip
     row.folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=row.folder.parent, prefix="new-") as draft:  # the folder is the row's once it is there
-        _keep(row, Path(draft) / ITEMS, content, most)
+        _keep(row, Path(draft) / ITEMS, file, most)
         return _queued(row, Path(draft) / ITEMS, say)
 
 
@@ -91,20 +93,31 @@ def _first(row: JudgeEvaluation) -> JudgeEvaluation:
     raise JudgeFileRefused(("This form was sent by somebody else before. Open it anew.",))
 
 
-def _keep(row: JudgeEvaluation, path: Path, content: bytes, most: int | None) -> None:
-    """Write the file and read it once, so that a bad line is found now and not by the worker."""
-    if len(content) > LARGEST_FILE:
-        raise JudgeFileRefused((f"The file is larger than {LARGEST_FILE // 2**20} MiB.",))
-    path.write_bytes(content)
+def _keep(row: JudgeEvaluation, path: Path, file: IO[bytes], most: int | None) -> None:
+    """Copy the file and read it once, line by line, so that a bad line is found now and not by the worker."""
+    _copy(file, path)
+    first, total = None, 0
     try:
-        items = read_items(path, most_bytes=LARGEST_UNPACKED, most=most)
+        for item in each_item(path, most_bytes=LARGEST_UNPACKED, most=most):
+            first, total = first or item, total + 1
     except BadInput as error:
         problems = (
             error.advice.splitlines() if error.advice.startswith("Line ") else [f"{error.message} {error.advice}"]
         )
         raise JudgeFileRefused(tuple(problems)) from error
-    row.file_digest, row.total = digest_file(path), len(items)
-    row.format = "comparison" if isinstance(items[0].body, Pair) else "choice"
+    row.file_digest, row.total = digest_file(path), total
+    row.format = "comparison" if first and isinstance(first.body, Pair) else "choice"
+
+
+def _copy(file: IO[bytes], path: Path) -> None:
+    """What was sent, piece by piece. Raises JudgeFileRefused where it is too large."""
+    size = 0
+    with path.open("wb") as kept:
+        while piece := file.read(PIECE):
+            size += len(piece)
+            if size > LARGEST_FILE:
+                raise JudgeFileRefused((f"The file is larger than {LARGEST_FILE // 2**20} MiB.",))
+            kept.write(piece)
 
 
 def _model(named: str, template: str) -> dict[str, str]:

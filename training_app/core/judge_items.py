@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,17 +101,23 @@ def _in_chat(sent: str, choice: Choice, form: PromptFormat) -> str:
 
 
 def read_items(path: Path, *, most_bytes: float = math.inf, most: int | None = None) -> list[JudgeItem]:
-    """The questions of a file, plain or gzip, at most the first `most`. Raises BadInput naming the bad lines.
+    """The questions of a file as `each_item` gives them, all at once."""
+    return list(each_item(path, most_bytes=most_bytes, most=most))
 
-    A comparison of two equal responses has no right answer and is passed over.
+
+def each_item(path: Path, *, most_bytes: float = math.inf, most: int | None = None) -> Iterator[JudgeItem]:
+    """The questions of a file, plain or gzip, at most the first `most`, one at a time.
+
+    A comparison of two equal responses has no right answer and is passed over. Raises BadInput naming the bad lines,
+    when all of them have been seen.
     """
-    items: list[JudgeItem] = []
+    count = 0
     problems: list[str] = []
     for number, line in numbered_lines(path, most_bytes=most_bytes):
-        if most is not None and len(items) == most:
+        if most is not None and count == most:
             break
         try:
-            items.append(item_of(line.decode("utf-8"), number))
+            item = item_of(line.decode("utf-8"), number)
         except NothingToJudge:
             continue
         except (ValueError, RecursionError, BadInput) as error:
@@ -119,11 +125,13 @@ def read_items(path: Path, *, most_bytes: float = math.inf, most: int | None = N
             problems.append(f"Line {number}: {reason.removeprefix(f'Line {number}: ').rstrip('.')}.")
             if len(problems) == WORST:
                 break
+            continue
+        count += 1
+        yield item
     if problems:
         raise BadInput(f"{path.name} cannot be used to measure a judge.", "\n".join(problems))
-    if not items:
+    if not count:
         raise BadInput(f"{path.name} holds no question.", "Put one JSON object on each line.")
-    return items
 
 
 class NothingToJudge(Exception):

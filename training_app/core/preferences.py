@@ -7,13 +7,13 @@ verdict on a label stands in for its p(A): 1, 0 or 1/2. Every label that was lef
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from training_app.core.aggregate import Aggregation, clamped, combined, neither_of, p_of, votes_of
 from training_app.core.asking import ALL
-from training_app.core.datasets import Build, Excluded, Row
+from training_app.core.datasets import Build, Excluded, Row, prompt_text, same_prompt
 from training_app.core.errors import BadInput
 from training_app.core.gate import DROPPED, dropping_flag
 
@@ -21,6 +21,7 @@ VERDICTS = (0.0, 0.5, 1.0)
 """What a person's verdict on an AI label can be as p(A): b is better, neither, a is better."""
 
 NOT_RELEVANT = "no principle is relevant"
+EVALUATED = "its prompt is evaluated on"
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,15 @@ def preference_rows(
     aggregation: Aggregation | None = None,
     weights: Mapping[str, float] | None = None,
     human_weight: float = 1.0,
+    evaluated: Collection[str] = (),
     name: str = "preferences",
 ) -> Preferences:
     """Rows ``{"id", "prompt", "messages"?, "response_a", "response_b", "p_a", "weight", "source"}``.
 
     `labels` and `comparisons` are those records' data, `human` rows ``{"id", "prompt", "messages"?, "chosen",
     "rejected"}``; `overrides` maps a label's key ("<comparison id>/<principle id>") to 1.0, 0.0 or 0.5; `weights` are
-    those of the principles, all equal without. Raises BadInput for an override of a label that is not there, of another
+    those of the principles, all equal without; `evaluated` are the `same_prompt` of prompts that models are evaluated
+    on, whose human comparisons are left out. Raises BadInput for an override of a label that is not there, of another
     value, or an aggregation over an order nobody asked.
     """
     aggregation, overrides = aggregation or Aggregation(), dict(overrides or {})
@@ -73,7 +76,9 @@ def preference_rows(
             | {"p_a": float(p_a), "weight": 1.0, "source": "audit" if audited else "ai"}
         )
     taken = {comparison: tuple(key for key, _ in judged) for comparison, judged in by_comparison.items()}
-    return Preferences(Build(name, (*rows, *_human_rows(human, human_weight, excluded)), tuple(excluded)), taken)
+    return Preferences(
+        Build(name, (*rows, *_human_rows(human, human_weight, evaluated, excluded)), tuple(excluded)), taken
+    )
 
 
 def revision_rows(
@@ -82,6 +87,7 @@ def revision_rows(
     *,
     dropped: Sequence[str] = DROPPED,
     human_weight: float = 1.0,
+    evaluated: Collection[str] = (),
     name: str = "preferences",
 ) -> Build:
     """Pairs of each prompt's last kept revision (A, p = 1) against its initial response, and the human comparisons.
@@ -103,7 +109,7 @@ def revision_rows(
         else:
             pair = _pair(key, step, step["revision"], step["initial"])
             rows.append(pair | {"p_a": 1.0, "weight": 1.0, "source": "revision"})
-    return Build(name, (*rows, *_human_rows(human, human_weight, excluded)), tuple(excluded))
+    return Build(name, (*rows, *_human_rows(human, human_weight, evaluated, excluded)), tuple(excluded))
 
 
 def comparison_id(row: Mapping[str, Any]) -> str:
@@ -140,7 +146,9 @@ def _p_a(key: str, label: Mapping[str, Any], aggregation: Aggregation) -> float:
         raise BadInput(f"The label {key} was not asked in the order {aggregation.orders!r}.") from error
 
 
-def _human_rows(human: Iterable[Mapping[str, Any]], weight: float, excluded: list[Excluded]) -> Sequence[Row]:
+def _human_rows(
+    human: Iterable[Mapping[str, Any]], weight: float, evaluated: Collection[str], excluded: list[Excluded]
+) -> Sequence[Row]:
     rows = []
     for choice in sorted(human, key=lambda row: str(row["id"])):
         key = str(choice["id"])
@@ -148,6 +156,8 @@ def _human_rows(human: Iterable[Mapping[str, Any]], weight: float, excluded: lis
             excluded.append(Excluded(key, "identical responses"))
         elif weight == 0:
             excluded.append(Excluded(key, "human comparisons weigh nothing"))
+        elif evaluated and same_prompt(prompt_text(choice)) in evaluated:
+            excluded.append(Excluded(key, EVALUATED))
         else:
             pair = _pair(key, choice, choice["chosen"], choice["rejected"])
             rows.append(pair | {"p_a": 1.0, "weight": float(weight), "source": "human"})

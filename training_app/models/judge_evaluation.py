@@ -19,6 +19,7 @@ class JudgeEvaluation(models.Model):
         RUNNING = "running", "running"
         SUCCEEDED = "succeeded", "succeeded"
         FAILED = "failed", "failed"
+        CANCELLED = "cancelled", "cancelled"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     file_name = models.CharField(max_length=200)
@@ -51,7 +52,7 @@ class JudgeEvaluation(models.Model):
         ordering = ("-created_at",)
         constraints = (
             models.CheckConstraint(
-                condition=models.Q(state__in=("queued", "running", "succeeded", "failed")),
+                condition=models.Q(state__in=("queued", "running", "succeeded", "failed", "cancelled")),
                 name="judge_evaluation_state_is_known",
             ),
             models.CheckConstraint(
@@ -70,4 +71,4 @@ class JudgeEvaluation(models.Model):
 
     @property
     def has_ended(self) -> bool:
-        return self.state in (self.State.SUCCEEDED, self.State.FAILED)
+        return self.state in (self.State.SUCCEEDED, self.State.FAILED, self.State.CANCELLED)

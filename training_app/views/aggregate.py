@@ -16,9 +16,12 @@ from training_app.access import can_launch, get_run_for, get_run_to_steer_for
 from training_app.actions import build_dataset
 from training_app.core.aggregate import HOW, Aggregation
 from training_app.forms import AggregateForm
-from training_app.models import DatasetBuild, Run
+from training_app.models import Comparison, DatasetBuild, Run
 from training_app.reaggregate import WhatIf, own_aggregation, what_if
 from training_app.refusals import BuildRefused
+
+MOST = 5_000
+"""Comparisons the page computes anew for each way; the command takes all of them."""
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -31,7 +34,14 @@ def aggregate(request: AuthenticatedHttpRequest, run_id: UUID) -> HttpResponse:
     form = AggregateForm(request.POST or None, initial=_initial(run))
     if form.is_bound and form.is_valid() and (built := _built(request, run, form)):
         return redirect("training:build", built[0].pk)
-    context = {"run": run, "form": form, "ways": _ways(run), "can_build": can_launch(request.user)}
+    is_sample = Comparison.objects.filter(run=run).order_by("pk")[MOST : MOST + 1].exists()
+    context = {
+        "run": run,
+        "form": form,
+        "ways": _ways(run),
+        "sample": MOST if is_sample else None,
+        "can_build": can_launch(request.user),
+    }
     return render(request, "training/aggregate.html", context, status=422 if form.errors else 200)
 
 
@@ -55,7 +65,7 @@ def _ways(run: Run) -> list[WhatIf]:
         others = [Aggregation(how, "both", own.clamp, own.drop_irrelevant) for how in HOW]
         others += [Aggregation(own.how, order, own.clamp, own.drop_irrelevant) for order in ("ab", "ba")]
         others += [Aggregation(own.how, "both", (0.4, 0.6), own.drop_irrelevant)]
-        return what_if(run, *dict.fromkeys([own, *others]))
+        return what_if(run, *dict.fromkeys([own, *others]), most=MOST)
     except BuildRefused:
         return []
 

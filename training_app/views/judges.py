@@ -10,20 +10,20 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, Role, require_role
-from training_app.access import can_launch, get_judge_evaluation_for
-from training_app.actions import measure_judge
-from training_app.actions.measure_judge import LARGEST_FILE, SERVER
+from training_app.access import can_launch, get_judge_evaluation_for, get_judge_evaluation_to_cancel_for
+from training_app.actions import cancel_judge, measure_judge
+from training_app.actions.measure_judge import SERVER
 from training_app.base_models import available_names
 from training_app.core.judge_items import FORMATS
 from training_app.forms import MeasureJudgeForm
 from training_app.models import JudgeEvaluation
 from training_app.other_models import server_choices
 from training_app.plots import Curve, Drawing, Point, draw, number
-from training_app.refusals import JudgeFileRefused
+from training_app.refusals import JudgeFileRefused, SteeringRefused
 
 MOST_LISTED = 200
 
@@ -59,8 +59,27 @@ def measure(request: AuthenticatedHttpRequest) -> HttpResponse:
 def judge_evaluation(request: AuthenticatedHttpRequest, pk: UUID) -> HttpResponse:
     """One measurement: how far it is, then what it found. While it runs the page asks for itself again."""
     read = get_judge_evaluation_for(request.user, pk)
-    context = {"one": read, "format": FORMATS.get(read.format, read.format), "plot": calibration_plot(read.report)}
+    context = {
+        "one": read,
+        "format": FORMATS.get(read.format, read.format),
+        "plot": calibration_plot(read.report),
+        "can_cancel": can_launch(request.user),
+    }
     return render(request, f"training/judge_evaluation.html{'#result' if request.htmx else ''}", context)
+
+
+@require_POST
+@require_role()
+def cancel(request: AuthenticatedHttpRequest, pk: UUID) -> HttpResponse:
+    """Ends a measurement that is queued or running."""
+    asked = get_judge_evaluation_to_cancel_for(request.user, pk)
+    try:
+        cancel_judge(user=request.user, evaluation=asked)
+    except SteeringRefused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, "The measurement is cancelled. What was asked so far is kept in its folder.")
+    return redirect("training:judge_evaluation", pk)
 
 
 def calibration_plot(report: dict[str, Any]) -> Drawing | None:
@@ -81,7 +100,7 @@ def _measured(request: AuthenticatedHttpRequest, form: MeasureJudgeForm) -> Judg
     try:
         return measure_judge(
             user=request.user,
-            content=said["file"].read(LARGEST_FILE + 1),
+            file=said["file"],
             file_name=said["file"].name,
             model=said["model"],
             template=said["template"],

@@ -15,12 +15,14 @@ from django.contrib.auth.models import User
 from constitutions_app.models import LedgerEntry
 from tests.training_app.factories import FinishedRun, finished_run, queued_run
 from tests.training_app.scenes import comparisons, engineer
-from training_app import verdicts
-from training_app.actions import build_dataset, record_audit
+from training_app import builds, verdicts
+from training_app.actions import build_dataset, load_prompt_set, record_audit
 from training_app.actions.record_audit import Verdict
+from training_app.configuration import config_from
 from training_app.core.aggregate import Aggregation
 from training_app.core.digests import digest_file
 from training_app.models import AILabel, Audit, DatasetBuild, DatasetItem, TraceStep
+from training_app.prompts import prompts_of
 from training_app.refusals import BuildRefused
 
 pytestmark = pytest.mark.django_db
@@ -141,3 +143,29 @@ def test_another_aggregation_is_made_of_the_same_labels_and_every_label_is_named
         (item.part, item.label_id) for item in items
     } == {(1, first.pk), (0, second.pk)}
     assert len({item.position for item in items}) == 1
+
+
+def test_a_prompt_on_both_sides_is_refused_and_nothing_is_kept(
+    made: FinishedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leaking(rows: Any, fraction: float) -> Any:
+        return rows, rows[:1]
+
+    monkeypatch.setattr(builds, "split_by_prompt", leaking)
+    kept = DatasetBuild.objects.count()
+    with pytest.raises(BuildRefused, match="is also in the training row"):
+        build_dataset(user=engineer(), run=made.run, stage="reward")
+    assert DatasetBuild.objects.count() == kept
+    assert not LedgerEntry.objects.filter(verb="dataset.build").exists()
+
+
+def test_a_human_comparison_that_asks_what_is_evaluated_is_not_trained_on(made: FinishedRun) -> None:
+    heldout = prompts_of(made.run, config_from(made.run.config)).heldout[0]
+    asked = heldout["text"].upper()
+    row = {side: f"\n\nHuman: {asked}\n\nAssistant: {side}." for side in ("chosen", "rejected")}
+    made.run.prompt_sets.add(
+        load_prompt_set(user=None, content=json.dumps(row).encode(), kind="comparisons", slug="leak", name="Leak")
+    )
+    built = build_dataset(user=engineer(), run=made.run, stage="reward")
+    assert not any(row["source"] == "human" and row["prompt"] == asked for row in rows_of(*built))
+    assert built[0].rules["excluded"] == {"its prompt is evaluated on": 1}

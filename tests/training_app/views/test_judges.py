@@ -80,3 +80,33 @@ def test_the_list_takes_the_same_queries_however_long(reader: Client, ada: User,
     one = queries(reader, reverse("training:judge_evaluations"))
     judge_evaluation(ada)
     assert queries(reader, reverse("training:judge_evaluations")) == one
+
+
+def test_an_engineer_cancels_it_and_others_may_not(
+    engineer: Client, reader: Client, stranger: Client, client: Client, tiny: str
+) -> None:
+    sent(engineer, tiny, LINES)
+    row = JudgeEvaluation.objects.get()
+    page, cancel = (reverse(f"training:{name}", args=[row.pk]) for name in ("judge_evaluation", "cancel_judge"))
+    assert cancel in engineer.get(page).content.decode() and cancel not in reader.get(page).content.decode()
+    assert [one.post(cancel).status_code for one in (reader, stranger, client)] == [403, 403, 302]
+    assert engineer.get(cancel).status_code == 405
+    row.refresh_from_db()
+    assert row.state == "queued"
+    assert engineer.post(cancel)["Location"] == page
+    told = reader.get(page).content.decode()
+    assert "It was cancelled" in told and "after 0 of 5 questions" in told and "every 2s" not in told
+    assert "has already ended" in engineer.post(cancel, follow=True).content.decode()
+
+
+def test_the_api_lists_shows_and_cancels(engineer: Client, reader: Client, tiny: str) -> None:
+    sent(engineer, tiny, LINES)
+    row = JudgeEvaluation.objects.get()
+    base = "/api/judge-evaluations/"
+    assert [one["id"] for one in reader.get(base, {"state": "queued"}).json()["results"]] == [str(row.pk)]
+    assert reader.get(base, {"state": "failed"}).json()["results"] == []
+    shown = reader.get(f"{base}{row.pk}/").json()
+    assert (shown["state"], shown["total"], shown["report"]) == ("queued", 5, {})
+    assert reader.post(f"{base}{row.pk}/cancel/").status_code == 403
+    assert engineer.post(f"{base}{row.pk}/cancel/").json()["state"] == "cancelled"
+    assert engineer.post(f"{base}{row.pk}/cancel/").status_code == 409
