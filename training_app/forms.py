@@ -253,18 +253,39 @@ def new_key() -> str:
 
 
 class LoadPromptsForm(forms.Form):
-    """A prompt file on its way to becoming a frozen set."""
+    """A prompt file on its way to becoming a frozen set: chosen now, or `kept` since it was last looked at."""
 
     name = forms.CharField(max_length=200, help_text="What the launch form will call it.")
     kind = forms.ChoiceField(choices=PromptSet.Kind.choices)
     licence = forms.CharField(max_length=100, required=False, help_text="Under which the prompts may be used.")
     file = forms.FileField(
+        required=False,
         help_text='JSON lines {"text": …} or {"chosen": …, "rejected": …}, CSV, text, Parquet or another project\'s.',
         error_messages={"empty": "The file is empty: there is no prompt in it."},
     )
     column = forms.CharField(
         max_length=100, required=False, label="Column of the prompts", help_text="Where it is not the usual one."
     )
+    chosen = forms.CharField(
+        max_length=100, required=False, label="Column of the better response", help_text="Of comparisons."
+    )
+    rejected = forms.CharField(
+        max_length=100, required=False, label="Column of the other response", help_text="Of comparisons."
+    )
+    kept = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    kept_name = forms.CharField(max_length=200, required=False, widget=forms.HiddenInput)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if not cleaned.get("file") and not cleaned.get("kept") and "file" not in self.errors:
+            self.add_error("file", "Choose a file.")
+        return cleaned
+
+    def offer(self, columns: Iterable[str]) -> None:
+        """Let the columns be chosen among those of the file."""
+        choices = [("", "the usual one"), *((name, name) for name in columns if len(name) <= 100)]
+        for name in ("column", "chosen", "rejected"):
+            self.fields[name].widget = forms.Select(choices=choices)
 
 
 class ImportTracesForm(forms.Form):

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
-from typing import Any, TypeVar
+from typing import IO, Any, TypeAlias
 
 from constitutions_app.core.principles import digest_of_text, normalise
-from training_app.core.dataset_files import choice_of, prompt_of, rows_of
+from training_app.core.dataset_files import USUAL, Columns, choice_of, prompt_of, rows_of
 from training_app.core.datasets import (
     ASSISTANT,
     canonical_jsonl,
@@ -25,13 +25,16 @@ from training_app.core.datasets import (
 )
 from training_app.core.errors import BadInput
 from training_app.core.rows import Message, messages_of, text_of
+from training_app.core.seen import Seen
 from training_app.models import PromptSet
 from training_app.refusals import PromptFileRefused
 
-Item = TypeVar("Item")
 NumberedRow = tuple[int, dict[str, Any] | str]
 
 LARGEST_FILE = 64 * 2**20
+"""Bytes of a file that is sent through the web."""
+LARGEST_UNPACKED = 16 * LARGEST_FILE
+"""Bytes a packed one of those may unpack to."""
 LONGEST_KEY = 100
 LONGEST_TAG = 60
 PROMPT_FIELDS = frozenset({"id", "text", "messages", "tags", "kind", "transcript"})
@@ -64,91 +67,126 @@ class ReadChoice:
     human_choice: str
 
 
+Item: TypeAlias = ReadPrompt | ReadChoice
+
+
 @dataclass(frozen=True)
 class ReadPrompts:
-    """A whole file. `digest` is the sha256 of its items as canonical JSONL: white space and key order do not count."""
+    """A whole file, checked. `digest` is the sha256 of its items as canonical JSONL: white space and key order do not
+    count. The items are read again each time they are asked for, so that a million take no more memory than one."""
 
-    prompts: tuple[ReadPrompt, ...] = ()
-    choices: tuple[ReadChoice, ...] = ()
+    rows: int
+    digest: str
+    each: Callable[[], Iterator[Item]]
     repeated: int = 0
     """Rows of another project's file that said what an earlier one had said."""
 
-    @property
-    def rows(self) -> int:
-        return len(self.prompts) + len(self.choices)
+    @classmethod
+    def of(cls, items: Sequence[Item]) -> ReadPrompts:
+        """Items that stand in memory already."""
+        return cls(len(items), digest_of_text(canonical_jsonl(map(asdict, items))), lambda: iter(items))
 
     @property
-    def digest(self) -> str:
-        return digest_of_text(canonical_jsonl([*map(asdict, self.prompts), *map(asdict, self.choices)]))
+    def prompts(self) -> tuple[ReadPrompt, ...]:
+        """All prompts at once."""
+        return tuple(item for item in self.each() if isinstance(item, ReadPrompt))
+
+    @property
+    def choices(self) -> tuple[ReadChoice, ...]:
+        """All comparisons at once."""
+        return tuple(item for item in self.each() if isinstance(item, ReadChoice))
 
 
-def read_prompt_file(
-    content: bytes, kind: str, *, name: str = "", column: str = "", chosen_by: str = CHOSEN_BY[0]
-) -> ReadPrompts:
-    """Read a whole file of one kind: ours, or one that `core.dataset_files` knows. `name` tells text and CSV apart.
+@dataclass
+class PromptFile:
+    """An open file of one kind, and how it is to be read: ours, or one that `core.dataset_files` knows.
 
-    `column` names the column of the prompts, `chosen_by` which field of PKU-SafeRLHF chooses. In a file of ours a
-    repeated prompt is refused; in another project's it is taken once and counted. Raises PromptFileRefused with a
-    sentence for each bad line.
+    `name` tells text and CSV apart; `columns` name what stands where; `chosen_by` says which field of PKU-SafeRLHF
+    chooses. A gzip file may unpack to `most_unpacked` bytes.
     """
-    if kind not in PromptSet.Kind.values:
-        raise PromptFileRefused((f"There is no kind {kind!r}; choose {', '.join(PromptSet.Kind.values)}.",))
+
+    file: IO[bytes]
+    kind: str
+    name: str = ""
+    columns: Columns = USUAL
+    chosen_by: str = CHOSEN_BY[0]
+    most_unpacked: float = LARGEST_UNPACKED
+    repeated: int = 0
+    """Rows passed over by the last reading because they said what an earlier one had said."""
+
+    def read(self) -> ReadPrompts:
+        """Check the whole file. Raises PromptFileRefused with a sentence for each bad line."""
+        digest, rows = hashlib.sha256(), 0
+        for item in self.each():
+            digest.update(canonical_jsonl([asdict(item)]).encode("utf-8"))
+            rows += 1
+        return ReadPrompts(rows, digest.hexdigest(), self.each, self.repeated)
+
+    def each(self) -> Iterator[Item]:
+        """Every item once, one at a time. Raises PromptFileRefused at the end, or when very many lines are bad.
+
+        In a file of ours a repeated prompt is refused; in another project's it is taken once and counted.
+        """
+        problems: list[str] = []
+        self.repeated = count = 0
+        rows, ours = self._begun()
+        with Seen() as seen:
+            for number, row in rows:
+                try:
+                    item = self._item(row, number, ours=ours)
+                    if twin := _twin(seen, item, number):
+                        if ours:
+                            raise ValueError(f"the same {twin[1]} stands already on line {twin[0]}")
+                        self.repeated += 1
+                        continue
+                except BadInput as error:
+                    problems.append(f"Line {number}: {error.message.removeprefix(f'Line {number}: ').rstrip('.')}.")
+                except ValueError as error:
+                    problems.append(f"Line {number}: {error}.")
+                else:
+                    count += 1
+                    yield item
+                if len(problems) == WORST:
+                    break
+        if problems:
+            raise PromptFileRefused(tuple(problems))
+        if not count:
+            raise PromptFileRefused(("The file holds no line. Put one JSON object on each line.",))
+
+    def _begun(self) -> tuple[Iterator[NumberedRow], bool]:
+        self.file.seek(0)
+        return _begun(rows_of(self.file, self.name.lower(), most_unpacked=self.most_unpacked))
+
+    def _item(self, row: dict[str, Any] | str, number: int, *, ours: bool) -> Item:
+        if isinstance(row, str):
+            raise ValueError(row)
+        if self.kind == PromptSet.Kind.COMPARISONS:
+            return _choice(choice_of(row, number, by=self.chosen_by, columns=self.columns))
+        column = self.columns.prompt
+        return _prompt(row if ours and not column else {"text": prompt_of(row, column)}, self.kind)
+
+
+def read_prompt_file(content: bytes, kind: str, **how: Any) -> ReadPrompts:
+    """A small file that stands in memory; `how` as `PromptFile` has it. Raises PromptFileRefused."""
+    check_kind(kind)
     if len(content) > LARGEST_FILE:
         raise PromptFileRefused((f"The file is larger than {LARGEST_FILE // 2**20} MiB; split it into several sets.",))
-    rows, ours = _begun(rows_of(io.BytesIO(content), name.lower()))
-    if kind == PromptSet.Kind.COMPARISONS:
-        choices, repeated = _read(
-            rows,
-            lambda row, number: _choice(choice_of(row, number, by=chosen_by)),
-            lambda choice: choice.key,
-            ours=ours,
-        )
-        return ReadPrompts(choices=choices, repeated=repeated)
-    prompts, repeated = _read(
-        rows,
-        lambda row, _: _prompt(row if ours and not column else {"text": prompt_of(row, column)}, kind),
-        lambda one: same_prompt(_whole(one)),
-        ours=ours,
-    )
-    return ReadPrompts(prompts=prompts, repeated=repeated)
+    return PromptFile(io.BytesIO(content), kind, **how).read()
 
 
-def _read(
-    rows: Iterable[NumberedRow],
-    parse: Callable[[dict[str, Any], int], Item],
-    identity: Callable[[Item], str],
-    *,
-    ours: bool,
-) -> tuple[tuple[Item, ...], int]:
-    """Every row through `parse`, which raises ValueError with the reason; and how many repeats were passed over."""
-    items: list[Item] = []
-    problems: list[str] = []
-    first_line_of: dict[str, int] = {}
-    keys: dict[str, int] = {}
-    repeated = 0
-    for number, row in rows:
-        try:
-            if isinstance(row, str):
-                raise ValueError(row)
-            item = parse(row, number)
-            twins = ((first_line_of, identity(item), "prompt"), (keys, getattr(item, "key", ""), "id"))
-            repeats = [(seen[key], what) for seen, key, what in twins if seen.setdefault(key, number) != number]
-            if repeats and ours:
-                raise ValueError(f"the same {repeats[0][1]} stands already on line {repeats[0][0]}")
-        except BadInput as error:
-            problems.append(f"Line {number}: {error.message.removeprefix(f'Line {number}: ').rstrip('.')}.")
-        except ValueError as error:
-            problems.append(f"Line {number}: {error}.")
-        else:
-            repeated += bool(repeats)
-            items += [] if repeats else [item]
-        if len(problems) == WORST:
-            break
-    if problems:
-        raise PromptFileRefused(tuple(problems))
-    if not items:
-        raise PromptFileRefused(("The file holds no line. Put one JSON object on each line.",))
-    return tuple(items), repeated
+def check_kind(kind: str) -> None:
+    """Raises PromptFileRefused for a kind that there is not."""
+    if kind not in PromptSet.Kind.values:
+        raise PromptFileRefused((f"There is no kind {kind!r}; choose {', '.join(PromptSet.Kind.values)}.",))
+
+
+def _twin(seen: Seen, item: Item, number: int) -> tuple[int, str] | None:
+    """Where something with the same text or the same id stands already, and which of the two it is."""
+    text = same_prompt(_whole(item)) if isinstance(item, ReadPrompt) else item.key
+    for what, key in (("prompt", text), ("id", item.key)):
+        if (first := seen.first(what, key, number)) != number:
+            return first, what
+    return None
 
 
 def _begun(rows: Iterator[NumberedRow]) -> tuple[Iterator[NumberedRow], bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -11,7 +12,7 @@ from django.utils.text import slugify
 from constitutions_app.ledger import record
 from training_app.core.digests import digest_file
 from training_app.models import Comparison, Prompt, PromptSet, Run, RunStage
-from training_app.prompt_files import ReadPrompts, read_prompt_file
+from training_app.prompt_files import ReadChoice, ReadPrompt, ReadPrompts, read_prompt_file
 
 BATCH = 1000
 NAMED = 91
@@ -85,33 +86,33 @@ def keep_written(stage: RunStage) -> PromptSet:
 
 
 def _fill(prompt_set: PromptSet, found: ReadPrompts) -> None:
-    Prompt.objects.bulk_create(
-        (
+    """Some rows at a time, so that the length of a file does not count."""
+    items, first = found.each(), 1
+    while part := list(islice(items, BATCH)):
+        Prompt.objects.bulk_create(
             Prompt(
                 prompt_set=prompt_set,
-                key=prompt.key,
+                key=one.key,
                 position=position,
-                text=prompt.text,
-                messages=list(prompt.messages),
-                tags=list(prompt.tags),
+                text=one.text,
+                messages=list(one.messages),
+                tags=list(one.tags),
             )
-            for position, prompt in enumerate(found.prompts, start=1)
-        ),
-        batch_size=BATCH,
-    )
-    Comparison.objects.bulk_create(
-        (
+            for position, one in enumerate(part, start=first)
+            if isinstance(one, ReadPrompt)
+        )
+        Comparison.objects.bulk_create(
             Comparison(
                 source=Comparison.Source.HUMAN,
                 prompt_set=prompt_set,
-                key=choice.key,
-                prompt_text=choice.prompt,
-                messages=list(choice.messages),
-                response_a=choice.response_a,
-                response_b=choice.response_b,
-                human_choice=choice.human_choice,
+                key=one.key,
+                prompt_text=one.prompt,
+                messages=list(one.messages),
+                response_a=one.response_a,
+                response_b=one.response_b,
+                human_choice=one.human_choice,
             )
-            for choice in found.choices
-        ),
-        batch_size=BATCH,
-    )
+            for one in part
+            if isinstance(one, ReadChoice)
+        )
+        first += len(part)

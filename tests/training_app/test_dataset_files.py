@@ -6,13 +6,15 @@ import gzip
 import io
 import json
 import tracemalloc
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from training_app.core.dataset_files import rows_of
-from training_app.prompt_files import read_prompt_file
+from training_app.core.dataset_files import Columns, rows_of
+from training_app.core.seen import Seen
+from training_app.prompt_files import PromptFile, read_prompt_file
 from training_app.refusals import PromptFileRefused
 
 HH = {"chosen": "\n\nHuman: a\n\nAssistant: good", "rejected": "\n\nHuman: a\n\nAssistant: bad"}
@@ -57,7 +59,7 @@ def test_prompts_are_read_from_every_container(content: bytes, name: str) -> Non
 
 
 def test_a_column_can_be_named() -> None:
-    read = read_prompt_file(b"a,b\nno,yes\n", "helpful", name="x.csv", column="b")
+    read = read_prompt_file(b"a,b\nno,yes\n", "helpful", name="x.csv", columns=Columns("b"))
     assert [one.text for one in read.prompts] == ["yes"]
 
 
@@ -111,3 +113,33 @@ def test_a_long_file_is_read_in_the_memory_of_a_short_one(tmp_path: Path) -> Non
 
     for form in (("", "\n", "\n"), ("[", ",\n", "]")):
         assert peak(50_000, *form) < peak(500, *form) + 200_000
+
+
+def test_a_packed_file_may_not_unpack_without_end() -> None:
+    bomb = gzip.compress(lines({"prompt": "x"}) + b"\n" * 10**6)
+    with pytest.raises(PromptFileRefused, match="it unpacks to more than is allowed"):
+        read_prompt_file(bomb, "red_team", most_unpacked=10**5)
+
+
+def test_a_long_set_is_checked_in_the_memory_of_a_short_one(tmp_path: Path) -> None:
+    """50,000 rows; a million are in the lab notes."""
+
+    def peak(count: int) -> int:
+        path = tmp_path / f"{count}.jsonl"
+        with path.open("w") as file:
+            file.writelines(json.dumps({"prompt": f"{n} " + "x" * 200}) + "\n" for n in range(count))
+        with path.open("rb") as file:
+            tracemalloc.start()
+            read = PromptFile(file, "red_team").read()
+            assert (read.rows, sum(1 for _ in islice(read.each(), 300))) == (count, 300)
+            top = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        return top
+
+    assert peak(50_000) < peak(500) + 200_000
+
+
+def test_a_key_is_known_by_its_first_place() -> None:
+    with Seen() as seen:
+        assert [seen.first("id", key, place) for place, key in enumerate("abab", start=1)] == [1, 2, 1, 2]
+        assert seen.first("prompt", "a", 9) == 9

@@ -58,7 +58,7 @@ def _prompt_set(found: TraceFile, file_name: str, licence: str, user: User | Non
     name = file_name.removesuffix(".jsonl")
     prompts = {one.key: one for one in map(_prompt, found.traces)}
     return prompt_sets.freeze(
-        ReadPrompts(prompts=tuple(prompts.values())),
+        ReadPrompts.of(list(prompts.values())),
         slug=slugify(f"traces-{name}")[:100],
         name=f"Prompts of {name}"[:200],
         kind=PromptSet.Kind.RED_TEAM,

@@ -21,9 +21,11 @@ import gzip
 import hashlib
 import itertools
 import json
+import math
 import re
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import IO, Any
 
 from training_app.core.datasets import parse_hh_line
@@ -37,12 +39,28 @@ CHUNK = 500
 _GAP = re.compile(r"[\s,]*")
 
 
-def rows_of(file: IO[bytes], name: str = "") -> Iterator[tuple[int, Row | str]]:
-    """Every row with its number from 1 (lines, for files of lines): the row, or what is wrong with it as a reason."""
+@dataclass(frozen=True)
+class Columns:
+    """Which columns hold what, where they are none of those known: the prompt, and of comparisons the two responses."""
+
+    prompt: str = ""
+    chosen: str = ""
+    rejected: str = ""
+
+
+USUAL = Columns()
+"""The columns this file finds by itself."""
+
+
+def rows_of(file: IO[bytes], name: str = "", *, most_unpacked: float = math.inf) -> Iterator[tuple[int, Row | str]]:
+    """Every row with its number from 1 (lines, for files of lines): the row, or what is wrong with it as a reason.
+
+    A gzip file may hold at most `most_unpacked` bytes, since a small one can unpack to any size.
+    """
     head = file.read(4)
     file.seek(0)
     if head[:2] == GZIP:
-        yield from _packed_rows(file, name.removesuffix(".gz"))
+        yield from _packed_rows(file, name.removesuffix(".gz"), most_unpacked)
     elif head == PARQUET:
         yield from _parquet_rows(file)
     else:
@@ -60,8 +78,18 @@ def prompt_of(row: Mapping[str, Any], column: str = "") -> str:
     raise ValueError(f"no text in {' or '.join((column,) if column else PROMPT_COLUMNS)}")
 
 
-def choice_of(row: Mapping[str, Any], number: int, *, by: str = "safer_response_id") -> Row:
-    """A comparison ``{"id", "prompt", "messages", "chosen", "rejected"}``. Raises ValueError with the reason."""
+def choice_of(row: Mapping[str, Any], number: int, *, by: str = "safer_response_id", columns: Columns = USUAL) -> Row:
+    """A comparison ``{"id", "prompt", "messages", "chosen", "rejected"}``. Raises ValueError with the reason.
+
+    With `columns` of responses, they are read from there and the prompt as `prompt_of` finds it.
+    """
+    if columns.chosen or columns.rejected:
+        texts = [row.get(name) for name in (columns.chosen, columns.rejected)]
+        if not all(isinstance(text, str) and text.strip() for text in texts):
+            raise ValueError(f"no text in {columns.chosen or 'the column of the better response'}"
+                             f" or {columns.rejected or 'that of the other'}")  # fmt: skip
+        asked = prompt_of(row, columns.prompt)
+        return _choice([{"role": "user", "content": asked}], str(texts[0]), str(texts[1]))
     if isinstance(row.get("chosen"), str):
         return parse_hh_line(json.dumps({side: row.get(side) for side in ("chosen", "rejected")}, default=str), number)
     if "response_0" in row:
@@ -112,17 +140,32 @@ def _choice(messages: list[dict[str, str]], chosen: str, rejected: str) -> Row:
 # Containers
 
 
-def _packed_rows(file: IO[bytes], name: str) -> Iterator[tuple[int, Row | str]]:
+class _Unpacked(gzip.GzipFile):
+    """A gzip file that ends with OSError where it has given more bytes than it may."""
+
+    def __init__(self, file: IO[bytes], most: float) -> None:
+        super().__init__(fileobj=file)
+        self.left = most
+
+    def readline(self, size: int | None = -1) -> bytes:
+        line: bytes = super().readline(size)
+        self.left -= len(line)
+        if self.left < 0:
+            raise OSError("it unpacks to more than is allowed")
+        return line
+
+
+def _packed_rows(file: IO[bytes], name: str, most: float) -> Iterator[tuple[int, Row | str]]:
     number = 0
     try:
-        with gzip.GzipFile(fileobj=file) as inside:
-            for number, row in _plain_rows(inside, name):  # type: ignore[arg-type]  # it reads bytes
+        with _Unpacked(file, most) as inside:
+            for number, row in _plain_rows(inside, name):
                 yield number, row
     except (EOFError, OSError, zlib.error) as error:
         yield number + 1, f"the packed file breaks off or is damaged here ({error})"
 
 
-def _plain_rows(file: IO[bytes], name: str) -> Iterator[tuple[int, Row | str]]:
+def _plain_rows(file: IO[bytes] | gzip.GzipFile, name: str) -> Iterator[tuple[int, Row | str]]:
     lines = enumerate(iter(lambda: file.readline(LONGEST_ROW + 1), b""), start=1)
     first = next(((number, line) for number, line in lines if line.strip()), None)
     if first is None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 from django.contrib import messages
+from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.text import slugify
@@ -16,11 +18,14 @@ from constitutions_app.core.principles import Principle, normalise
 from constitutions_app.core.wordings import wordings_for
 from training_app.access import get_prompt_set_for, hides_judgement
 from training_app.actions import load_prompt_set
+from training_app.core.dataset_files import Columns
 from training_app.core.prompts import PromptFormat, comparison
 from training_app.core.rows import Message
 from training_app.forms import LoadPromptsForm
+from training_app.kept_files import TooLarge, forget, keep, path_of
 from training_app.models import Comparison, Prompt, PromptSet
-from training_app.prompt_files import LARGEST_FILE
+from training_app.prompt_files import LARGEST_FILE, PromptFile
+from training_app.prompt_previews import Preview, preview
 from training_app.refusals import PromptFileRefused
 from training_app.views.paging import page_of
 
@@ -68,32 +73,74 @@ def prompt_set(request: AuthenticatedHttpRequest, slug: str) -> HttpResponse:
 @require_role(Role.ENGINEER)
 @vary_on_headers("HX-Request")
 def load_prompts(request: AuthenticatedHttpRequest) -> HttpResponse:
-    """A file becomes a frozen set, or every bad line is named with its reason and nothing is loaded."""
+    """A file is looked at or becomes a frozen set; or every bad line is named with its reason and nothing is loaded."""
     form = LoadPromptsForm(request.POST or None, request.FILES or None)
-    if form.is_valid() and (made := _loaded(request, form)):
-        messages.success(request, f"{made.name} holds {made.rows} rows and is ready to launch with.")
-        return redirect("training:prompt_set", made.slug)
-    return render(request, "training/load_prompts.html", {"form": form}, status=422 if form.errors else 200)
+    seen: Preview | None = None
+    if form.is_valid() and (path := _kept(request.user, form)):
+        with path.open("rb") as file:
+            if request.POST.get("do") == "preview":
+                seen = preview(_prompt_file(form, file))
+                form.offer(seen.columns)
+            elif made := _loaded(request.user, form, file):
+                forget(request.user, form.cleaned_data["kept"])
+                messages.success(request, f"{made.name} holds {made.rows} rows and is ready to launch with.")
+                return redirect("training:prompt_set", made.slug)
+    context = {"form": form, "seen": seen, "kept": form.is_bound and form.data.get("kept_name")}
+    return render(request, "training/load_prompts.html", context, status=422 if form.errors else 200)
 
 
-def _loaded(request: AuthenticatedHttpRequest, form: LoadPromptsForm) -> PromptSet | None:
+def _kept(user: User, form: LoadPromptsForm) -> Path | None:
+    """Where the form's file lies: one that comes with it is kept first. None when there is none; the form says why."""
+    said = form.cleaned_data
+    if file := said["file"]:
+        try:
+            said |= {"kept": keep(user, file, most=LARGEST_FILE), "kept_name": str(file.name)[:200]}
+        except TooLarge:
+            form.add_error("file", f"The file is larger than {LARGEST_FILE // 2**20} MiB; split it into several sets.")
+            return None
+        _remember(form, str(said["kept"]), said["kept_name"])
+    path = path_of(user, said["kept"])
+    if path is None:
+        form.add_error("file", "The file is no longer kept here. Choose it again.")
+        _remember(form, "", "")
+    return path
+
+
+def _remember(form: LoadPromptsForm, kept: str, name: str) -> None:
+    """Let the form be shown with the file that is kept, or without one."""
+    data = form.data.copy()
+    data["kept"], data["kept_name"] = kept, name
+    form.data = data
+
+
+def _prompt_file(form: LoadPromptsForm, file: IO[bytes]) -> PromptFile:
+    said = form.cleaned_data
+    return PromptFile(file, said["kind"], said["kept_name"], _columns(form))
+
+
+def _columns(form: LoadPromptsForm) -> Columns:
+    said = form.cleaned_data
+    return Columns(said["column"], said["chosen"], said["rejected"])
+
+
+def _loaded(user: User, form: LoadPromptsForm, file: IO[bytes]) -> PromptSet | None:
     """The set, or None when the file was refused; the form then says why, line by line."""
     said = form.cleaned_data
     try:
         return load_prompt_set(
-            user=request.user,
-            content=said["file"].read(LARGEST_FILE + 1),
+            user=user,
+            content=file,
             kind=said["kind"],
             slug=slugify(said["name"])[:100] or "prompts",
             name=said["name"],
             licence=said["licence"],
-            file_name=said["file"].name,
-            column=said["column"],
+            file_name=said["kept_name"],
+            columns=_columns(form),
         )
     except PromptFileRefused as refusal:
         for problem in refusal.problems:
             form.add_error("file", problem)
-        form.add_error(None, "Nothing was loaded. Mend the file and choose it again; the rest is kept.")
+        form.add_error(None, "Nothing was loaded. Say otherwise what stands where, or mend the file; the rest is kept.")
         return None
 
 

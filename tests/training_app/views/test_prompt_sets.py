@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import io
+import os
+import re
+
 import pytest
+from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
 from tests.training_app import factories
 from tests.training_app.views.conftest import Queries
-from training_app.models import Comparison, PromptSet
+from training_app.kept_files import TooLarge, keep, path_of
+from training_app.models import Comparison, Prompt, PromptSet
 
 pytestmark = pytest.mark.django_db
 
@@ -103,3 +109,61 @@ def test_a_bad_file_is_refused_by_line_and_what_was_typed_is_kept(
 def test_only_engineers_are_offered_to_load(engineer: Client, reader: Client) -> None:
     assert "/load-prompts/" in engineer.get("/prompts/").content.decode()
     assert "/load-prompts/" not in reader.get("/prompts/").content.decode()
+
+
+def hidden(page: str, name: str) -> str:
+    found = re.search(rf'name="{name}" value="([^"]*)"', page)
+    assert found is not None
+    return found[1]
+
+
+def test_a_file_is_looked_at_before_anything_is_written_and_need_not_be_sent_again(engineer: Client) -> None:
+    content = b"q;x\n".replace(b";", b",") + b"One <b>?,1\nTwo?,2\nTwo?,3\n"
+    typed = {"name": "Mine", "kind": "helpful", "licence": "CC0", "do": "preview"}
+    response = engineer.post("/load-prompts/", {**typed, "file": SimpleUploadedFile("p.csv", content)})
+    page = response.content.decode()
+    assert response.status_code == 200 and not PromptSet.objects.exists()
+    assert "Line 2: no text in text or prompt" in page and "It cannot be loaded like this" in page
+    assert '<option value="q">' in page and "p.csv is kept here" in page
+    typed |= {"kept": hidden(page, "kept"), "kept_name": hidden(page, "kept_name"), "column": "q"}
+    page = engineer.post("/load-prompts/", typed).content.decode()
+    assert "2 rows would be loaded, 1 repeat passed over" in page and "One &lt;b&gt;?" in page
+    assert not PromptSet.objects.exists()
+    engineer.post("/load-prompts/", typed | {"do": "load"})
+    assert [one.text for one in Prompt.objects.order_by("position")] == ["One <b>?", "Two?"]
+    assert engineer.post("/load-prompts/", typed | {"do": "load"}).status_code == 422, "what was loaded is forgotten"
+
+
+def test_any_columns_can_be_comparisons(engineer: Client) -> None:
+    said = {"name": "Pairs", "kind": "comparisons", "column": "q", "chosen": "good", "rejected": "bad"}
+    content = b"q,good,bad\nWhy?,Because.,No.\nHow?,So.,\n"
+    response = engineer.post("/load-prompts/", {**said, "file": SimpleUploadedFile("p.csv", content)})
+    assert "Line 3: no text in good or bad." in response.content.decode() and not Comparison.objects.exists()
+    engineer.post(
+        "/load-prompts/",
+        {**said, "file": SimpleUploadedFile("p.csv", content.splitlines(keepends=True)[0] + b"Why?,Because.,No.\n")},
+    )
+    row = Comparison.objects.get()
+    assert {row.response_a, row.response_b} == {"Because.", "No."}
+    assert (row.response_a if row.human_choice == "a" else row.response_b) == "Because."
+
+
+def test_what_one_person_sent_is_not_another_s(engineer: Client, ada: User) -> None:
+    other = factories.person("olga", name="Olga")
+    name = keep(other, io.BytesIO(b'{"text": "Mine"}\n'), most=100)
+    said = {"name": "x", "kind": "helpful", "kept": str(name), "kept_name": "p.jsonl", "do": "preview"}
+    page = engineer.post("/load-prompts/", said).content.decode()
+    assert "no longer kept here" in page and "Mine" not in page
+    assert path_of(other, name) is not None and path_of(ada, name) is None
+
+
+def test_a_file_nobody_came_back_for_goes_away_and_a_large_one_is_not_kept(ada: User) -> None:
+    old = keep(ada, io.BytesIO(b"x"), most=100)
+    path = path_of(ada, old)
+    assert path is not None
+    os.utime(path, (0, 0))
+    new = keep(ada, io.BytesIO(b"y"), most=100)
+    assert path_of(ada, old) is None and path_of(ada, new) is not None
+    with pytest.raises(TooLarge):
+        keep(ada, io.BytesIO(b"z" * 101), most=100)
+    assert len(list(path.parent.iterdir())) == 1
