@@ -193,7 +193,7 @@ def test_a_measurement_that_waits_is_cancelled_and_never_taken(model: str) -> No
     after = cancel_judge(user=engineer(), evaluation=row)
     assert (after.state, after.has_ended, after.reason) == ("cancelled", True, "Cancelled by engineer.")
     assert run_once(row.pk) is None and judge_evaluations.waiting() == []
-    assert LedgerEntry.objects.order_by("-pk")[0].data == {"from": "queued", "done": 0}
+    assert json.loads(LedgerEntry.objects.order_by("-pk")[0].body)["data"] == {"from": "queued", "done": 0}
     with pytest.raises(SteeringRefused, match="has already ended"):
         cancel_judge(user=engineer(), evaluation=row)
 

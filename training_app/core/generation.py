@@ -8,16 +8,19 @@
   carried over from any other batch, so that in bfloat16, too, a batch done again after a kill is the same batch.
 
 `generator_for` chooses who computes: models of the llama family on a processor are written by `sharing`, which also
-keeps every place filled; any other model by `Generator` here, through its own module. Here prompts are padded on the
-left and positions count real tokens only. Left out: beam search, repetition penalties.
+keeps every place filled; on a GPU vLLM or transformers' pages write (`gpu_generation`, which draws otherwise); any
+other model is written by `Generator` here, through its own module. Here prompts are padded on the left and positions
+count real tokens only. Left out: beam search, repetition penalties.
 """
 
 from __future__ import annotations
 
 import hashlib
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from training_app.core.config import Sampling
@@ -125,12 +128,24 @@ class Writer(Protocol):
         """Continue every prompt (at least one token each); returns the new tokens, end token included."""
 
 
-def generator_for(model: Any, tokenizer: Any) -> Writer:
-    """The fast way for the models it computes exactly, the model's own module for all others."""
+def generator_for(model: Any, tokenizer: Any, folder: Path | None = None) -> Writer:
+    """Who writes with this model where it stands.
+
+    On a processor the fast way for the models it computes exactly; on a GPU vLLM, where it is installed and the model's
+    `folder` is known, else transformers' pages; the model's own module for all others.
+    """
     from training_app.core.fused_llama import supports
+    from training_app.core.gpu_generation import PagedWriter, VllmWriter, can_be_paged, vllm_is_installed
     from training_app.core.sharing import SharingGenerator
 
-    return SharingGenerator(model, tokenizer) if supports(model) else Generator(model, tokenizer)
+    if supports(model):
+        return SharingGenerator(model, tokenizer)
+    if model.device.type == "cuda":
+        if folder is not None and vllm_is_installed():
+            return VllmWriter(model, tokenizer, folder)
+        if can_be_paged(model):
+            return PagedWriter(model, tokenizer)
+    return Generator(model, tokenizer)
 
 
 @dataclass
@@ -147,16 +162,16 @@ class Memory:
         return row
 
 
-class Generator:
-    """Continues token lists through a model's own module. Remembers the last batch until it is told to `forget`."""
+class Remembering(ABC):
+    """What both kinds of generator have in common: they count, and remember the last batch until told to `forget`."""
+
+    _last: Any
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
-        self.model = model
-        self.tokenizer = tokenizer
         self.ending = Ending(model, tokenizer)
         self.computed = 0
         self.reused = 0
-        self._last: Memory | None = None
+        self._last = None
 
     def forget(self) -> None:
         """Give the memory of the last batch back."""
@@ -170,11 +185,33 @@ class Generator:
 
         with torch.inference_mode():
             before = self.computed
-            memory, logits = self._read(prompts, sampling.max_new_tokens)
+            written = [Continuation.of(seed, sampling) for seed in seeds]
+            self._continue(prompts, written, sampling, stops)
             self.reused += sum(map(len, prompts)) - (self.computed - before)
-            rows = [Continuation.of(seed, sampling) for seed in seeds]
-            self._last = self._write(memory, logits, rows, sampling, stops)
-            return rows
+            return written
+
+    @abstractmethod
+    def _continue(
+        self, prompts: Sequence[Sequence[int]], written: list[Continuation], sampling: Sampling, stops: Sequence[str]
+    ) -> None:
+        """Read the prompts, adding what had to be computed to `computed`, and write every row to its end."""
+
+
+class Generator(Remembering):
+    """Continues token lists through a model's own module."""
+
+    _last: Memory | None
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        super().__init__(model, tokenizer)
+        self.model = model
+        self.tokenizer = tokenizer
+
+    def _continue(
+        self, prompts: Sequence[Sequence[int]], written: list[Continuation], sampling: Sampling, stops: Sequence[str]
+    ) -> None:
+        memory, logits = self._read(prompts, sampling.max_new_tokens)
+        self._last = self._write(memory, logits, written, sampling, stops)
 
     # -- reading prompts -----------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from training_app.core.config import Sampling
 from training_app.core.drawing import draw_tokens
 from training_app.core.errors import NotFinite
 from training_app.core.fused_llama import FusedLlama
-from training_app.core.generation import MIN_SHARED, Continuation, Ending
+from training_app.core.generation import MIN_SHARED, Continuation, Remembering
 from training_app.core.shared_cache import Level, Rows, Shared
 from training_app.core.token_tree import common_length
 
@@ -53,36 +53,23 @@ class Family:
     shared: int
 
 
-class SharingGenerator:
-    """Continues token lists with a model `fused_llama` computes. Remembers the last batch until told to `forget`."""
+class SharingGenerator(Remembering):
+    """Continues token lists with a model `fused_llama` computes."""
+
+    _last: Memory | None
 
     def __init__(self, model: Any, tokenizer: Any, *, places: int = PLACES) -> None:
+        super().__init__(model, tokenizer)
         self.model = FusedLlama(model)
-        self.ending = Ending(model, tokenizer)
         self.places = places
-        self.computed = 0
-        self.reused = 0
-        self._last: Memory | None = None
 
-    def forget(self) -> None:
-        """Give the memory of the last batch back."""
-        self._last = None
-
-    def generate(
-        self, prompts: Sequence[Sequence[int]], seeds: Sequence[int], sampling: Sampling, stops: Sequence[str]
-    ) -> list[Continuation]:
-        """Continue every prompt (at least one token each); returns the new tokens, end token included."""
-        import torch
-
-        with torch.inference_mode():
-            before = self.computed
-            rows, hidden = self._read(prompts, sampling.max_new_tokens)
-            self.reused += sum(map(len, prompts)) - (self.computed - before)
-            written = [Continuation.of(seed, sampling) for seed in seeds]
-            self._write(rows, hidden, written, sampling, stops)
-            tokens = [[*ids, *row.tokens] for ids, row in zip(prompts, written, strict=True)]
-            self._last = Memory(rows, tokens)
-            return written
+    def _continue(
+        self, prompts: Sequence[Sequence[int]], written: list[Continuation], sampling: Sampling, stops: Sequence[str]
+    ) -> None:
+        rows, hidden = self._read(prompts, sampling.max_new_tokens)
+        self._write(rows, hidden, written, sampling, stops)
+        tokens = [[*ids, *row.tokens] for ids, row in zip(prompts, written, strict=True)]
+        self._last = Memory(rows, tokens)
 
     # -- reading prompts -----------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.django_db
 def addresses(finished: FinishedRun) -> dict[str, str]:
     """Every page by name, with an item that exists."""
     run, version = finished.run.pk, finished.run.version
+    measured = (JudgeEvaluation.objects.first() or judge_evaluation(finished.run.created_by)).pk
     arguments: dict[str, list[object]] = {
         "run": [run], "run_events": [run], "stop_run": [run], "resume_run": [run], "order_run": [run],
         "aggregate": [run], "export_feedback": [run, "labels", "icai"],
@@ -31,7 +32,7 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
         "checkpoint": [finished.rl.pk], "release": [finished.rl.pk], "move_checkpoint_alias": [finished.rl.pk],
         "model_card": [finished.rl.pk], "evidence": [finished.rl.pk], "release_rules": [version.constitution.slug],
         "build": [finished.builds[0].pk],
-        "judge_evaluation": [(JudgeEvaluation.objects.first() or judge_evaluation(finished.run.created_by)).pk],
+        "judge_evaluation": [measured], "cancel_judge": [measured],
         "version_checkpoints": [version.constitution.slug, version.number],
         "stale_under": [version.constitution.slug, f"v{version.number}"],
         "principle_checkpoints": [version.constitution.slug, version.number, version.principles.all()[0].key],
@@ -62,6 +63,7 @@ ENGINEERS_ONLY = {
     "write_prompts",
     "import_traces",
     "register_model",
+    "cancel_judge",
 }
 SCENARIO_WRITERS_ONLY = {"scenario_from_step", "scenario_from_label"}
 QUEUE_POSTS = {"close_queue", "assign_queue", "queue_take", "queue_undo", "queue_choose", "queue_keep"}
@@ -75,6 +77,7 @@ POST_ONLY = (
         "audit_step",
         "prompt_preview",
         "register_model",
+        "cancel_judge",
     }
     | SCENARIO_WRITERS_ONLY
     | QUEUE_POSTS

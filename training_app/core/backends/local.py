@@ -7,6 +7,7 @@ at the stop sequence.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from training_app.core.backends import Generation, GenerationRequest, OptionScore, Question
@@ -27,14 +28,20 @@ class LocalBackend:
     """One loaded model with its tokenizer. `notify` gets a sentence when a batch had to be halved."""
 
     def __init__(
-        self, model: Any, tokenizer: Any, device: Device, notify: Callable[[str], None] = lambda _: None
+        self,
+        model: Any,
+        tokenizer: Any,
+        device: Device,
+        notify: Callable[[str], None] = lambda _: None,
+        *,
+        folder: Path | None = None,
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.device = device
         self.label = device.label
         self.dtype = device.dtype
-        self.generator = generator_for(model, tokenizer)
+        self.generator = generator_for(model, tokenizer, folder)
         self.scorer = Scorer(model, notify=notify)
         self._notify = notify
         self._together: list[int] = []
@@ -47,7 +54,7 @@ class LocalBackend:
         """Check and load the folder of `ref`. Raises BadInput."""
         check_model_folder(ref)
         device = device or choose_device()
-        return cls(load_model(ref.path, device), load_tokenizer(ref.path), device, notify)
+        return cls(load_model(ref.path, device), load_tokenizer(ref.path), device, notify, folder=ref.path)
 
     @property
     def context(self) -> int:
