@@ -11,6 +11,7 @@ from django.contrib import admin
 from constitutions_app.admin import FrozenAdmin
 from training_app.models import (
     AILabel,
+    AnnotatedPair,
     Audit,
     Checkpoint,
     CheckpointAlias,
@@ -23,6 +24,7 @@ from training_app.models import (
     Judge,
     JudgeEvaluation,
     MetricPoint,
+    PairImport,
     Prompt,
     PromptSet,
     RegisteredModel,
@@ -115,7 +117,7 @@ class JudgeEvaluationAdmin(ReadOnly):
     list_select_related = ("judge", "created_by")
 
 
-admin.site.register([ExemplarSet, RegisteredModel, TraceImport], ReadOnly)
+admin.site.register([ExemplarSet, RegisteredModel, TraceImport, PairImport, AnnotatedPair], ReadOnly)
 
 
 @admin.register(Audit)

@@ -20,7 +20,7 @@ from django.db.models import QuerySet
 from training_app import verdicts
 from training_app.access import Person, can_audit, hidden_items
 from training_app.core.annotated_pairs import Annotator, Pair, write_pairs
-from training_app.models import AILabel, Audit, Comparison, PromptSet, Run, TraceStep
+from training_app.models import AILabel, Audit, Comparison, PairImport, PromptSet, Run, TraceStep
 
 Row = dict[str, Any]
 CHUNK = 500
@@ -138,6 +138,28 @@ def annotated_pairs(run: Run, left_out: LeftOut = NOTHING) -> Iterator[str]:
         "prompt_sets": {one.slug: one.digest for one in PromptSet.objects.filter(runs=run)},
     }
     return write_pairs(annotators, pairs, default=PEOPLE if human.exists() else "", metadata=metadata)
+
+
+def imported_pairs(imported: PairImport) -> Iterator[str]:
+    """A file of annotated pairs as it came: the same annotators, comparisons and annotations."""
+    rows = imported.pairs.select_related("comparison").order_by("position").iterator(chunk_size=CHUNK)
+    return write_pairs(
+        [Annotator(**one) for one in imported.annotators],
+        (
+            Pair(
+                one.comparison.key,
+                one.prompt,
+                one.comparison.response_a,
+                one.comparison.response_b,
+                one.annotations,
+                (one.responders[0], one.responders[1]),
+                one.metadata,
+            )
+            for one in rows
+        ),
+        default=imported.default_annotator,
+        metadata=imported.metadata,
+    )
 
 
 def _labels(run: Run) -> QuerySet[AILabel]:

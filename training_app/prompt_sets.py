@@ -103,7 +103,7 @@ def _fill(prompt_set: PromptSet, found: ReadPrompts) -> None:
         )
         Comparison.objects.bulk_create(
             Comparison(
-                source=Comparison.Source.HUMAN,
+                source=Comparison.Source.HUMAN if one.human_choice else Comparison.Source.IMPORTED,
                 prompt_set=prompt_set,
                 key=one.key,
                 prompt_text=one.prompt,

@@ -58,6 +58,10 @@ class TraceFileRefused(Refused):
         self.places = places
 
 
+class PairFileRefused(Refused):
+    """A file of annotated pairs was not understood whole."""
+
+
 class JudgeFileRefused(Refused):
     """A file cannot measure a judge. `problems` holds a sentence per bad line, or one about `field`."""
 

@@ -17,7 +17,15 @@ from constitutions_app.models.frozen import FrozenModel, FrozenRowError
 from tests.constitutions_app.factories import make_constitution, make_person, newest
 from tests.training_app.factories import finished_run
 from tests.training_app.scenes import comparisons
-from training_app.models import ExemplarSet, PromptSet, RegisteredModel, TraceImport
+from training_app.models import (
+    AnnotatedPair,
+    Comparison,
+    ExemplarSet,
+    PairImport,
+    PromptSet,
+    RegisteredModel,
+    TraceImport,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -46,6 +54,11 @@ def boss() -> User:
     imported = {"version": version, "prompt_set": PromptSet.objects.all()[0], "rows": 0, "steps": 0}
     TraceImport.objects.create(**imported, other_wordings=0, file_name="x", digest="0" * 64)
     RegisteredModel.objects.create(**_texts(RegisteredModel, skip=set()), size_bytes=1)
+    pairs = PairImport.objects.create(
+        prompt_set=PromptSet.objects.all()[0], file_name="x", digest="0" * 64, annotators=[], metadata={}, rows=1
+    )
+    kept = {"prompt": "x", "annotations": {}, "responders": ["", ""], "metadata": {}}
+    AnnotatedPair.objects.create(imported=pairs, comparison=Comparison.objects.all()[0], position=1, **kept)
     ExemplarSet.objects.create(version=version, family="llama", exemplars=[], digest="0" * 64, created_by=author)
     return boss
 

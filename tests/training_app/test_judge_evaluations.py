@@ -23,7 +23,7 @@ from constitutions_app.models import LedgerEntry
 from tests.constitutions_app.factories import make_person
 from tests.tiny_model import build_tiny_model
 from tests.training_app.scenes import engineer
-from training_app import judge_evaluations, tasks
+from training_app import event_tail, judge_evaluations, tasks
 from training_app.actions import cancel_judge, measure_judge
 from training_app.core.judge_items import QUESTION
 from training_app.judge_evaluations import Conduct, run_once
@@ -200,7 +200,7 @@ def test_a_measurement_that_waits_is_cancelled_and_never_taken(model: str) -> No
 
 def test_one_that_runs_is_cancelled_and_its_program_ends(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     row = asked(model)
-    look, seen = judge_evaluations.EventTail.take, list[int]()
+    look, seen = event_tail.EventTail.take, list[int]()
 
     def cancelled_meanwhile(tail: Any) -> Any:
         if not seen:
@@ -208,7 +208,7 @@ def test_one_that_runs_is_cancelled_and_its_program_ends(model: str, monkeypatch
         seen.append(1)
         return look(tail)
 
-    monkeypatch.setattr(judge_evaluations.EventTail, "take", cancelled_meanwhile)
+    monkeypatch.setattr(event_tail.EventTail, "take", cancelled_meanwhile)
     assert run_once(row.pk, conduct=program("import sys; sys.stdin.read()")) is None
     row.refresh_from_db()
     assert (row.state, row.lease_expires_at, row.report) == ("cancelled", None, {})

@@ -10,6 +10,7 @@ from training_app.actions.build_dataset import build_dataset
 from training_app.actions.cancel_judge import cancel_judge
 from training_app.actions.cancel_run import cancel_run
 from training_app.actions.create_queue import assign_queue, close_queue, create_queue
+from training_app.actions.import_pairs import import_pairs
 from training_app.actions.import_traces import import_traces
 from training_app.actions.judge_in_queue import (
     choose_blind,
@@ -45,6 +46,7 @@ __all__ = [
     "close_queue",
     "create_queue",
     "decide",
+    "import_pairs",
     "import_traces",
     "keep_view",
     "launch_run",

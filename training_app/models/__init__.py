@@ -9,6 +9,7 @@ from training_app.models.exemplars import ExemplarSet
 from training_app.models.facts import AuditFacts, ComparisonFacts, LabelFacts, StepFacts
 from training_app.models.judge_evaluation import JudgeEvaluation
 from training_app.models.judgement import AILabel, Comparison, Judge
+from training_app.models.pairs import AnnotatedPair, PairImport
 from training_app.models.prompt import Prompt, PromptSet
 from training_app.models.queue import AuditorSettings, AuditQueue, Exposure, QueueItem, Reservation
 from training_app.models.registered_model import RegisteredModel
@@ -20,6 +21,7 @@ from training_app.models.trace import Trace, TraceImport, TraceStep
 
 __all__ = [
     "AILabel",
+    "AnnotatedPair",
     "Audit",
     "AuditFacts",
     "AuditQueue",
@@ -38,6 +40,7 @@ __all__ = [
     "JudgeEvaluation",
     "LabelFacts",
     "MetricPoint",
+    "PairImport",
     "Prompt",
     "PromptSet",
     "QueueItem",

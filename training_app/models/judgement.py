@@ -44,6 +44,7 @@ class Comparison(FrozenModel):
     class Source(models.TextChoices):
         SAMPLED = "sampled", "sampled from a checkpoint"
         HUMAN = "human", "human comparison"
+        IMPORTED = "imported", "annotated elsewhere, not chosen between by people"
 
     source = models.CharField(max_length=10, choices=Source.choices)
     run = models.ForeignKey(
@@ -74,7 +75,8 @@ class Comparison(FrozenModel):
             ),
             models.CheckConstraint(
                 condition=models.Q(source="sampled", run__isnull=False)
-                | models.Q(source="human", prompt_set__isnull=False, human_choice__in=("a", "b")),
+                | models.Q(source="human", prompt_set__isnull=False, human_choice__in=("a", "b"))
+                | models.Q(source="imported", prompt_set__isnull=False, human_choice=""),
                 name="a_comparison_has_an_origin",
             ),
         )

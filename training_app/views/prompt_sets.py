@@ -108,7 +108,7 @@ def _kept(user: User, form: LoadPromptsForm) -> Path | None:
 
 def _remember(form: LoadPromptsForm, kept: str, name: str) -> None:
     """Let the form be shown with the file that is kept, or without one."""
-    data = form.data.copy()
+    data = {field: form.data.get(field, "") for field in form.fields}
     data["kept"], data["kept_name"] = kept, name
     form.data = data
 

@@ -8,7 +8,7 @@ STATES = ("queued", "running", "succeeded", "failed", "cancelled")
 
 
 class Migration(migrations.Migration):
-    dependencies = [("training_app", "0011_traces_are_imported")]
+    dependencies = [("training_app", "0012_facts_for_exploring")]
 
     operations = [
         migrations.RemoveConstraint(model_name="judgeevaluation", name="judge_evaluation_state_is_known"),
