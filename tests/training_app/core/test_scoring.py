@@ -87,7 +87,8 @@ def test_every_layout_equals_the_plain_forward_of_each_item(backend: LocalBacken
     assert computed["tree"] < 0.7 * computed["plain"]
 
 
-def test_in_bfloat16_every_layout_stays_within_two_hundredths(tmp_path: Path) -> None:
+def test_in_bfloat16_every_layout_does_the_plain_forwards_arithmetic_on_narrow_weights(tmp_path: Path) -> None:
+    """Within 2e-2, where rounding stays small. With real weights nothing does, not even the plain forward (lab notes)."""
     rough = LocalBackend.load(ModelRef(build_tiny_model(tmp_path), "tiny"), choose_device("bfloat16"))
     with torch.no_grad():  # as built its weights are 15 times as wide as a new model's, which multiplies any rounding
         for weight in rough.model.parameters():
