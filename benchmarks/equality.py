@@ -4,10 +4,10 @@ Writing, in float32: 100 critique prompts of varied length and the 100 revision 
 against `generate` of transformers one by one, token for token. Where two texts part although the two best logits lie
 within 1e-4, that is counted as close; anything else is wrong.
 
-Judging: 500 random items (125 comparisons, two principles, both orders) in the three templates, held against the plain
-forward of each item alone. In float32 every layout must stay within 1e-4 in log-probability. In bfloat16 every layout
-is held against two things: the plain bfloat16 forward, and the plain float32 forward, from which the plain bfloat16
-forward itself is some way off. That distance is what the number format costs, and no layout can be nearer to both.
+Judging: 500 random items (comparisons under two principles in both orders, a third of them in each template), held
+against the plain forward of each item alone. In float32 every layout must stay within 1e-4 in log-probability. In
+bfloat16 every layout is held against two things: the plain bfloat16 forward, and the plain float32 forward, from which
+the plain bfloat16 forward itself is some way off. That distance is what the number format costs.
 
     python -m benchmarks.equality --json FILE
 
@@ -48,7 +48,7 @@ def main() -> None:
     parser = measuring.options("equality", __doc__ or "")
     parser.add_argument("--prompts", type=int, default=200, help="prompts written on, half critiques, half revisions")
     parser.add_argument("--new-tokens", type=int, default=16)
-    parser.add_argument("--items", type=int, default=500, help="questions judged")
+    parser.add_argument("--items", type=int, default=500, help="questions judged, in all templates together")
     options = parser.parse_args()
     folder = options.model or measuring.bundled_model()
     report = Report("equality", measuring.machine(rounds=1), measuring.versions())
@@ -118,7 +118,7 @@ def judging(report: Report, exact: LocalBackend, rough: LocalBackend, count: int
     """Every layout in both number formats; returns how many float32 layouts are off by more than is allowed."""
     wrong = 0
     for template in TEMPLATES:
-        asked = items(exact, template, count)
+        asked = items(exact, template, -(-count // len(TEMPLATES)))
         truth, plain = (one_by_one(backend, asked) for backend in (exact, rough))
         off(report, f"bfloat16_plain_forward_{template}", plain, truth)
         for layout in layouts(exact):
@@ -127,7 +127,7 @@ def judging(report: Report, exact: LocalBackend, rough: LocalBackend, count: int
             found = scored(rough, layout, asked)
             off(report, f"bfloat16_{layout}_{template}", found, truth)
             off(report, f"bfloat16_{layout}_{template}_vs_plain_bfloat16", found, plain)
-        print(f"judged {count} items in the template {template}", flush=True)
+        print(f"judged {len(asked)} items in the template {template}", flush=True)
     return wrong
 
 
