@@ -8,7 +8,7 @@ STATES = ("queued", "running", "succeeded", "failed", "cancelled")
 
 
 class Migration(migrations.Migration):
-    dependencies = [("training_app", "0016_base_models_are_registered")]
+    dependencies = [("training_app", "0017_base_models_are_registered")]
 
     operations = [
         migrations.RemoveConstraint(model_name="judgeevaluation", name="judge_evaluation_state_is_known"),

@@ -11,7 +11,7 @@ from constitutions_app.migrations._freezing import freeze, unfreeze
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("training_app", "0017_measurements_can_be_cancelled"),
+        ("training_app", "0018_measurements_can_be_cancelled"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
