@@ -56,7 +56,7 @@ def main() -> None:
               "rows_per_s": medians, "spread": {name: [round(min(v)), round(max(v))] for name, v in rates.items()},
               "ratios": {"ingest_vs_bare_copy": ratio}}  # fmt: skip
     for name, rate in medians.items():
-        print(f"  {name:28} {rate:9,} labels/s  {report['spread'][name]}")  # type: ignore[index]  # plain JSON
+        print(f"  {name:28} {rate:9,} labels/s  {report['spread'][name]}")
     print(f"  ingest against bare copy     {ratio:9.2f}  (bar 0.60)")
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

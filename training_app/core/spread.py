@@ -88,7 +88,7 @@ def whole(model: Any) -> Any:
         name: value.full_tensor().cpu() if isinstance(value, DTensor) else value
         for name, value in model.state_dict().items()
     }
-    kind = next(one for one in type(model).__mro__ if not issubclass(one, FSDPModule))
+    kind: Any = next(one for one in type(model).__mro__ if not issubclass(one, FSDPModule))
     made = kind(model.config)
     made.load_state_dict(state)
     made.tie_weights()

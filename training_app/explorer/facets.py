@@ -11,7 +11,8 @@ from typing import Any
 
 from constitutions_app.models import PrincipleVersion, Version
 from training_app.explorer.conditions import conditions_of
-from training_app.explorer.filters import ORDERS, STATES, Filters, applies
+from training_app.explorer.filters import ORDERS, Filters, applies
+from training_app.explorer.tokens import STATES
 from training_app.explorer.walk import count
 from training_app.models import Audit, Judge, PromptSet, Run
 from training_app.templatetags.plainly import FLAGS

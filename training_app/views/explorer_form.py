@@ -17,7 +17,8 @@ from django.utils.safestring import SafeString, mark_safe
 
 from constitutions_app.models import Constitution, PrincipleVersion, Version
 from constitutions_app.templatetags.diffs import spelled
-from training_app.explorer.filters import ORDERS, SORTS, SOURCES, STALENESS, STATES, WORDS, Filters, applies
+from training_app.explorer.filters import ORDERS, SORTS, STALENESS, WORDS, Filters, applies
+from training_app.explorer.tokens import SOURCES, STATES
 from training_app.models import Audit, Checkpoint, Judge, PromptSet, Run, TraceImport
 from training_app.templatetags.plainly import FLAGS
 
