@@ -27,6 +27,7 @@ from training_app.models import (
     QueueItem,
     Reservation,
     Run,
+    RunGroup,
     RunStage,
     Trace,
     TraceStep,
@@ -74,6 +75,12 @@ def get_run_to_steer_for(user: Person, run_id: UUID) -> Run:
     run = get_run_for(user, run_id)
     require_engineer(user)
     return run
+
+
+def get_run_group_for(user: Person, group_id: UUID) -> RunGroup:
+    """Runs that are compared, for reading."""
+    require_reader(user)
+    return get_object_or_404(RunGroup.objects.select_related("created_by"), pk=group_id)
 
 
 def get_stage_for(user: Person, run_id: UUID, slug: str) -> RunStage:

@@ -184,9 +184,9 @@ def judged_in(run: Run, config: RunConfig) -> Judged:
         _judged(
             run,
             config,
-            AILabel.objects.filter(run=run),
-            Comparison.objects.filter(run=run),
-            verdicts.overridden_labels(run) if config.audits else {},
+            AILabel.objects.filter(run=run.records),
+            Comparison.objects.filter(run=run.records),
+            verdicts.overridden_labels(run.records) if config.audits else {},
         ),
         human=[_human_data(comparison) for comparison in human],
         evaluated=_evaluated(run, config),
@@ -203,14 +203,14 @@ def judged_in_parts(run: Run, config: RunConfig, *, most: int | None = None) -> 
 
     The labels of a comparison come together, so every target can be made of one part.
     """
-    changed = verdicts.overridden_labels(run) if config.audits else {}
+    changed = verdicts.overridden_labels(run.records) if config.audits else {}
     seen, left = 0, most
     while left is None or left > 0:
-        after = Comparison.objects.filter(run=run, pk__gt=seen).order_by("pk")
+        after = Comparison.objects.filter(run=run.records, pk__gt=seen).order_by("pk")
         part = list(after[: BATCH if left is None else min(BATCH, left)])
         if not part:
             return
-        yield _judged(run, config, AILabel.objects.filter(run=run, comparison__in=part), part, changed)
+        yield _judged(run, config, AILabel.objects.filter(run=run.records, comparison__in=part), part, changed)
         seen, left = part[-1].pk, None if left is None else left - len(part)
 
 
@@ -246,7 +246,7 @@ def _preferences(run: Run, config: RunConfig, aggregation: Aggregation, fraction
         )
     origins = _origins_of(run, found, audits=config.audits)
     train, heldout = split_by_prompt(made.rows, fraction)
-    said = verdicts.said_of_labels(run)
+    said = verdicts.said_of_labels(run.records)
     measured = [row | _people(said, found.labels.get(str(row["id"]), ())) for row in heldout]
     shared = {
         "excluded": made.reasons,
@@ -259,8 +259,8 @@ def _preferences(run: Run, config: RunConfig, aggregation: Aggregation, fraction
 
 def _revisions(run: Run, config: RunConfig) -> tuple[_Made, ...]:
     """Pairs of the last kept revision against the initial response, and the human comparisons."""
-    steps = list(TraceStep.objects.filter(trace__run=run).select_related("trace__prompt__prompt_set"))
-    dropped = verdicts.overridden_steps(run) if config.audits else {}
+    steps = list(TraceStep.objects.filter(trace__run=run.records).select_related("trace__prompt__prompt_set"))
+    dropped = verdicts.overridden_steps(run.records) if config.audits else {}
     kept = [step for step in steps if step.pk not in dropped]
     human = list(Comparison.objects.filter(prompt_set__runs=run, source=Comparison.Source.HUMAN).order_by("pk"))
     made = revision_rows(
@@ -286,7 +286,7 @@ def _revisions(run: Run, config: RunConfig) -> tuple[_Made, ...]:
 
 
 def _sides(
-    train: Sequence[dict[str, Any]], heldout: Sequence[dict[str, Any]], origins: Origins, shared: Mapping[str, Any]
+    train: Sequence[dict[str, Any]], heldout: Sequence[dict[str, Any]], origins: Origins, shared: dict[str, Any]
 ) -> tuple[_Made, ...]:
     """Both sides of a split as builds. Raises BuildRefused for a prompt on both."""
     try:
@@ -307,8 +307,10 @@ def _people(said: Mapping[str, float], keys: Sequence[str]) -> dict[str, float]:
 
 def _origins_of(run: Run, found: Preferences, *, audits: bool) -> Origins:
     """For every preference row the labels that made it, each with the audit that changed it, or the human choice."""
-    changed = verdicts.overridden_labels(run) if audits else {}
-    labels = AILabel.objects.filter(run=run).select_related("comparison", "principle").defer("sent_ab", "sent_ba")
+    changed = verdicts.overridden_labels(run.records) if audits else {}
+    labels = (
+        AILabel.objects.filter(run=run.records).select_related("comparison", "principle").defer("sent_ab", "sent_ba")
+    )
     by_key = {verdicts.key_of(label): {"label": label, "audit": changed.get(label.pk)} for label in labels}
     human = Comparison.objects.filter(prompt_set__runs=run, source=Comparison.Source.HUMAN)
     made: dict[str, Sequence[dict[str, Any]]] = {choice.key: [{"comparison": choice}] for choice in human}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 
@@ -51,12 +52,18 @@ def verified(run: Run, stage: RunStage, said: Mapping[str, Any]) -> SoundCheckpo
     return SoundCheckpoint(folder, found.manifest_digest, dict(found.manifest))
 
 
+def of_run(run_id: UUID) -> dict[str, Checkpoint]:
+    """The checkpoints of a run by stage. One query."""
+    return {checkpoint.stage: checkpoint for checkpoint in Checkpoint.objects.filter(run_id=run_id)}
+
+
 def keep(run: Run, stage: RunStage, sound: SoundCheckpoint) -> Checkpoint:
     """The checkpoint as a row, in the caller's transaction; the same one again returns the row already there.
 
     Raises BadCheckpoint when the stage has another one.
     """
-    made = {checkpoint.stage: checkpoint for checkpoint in Checkpoint.objects.filter(run=run)}
+    before = {} if run.source_id is None else of_run(run.source_id)
+    made = of_run(run.pk)
     if (known := made.get(stage.slug)) is not None:
         if known.digest != sound.digest:
             raise BadCheckpoint(f"The stage {stage.slug} already has another checkpoint, {known.digest[:12]}….")
@@ -66,7 +73,7 @@ def keep(run: Run, stage: RunStage, sound: SoundCheckpoint) -> Checkpoint:
         stage=stage.slug,
         version=run.version,
         constitution_digest=run.version.digest,
-        parent=made.get(PARENT.get(stage.slug, "")),
+        parent=(before | made).get(PARENT.get(stage.slug, "")),
         reward_model=made.get("reward") if stage.slug == "rl" else None,
         path=sound.folder.relative_to(settings.ARTIFACT_ROOT).as_posix(),
         digest=sound.digest,

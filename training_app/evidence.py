@@ -113,7 +113,7 @@ def _family(line: lineage.CheckpointLineage) -> list[Checkpoint]:
     """The checkpoint and everything it was made from: its parents, its reward model, and that one's parents."""
     found: dict[int, Checkpoint] = {}
     waiting = [line.checkpoint.pk]
-    rows = {one.pk: one for one in Checkpoint.objects.filter(run=line.run)}
+    rows = {one.pk: one for one in Checkpoint.objects.filter(run__in=[line.run.pk, line.run.records.pk])}
     while waiting:
         one = rows[waiting.pop()]
         found[one.pk] = one

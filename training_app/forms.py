@@ -14,6 +14,7 @@ from django import forms
 from django.forms import BoundField
 
 from constitutions_app.models import Version
+from training_app.arms import OFFERED
 from training_app.core.aggregate import HOW, Aggregation
 from training_app.core.config import PRESETS, STAGE_SLUGS
 from training_app.core.judge_items import QUESTION
@@ -66,6 +67,14 @@ class LaunchForm(forms.Form):
         help_text="Mixed into the reward model's training.",
     )  # fmt: skip
     preset = forms.ChoiceField(choices=tuple(PRESET_WORDS.items()), widget=forms.RadioSelect)
+    arms = forms.ChoiceField(
+        label="Compare", required=False, help_text="Launches a run for each side, the same but for this.",
+        choices=[("", "nothing: one run"), *((slug, words) for slug, (words, _) in OFFERED.items())],
+    )  # fmt: skip
+    seeds = forms.IntegerField(
+        min_value=1, max_value=16, required=False, initial=1, label="Seeds",
+        help_text="Runs for each side, from the seed below upwards. At least 3 show what chance does.",
+    )  # fmt: skip
     seed = forms.IntegerField(min_value=0, max_value=LARGEST_SEED, help_text="The same seed makes the same run.")
     name = forms.CharField(max_length=200, required=False, help_text="For the list of runs.")
     idempotency_key = forms.UUIDField(widget=forms.HiddenInput, required=False, initial=uuid.uuid4)
@@ -118,6 +127,7 @@ class LaunchForm(forms.Form):
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         chosen = (slug for kind in PromptSet.Kind.values for slug in cleaned.get(kind, ()))
         cleaned["prompt_sets"] = [self.prompt_sets[slug] for slug in chosen]
+        cleaned["seeds"] = cleaned.get("seeds") or 1
         return cleaned
 
     def config_shown(self) -> dict[str, Any]:
@@ -187,6 +197,15 @@ def nested(cleaned: Mapping[str, Any], options: Iterable[Option] = OPTIONS) -> d
             where = where.setdefault(place, {})
         where[name] = cleaned[option.path]
     return data
+
+
+class CompareVerdictsForm(forms.Form):
+    """How often both arms are trained."""
+
+    seeds = forms.IntegerField(
+        min_value=1, max_value=16, help_text="Runs for each arm. At least 3 show what chance does."
+    )
+    idempotency_key = forms.UUIDField(widget=forms.HiddenInput)
 
 
 class AuditForm(forms.Form):

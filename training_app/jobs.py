@@ -136,7 +136,7 @@ class _Writer:
         }
 
     def _rl(self) -> Part:
-        learnt = [*builds.existing(self.run, "sft"), *builds.existing(self.run, "reward")]
+        learnt = [*builds.existing(self.run.records, "sft"), *builds.existing(self.run, "reward")]
         prompts = {"prompts": self._prompts("train", self._split().train)}
         judged: Part = {
             "models": {"judge": self._model("judge")},
@@ -158,7 +158,7 @@ class _Writer:
             "model": self._checkpoint("sft"),
             "models": {"reference": self._checkpoint("sft")},
             "inputs": dict(zip(("train", "heldout"), map(self._built, made), strict=False)),
-            "parents": _parents(self._made("sft"), [*builds.existing(self.run, "sft"), *made]),
+            "parents": _parents(self._made("sft"), [*builds.existing(self.run.records, "sft"), *made]),
         }
 
     def _evaluate(self) -> Part:
@@ -207,7 +207,8 @@ class _Writer:
         return {"exemplars": self._prompts("exemplars", exemplar_rows(chosen.to_core()))} if chosen else {}
 
     def _made(self, slug: str) -> Checkpoint:
-        checkpoint = Checkpoint.objects.filter(run=self.run, stage=slug).first()
+        of_run = {one.run_id: one for one in Checkpoint.objects.filter(run__in=self._runs(), stage=slug)}
+        checkpoint = of_run.get(self.run.pk) or of_run.get(self.run.records.pk)
         if checkpoint is None:
             raise JobImpossible(
                 f"The stage {self.stage.slug} needs the checkpoint of the stage {slug}, which is not there."
@@ -218,13 +219,18 @@ class _Writer:
         made = self._made(slug)
         return {"path": self._relative(made.folder), "digest": made.digest, "name": NAMES[slug]}
 
+    def _runs(self) -> tuple[Run, Run]:
+        """The run and the one it goes on from, which may be itself."""
+        return self.run, self.run.records
+
     def _has(self, slug: str) -> bool:
         """Whether the run has this stage; which it has was fixed when it was launched."""
         return slug in self.config.stages
 
     def _output(self, slug: str, name: str) -> Part:
-        source = RunStage.objects.get(run=self.run, slug=slug)
-        source.run = self.run
+        found = {one.run_id: one for one in RunStage.objects.filter(run__in=self._runs(), slug=slug)}
+        source = found.get(self.run.pk) or found[self.run.records.pk]
+        source.run = self.run if source.run_id == self.run.pk else self.run.records
         if name not in source.outputs:
             raise JobImpossible(f"The stage {slug} left no {name}, which the stage {self.stage.slug} needs.")
         output = source.outputs[name]

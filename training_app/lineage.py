@@ -97,7 +97,8 @@ class Agreement:
 def of_checkpoint(checkpoint: Checkpoint) -> CheckpointLineage:
     """Run, parents, builds, judges, counts, people and version of a checkpoint, and what was made from it."""
     run = Run.objects.select_related("version__constitution", "version__author", "created_by").get(pk=checkpoint.run_id)
-    family = {one.pk: one for one in Checkpoint.objects.filter(run=run).select_related("version__constitution")}
+    kin = Q(run=run) | Q(run__source=run) | (Q(run=run.source_id) if run.source_id else Q())
+    family = {one.pk: one for one in Checkpoint.objects.filter(kin).select_related("version__constitution")}
     made_by = _closure(checkpoint.pk, _sources, family)
     made_from_it = _closure(
         checkpoint.pk, lambda one: [other.pk for other in family.values() if one.pk in _sources(other)], family

@@ -304,7 +304,9 @@ def _answers(reader: Reader, said: Sequence[Data]) -> None:
 
 
 def _evaluations(reader: Reader, said: Sequence[Data]) -> None:
-    made = {checkpoint.stage: checkpoint for checkpoint in Checkpoint.objects.filter(run=reader.run)}
+    runs = [pk for pk in (reader.run.source_id, reader.run.pk) if pk is not None]
+    found = sorted(Checkpoint.objects.filter(run__in=runs), key=lambda one: runs.index(one.run_id))
+    made = {checkpoint.stage: checkpoint for checkpoint in found}  # the run's own in place of its source's
     _insert(
         Evaluation,
         [

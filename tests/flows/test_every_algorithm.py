@@ -6,9 +6,13 @@ GRPO goes the same way in `test_draft_to_lineage.py`, with workers and processes
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.conf import settings
@@ -20,11 +24,13 @@ from tests.training_app.core.training_jobs import in_float32
 from tests.training_app.factories import published_version
 from tests.training_app.scenes import comparisons, engineer, helpful, red_team
 from training_app import lineage, runner
+from training_app.actions import record_audit
+from training_app.actions.record_audit import Verdict
 from training_app.configuration import effective_config
 from training_app.core.manifest import verify
 from training_app.core.stage import run_job
 from training_app.forms import values_of_config
-from training_app.models import Checkpoint, DatasetItem, Evaluation, Run
+from training_app.models import AILabel, Checkpoint, DatasetBuild, DatasetItem, Evaluation, Run
 from training_app.runner import Conduct, run_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,6 +41,7 @@ class InThisProcess:
 
     def __init__(self, command: Sequence[str], *, folder: Path, log: Path) -> None:
         log.touch()
+        self.pid = os.getpid()
         self.code = run_job(Path(command[0]), lambda: False)
 
     def poll(self) -> int:
@@ -62,8 +69,6 @@ def launched_and_done(form: Client, **changes: Any) -> Run:
     """The run that the form's fields launch, brought to its end by a worker's own function."""
     rl = {**TINY["rl"], **changes.pop("rl", {})}
     config = effective_config("demo", {**TINY, **changes, "rl": rl})
-    from dataclasses import asdict
-
     typed = {name: "" if value is None else value for name, value in values_of_config(asdict(config)).items()}
     typed = {name: value for name, value in typed.items() if value is not False}
     chosen = {"red_team": ["red"], "helpful": ["help"], "comparisons": ["human"]}
@@ -73,10 +78,14 @@ def launched_and_done(form: Client, **changes: Any) -> Run:
     )
     assert answer.status_code == 302, answer.content.decode()
     run = Run.objects.get()
+    brought_to_its_end(run)
+    return run
+
+
+def brought_to_its_end(run: Run) -> None:
     state = run_once(run.pk, conduct=Conduct(command=lambda _, job: [str(job)], look_every_s=0.0))
     run.refresh_from_db()
     assert state == "succeeded", (run.reason, run.advice)
-    return run
 
 
 def verified(run: Run) -> dict[str, Checkpoint]:
@@ -88,6 +97,21 @@ def verified(run: Run) -> dict[str, Checkpoint]:
         assert found.manifest_digest == one.digest
         assert one.manifest["weights_moved"]["changed"] > 0
     return made
+
+
+def arms_of_verdicts(form: Client, run: Run) -> list[Run]:
+    """Somebody overrides a label; both arms go on from the run's labels, launched on its page, each to its end."""
+    label = AILabel.objects.filter(run=run, used_in__build__name="preferences").select_related("comparison")[0]
+    said = Verdict("override", choice="b" if label.ai_choice == "a" else "a")
+    record_audit(user=engineer(), audit_id=uuid4(), item=label, said=said)
+    answer = form.post(f"/runs/{run.pk}/compare/", {"seeds": "1", "idempotency_key": str(uuid4())})
+    assert answer.status_code == 302
+    arms = list(Run.objects.filter(source=run).order_by("number"))
+    for arm in arms:
+        brought_to_its_end(arm)
+    page = form.get(answer["Location"]).content.decode()
+    assert "2 of 2 runs have ended" in page and "AI labels only" in page
+    return arms
 
 
 def measured(run: Run) -> dict[str, Any]:
@@ -102,11 +126,26 @@ def test_ppo_and_dpo_from_the_same_sl_cai(form: Client) -> None:
     assert (made["dpo"].parent, made["dpo"].reward_model) == (made["sft"], None)
     assert set(measured(run)) == {"base", "sl_cai", "rl_cai", "dpo_cai"}
     items = DatasetItem.objects.filter(build__run=run, build__stage="dpo").exclude(label=None)
-    assert made["dpo"] in lineage.of_label(items[0].label)
+    label = items[0].label
+    assert label is not None and made["dpo"] in lineage.of_label(label)
     page = form.get(f"/checkpoints/{made['dpo'].pk}/").content.decode()
     assert "DPO-CAI" in page
     assert form.get(f"/runs/{run.pk}/stages/dpo/").status_code == 200
     assert "DPO-CAI" in form.get(f"/runs/{run.pk}/").content.decode()
+    ai_alone, corrected = arms_of_verdicts(form, run)
+    for arm in (ai_alone, corrected):
+        anew = verified(arm)
+        assert set(anew) == {"reward", "rl", "dpo"}
+        assert {anew["rl"].parent, anew["dpo"].parent, anew["reward"].parent} == {made["sft"]}
+        line = lineage.of_checkpoint(anew["rl"])
+        assert line.ancestors == (made["sft"],) and {build.run for build in line.builds} == {run, arm}
+        assert measured(arm).keys() == {"base", "sl_cai", "rl_cai", "dpo_cai"}
+    sources = [
+        {json.loads(line)["source"] for line in (Path(settings.ARTIFACT_ROOT) / build.path).open(encoding="utf-8")}
+        for arm in (ai_alone, corrected)
+        for build in DatasetBuild.objects.filter(run=arm, stage="reward", name="preferences")
+    ]
+    assert ["audit" in found for found in sources] == [False, True]
 
 
 def test_rloo_with_the_judge_as_reward_and_dpo_on_revisions_need_no_labels(form: Client) -> None:

@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from constitutions_app.core import principles as core
 from constitutions_app.models import Constitution, PrincipleVersion, Version
-from training_app.core.config import PRESETS, STAGE_SLUGS
+from training_app.core.config import PRESETS
 from training_app.core.judge_spec import JudgeSpec
 from training_app.core.manifest import read_manifest, write_manifest
 from training_app.judges import register
@@ -153,7 +153,7 @@ def queued_run(author: User, version: Version | None = None, *, preset: str = "d
         config=asdict(PRESETS[preset]),
     )  # fmt: skip
     RunStage.objects.bulk_create(
-        RunStage(run=run, slug=slug, position=place) for place, slug in enumerate(STAGE_SLUGS, start=1)
+        RunStage(run=run, slug=slug, position=place) for place, slug in enumerate(PRESETS[preset].stages, start=1)
     )
     return run
 
@@ -237,7 +237,7 @@ def checkpoint(
     builds: Sequence[DatasetBuild] = (),
 ) -> Checkpoint:
     """A checkpoint row and its folder, which verifies: small but real safetensors, and a sealed manifest."""
-    folder = Path("runs") / str(run.pk) / f"{STAGE_SLUGS.index(stage) + 1:02d}-{stage}" / "checkpoint"
+    folder = Path("runs") / str(run.pk) / f"{PRESETS[run.preset].stages.index(stage) + 1:02d}-{stage}" / "checkpoint"
     root = Path(settings.ARTIFACT_ROOT) / folder
     root.mkdir(parents=True, exist_ok=True)
     datasets = [{"name": build.name, "digest": build.digest, "rows": build.rows} for build in builds]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from training_app.actions.build_dataset import build_dataset
 from training_app.actions.cancel_judge import cancel_judge
 from training_app.actions.cancel_run import cancel_run
+from training_app.actions.continue_run import continue_run
 from training_app.actions.create_queue import assign_queue, close_queue, create_queue
 from training_app.actions.import_pairs import import_pairs
 from training_app.actions.import_traces import import_traces
@@ -22,6 +23,7 @@ from training_app.actions.judge_in_queue import (
     undo,
 )
 from training_app.actions.keep_view import keep_view, remove_view
+from training_app.actions.launch_group import compare_verdicts, launch_group
 from training_app.actions.launch_run import launch_run
 from training_app.actions.load_prompt_set import load_prompt_set
 from training_app.actions.make_scenario import make_scenario
@@ -44,11 +46,14 @@ __all__ = [
     "change_release_rules",
     "choose_blind",
     "close_queue",
+    "compare_verdicts",
+    "continue_run",
     "create_queue",
     "decide",
     "import_pairs",
     "import_traces",
     "keep_view",
+    "launch_group",
     "launch_run",
     "load_prompt_set",
     "look_first",

@@ -53,7 +53,7 @@ def launch_run(
     """
     published = _published(version)
     config = _config(preset, overrides or {})
-    _check_seed(seed)
+    check_seed(seed)
     _check_prompt_sets(prompt_sets)
     model = _model(base_model, config)
     others = _others({"judge": judge, "generator": generator})
@@ -124,7 +124,8 @@ def _config(preset: str, overrides: Mapping[str, Any]) -> RunConfig:
         raise LaunchRefused(str(error), field="overrides") from error
 
 
-def _check_seed(seed: int) -> None:
+def check_seed(seed: int) -> None:
+    """Raise LaunchRefused for a seed that no column holds."""
     if not 0 <= seed <= LARGEST_SEED:
         raise LaunchRefused(f"The seed should be a whole number from 0 to {LARGEST_SEED}, not {seed!r}.", field="seed")
 

@@ -80,7 +80,7 @@ class SftParams:
     """Several short examples in one row, each of them blind to the others (`packing.py`)."""
     lora_rank: int = 0
     """0 trains every weight; above it, low-rank adapters of that rank (arXiv 2106.09685), merged at the end."""
-    lora_alpha: float = 32.0
+    lora_alpha: int = 32
     """The adapters' change is scaled by alpha / rank."""
     rounds: str = "all"
     """"all" trains on the revisions of every round (paper), "last" on the final ones only."""

@@ -22,7 +22,7 @@ AT_LEAST: Mapping[str, float] = {
     "prompts_per_step": 1, "max_completion_length": 1, "judge_principles": 1, "bootstrap": 1, "cot_samples": 0,
     "cot_tokens": 1, "count": 1, "shown": 1, "attempts": 1, "max_similarity": 0,
     "processes": 1,
-    "lora_rank": 0, "lora_alpha": 0, "helpful_share": 0, "ppo_epochs": 1, "minibatches": 1, "clip": 0, "gae_lambda": 0,
+    "lora_rank": 0, "lora_alpha": 1, "helpful_share": 0, "ppo_epochs": 1, "minibatches": 1, "clip": 0, "gae_lambda": 0,
     "discount": 0, "value_weight": 0,
 }  # fmt: skip
 AT_MOST: Mapping[str, float] = {
@@ -31,7 +31,7 @@ AT_MOST: Mapping[str, float] = {
 }  # fmt: skip
 LARGEST = 2**31 - 1
 """No count, length or rate is larger: beyond it lie columns of the database and then floating point."""
-ABOVE_ZERO = frozenset({"top_p", "epochs", "learning_rate", "clip", "lora_alpha"})
+ABOVE_ZERO = frozenset({"top_p", "epochs", "learning_rate", "clip"})
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "format": ("auto", "paper", "chat"),
     "draw": ("each_round", "without_replacement", "in_order"),

@@ -252,7 +252,8 @@ class _Learner:
         """Advantages less their mean by their deviation, over all tokens of the step in all processes."""
         mean = self._total((advantages * acted).sum()) / tokens
         deviation = (self._total(((advantages - mean).square() * acted).sum()) / tokens) ** 0.5
-        return (advantages - mean) / (deviation + 1e-8) * acted
+        normalised: Tensor = (advantages - mean) / (deviation + 1e-8) * acted
+        return normalised
 
     def _answers(self, rows: Sequence[Any]) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens (B, P + T) of prompts and drawn answers, what is no padding of them, and (B, T) what was written."""
@@ -335,7 +336,7 @@ class _Learner:
         tokens = max(self._total(rollout.acted[chosen].sum()), 1.0)
         sums = {"loss": 0.0, "value_loss": 0.0, "clipped": 0.0}
         self.optimizer.zero_grad()
-        parts = chosen.split(self.micro)
+        parts = [chosen[at] for at in self._parts(len(chosen))]
         for place, at in enumerate(parts):
             acted = rollout.acted[at]
             with nullcontext() if place == len(parts) - 1 else self.accelerator.no_sync(self.actor):

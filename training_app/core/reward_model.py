@@ -17,7 +17,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from training_app.core import training
 from training_app.core.base_model import check_model_folder, load_classifier
@@ -308,7 +308,18 @@ def quality(score: Scorer, pairs: Sequence[EncodedPair]) -> dict[str, Any]:
     return quality_of([a - b for a, b in zip(rewards[::2], rewards[1::2], strict=True)], pairs)
 
 
-def quality_of(margins: Sequence[float], pairs: Sequence[EncodedPair]) -> dict[str, Any]:
+class Judged(Protocol):
+    """What a margin is measured against: a pair's target, who said so, and what people said of it."""
+
+    @property
+    def p(self) -> float: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def people(self) -> float | None: ...
+
+
+def quality_of(margins: Sequence[float], pairs: Sequence[Judged]) -> dict[str, Any]:
     """Accuracy with its interval and calibration against p, and agreement with people, where they said something.
 
     "human" are the human comparisons among the pairs, "audits" the AI labels that people gave a verdict on.

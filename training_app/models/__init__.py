@@ -15,6 +15,7 @@ from training_app.models.queue import AuditorSettings, AuditQueue, Exposure, Que
 from training_app.models.registered_model import RegisteredModel
 from training_app.models.release import CheckpointAlias, ReleaseRules, SignOff
 from training_app.models.run import MetricPoint, Run, RunEvent, RunStage
+from training_app.models.run_group import RunGroup
 from training_app.models.run_queue import RunQueue
 from training_app.models.saved_view import SavedView
 from training_app.models.trace import Trace, TraceImport, TraceStep
@@ -49,6 +50,7 @@ __all__ = [
     "Reservation",
     "Run",
     "RunEvent",
+    "RunGroup",
     "RunQueue",
     "RunStage",
     "SavedView",

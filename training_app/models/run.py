@@ -17,6 +17,7 @@ from django.utils import timezone
 from constitutions_app.models import Version
 from training_app.models.exemplars import ExemplarSet
 from training_app.models.prompt import PromptSet
+from training_app.models.run_group import RunGroup
 
 
 class RunState(models.TextChoices):
@@ -64,6 +65,11 @@ class Run(models.Model):
     seed = models.PositiveIntegerField()
     config = models.JSONField()
     """Every effective value: `training_app.core.config.RunConfig` as plain data."""
+    source = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="continued")
+    """The run whose critiques, SL-CAI, comparisons and labels this one learns from; None: its own."""
+    group = models.ForeignKey(RunGroup, on_delete=models.PROTECT, null=True, blank=True, related_name="runs")
+    arm = models.CharField(max_length=100, blank=True)
+    """Which arm of its group the run is."""
 
     state = models.CharField(max_length=12, choices=RunState.choices, default=RunState.QUEUED)
     reason = models.TextField(blank=True)
@@ -109,6 +115,11 @@ class Run(models.Model):
     def folder(self) -> Path:
         """Where the run's files lie, on the artifact folder that all workers share."""
         return Path(settings.ARTIFACT_ROOT) / "runs" / str(self.id)
+
+    @property
+    def records(self) -> Run:
+        """The run whose critiques, labels and comparisons this one learns from: its source, or itself. May query."""
+        return self.source or self
 
     @property
     def has_ended(self) -> bool:

@@ -15,12 +15,13 @@ from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, Role, require_role
 from constitutions_app.models import Version
-from training_app.actions import launch_run
+from training_app.actions import launch_group, launch_run
+from training_app.arms import ALONE, OFFERED
 from training_app.base_models import available_names
 from training_app.estimates import Estimate, estimate_for, prompts_used
 from training_app.forms import LaunchForm, overrides_in, values_of_config, values_of_preset, version_name
 from training_app.mixture import Mixture, expected_mixture
-from training_app.models import PromptSet, Run
+from training_app.models import PromptSet, Run, RunGroup
 from training_app.other_models import server_choices
 from training_app.refusals import LaunchRefused
 
@@ -35,32 +36,35 @@ def launch(request: AuthenticatedHttpRequest) -> HttpResponse:
     """Fill in, look at every value, launch. `fill` lays a preset's values into the form and launches nothing."""
     if request.method == "POST" and "fill" not in request.POST:
         form = launch_form(request.POST)
-        if form.is_valid() and (run := _launched(request, form)):
-            messages.success(request, f"Run {run.number} is queued. A worker takes it as soon as one is free.")
-            return redirect("training:run", run.pk)
+        if form.is_valid() and (launched := _launched(request, form)):
+            if isinstance(launched, RunGroup):
+                messages.success(request, "The runs are queued. Workers take them one after another.")
+                return redirect("training:run_group", launched.pk)
+            messages.success(request, f"Run {launched.number} is queued. A worker takes it as soon as one is free.")
+            return redirect("training:run", launched.pk)
         return _page(request, form, status=422)
     form = launch_form(initial=_initial(request.POST if request.method == "POST" else request.GET))
     return _page(request, form)
 
 
-def _launched(request: AuthenticatedHttpRequest, form: LaunchForm) -> Run | None:
-    """The run, or None when the launch was refused; the form then says why."""
+def _launched(request: AuthenticatedHttpRequest, form: LaunchForm) -> Run | RunGroup | None:
+    """The run, or the runs to be compared; None when the launch was refused: the form then says why."""
     said = form.cleaned_data
+    common: dict[str, Any] = {
+        **{
+            name: said[name]
+            for name in ("version", "base_model", "prompt_sets", "preset", "name", "judge", "generator")
+        },
+        "user": request.user,
+        "overrides": overrides_in(said),
+        "say": partial(messages.warning, request),
+    }
     try:
-        return launch_run(
-            user=request.user,
-            version=said["version"],
-            base_model=said["base_model"],
-            prompt_sets=said["prompt_sets"],
-            preset=said["preset"],
-            seed=said["seed"],
-            overrides=overrides_in(said),
-            name=said["name"],
-            judge=said["judge"],
-            generator=said["generator"],
-            run_id=said["idempotency_key"],
-            say=partial(messages.warning, request),
-        )
+        if said["arms"] or said["seeds"] > 1:
+            arms = OFFERED[said["arms"]][1] if said["arms"] else ALONE
+            seeds = range(said["seed"], said["seed"] + said["seeds"])
+            return launch_group(arms=arms, seeds=list(seeds), group_id=said["idempotency_key"], **common)
+        return launch_run(seed=said["seed"], run_id=said["idempotency_key"], **common)
     except LaunchRefused as refusal:
         form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         return None
@@ -83,7 +87,7 @@ def _initial(query: QueryDict) -> dict[str, Any]:
     like = _uuid(query.get("like", ""))
     earlier = Run.objects.filter(pk=like).exclude(preset="write").first() if like else None
     values = _like(earlier) if earlier else _first_choice()
-    for name in ("preset", "version", "base_model", "judge", "generator", "seed", "name"):
+    for name in ("preset", "version", "base_model", "judge", "generator", "seed", "name", "arms", "seeds"):
         values[name] = query.get(name, values.get(name))
     for kind in PromptSet.Kind.values:
         values[kind] = query.getlist(kind) if "fill" in query else query.getlist(kind) or values.get(kind, [])

@@ -185,6 +185,11 @@ class RunPage:
         return any(stage.slug == "label" and stage.state == StageState.SUCCEEDED for stage in self.stages)
 
     @property
+    def can_compare(self) -> bool:
+        """Whether arms can go on from the run's labels: it has them, and did not go on from another run itself."""
+        return self.has_labels and self.run.source_id is None
+
+    @property
     def newest_kind(self) -> str:
         """Which samples to show: those of the stage under way, else of the last stage before it that made any."""
         makes = {"generate": "traces", "revise": "steps", "sft": "steps", "sample": "comparisons", "label": "labels",

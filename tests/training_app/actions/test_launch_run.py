@@ -17,7 +17,7 @@ from tests.training_app import scripted
 from tests.training_app.factories import published_version
 from tests.training_app.scenes import BASE_MODEL, comparisons, engineer, helpful, launched, red_team
 from training_app import tasks
-from training_app.core.config import STAGE_SLUGS
+from training_app.core.config import PRESETS
 from training_app.models import PromptSet, Run, RunStage
 from training_app.refusals import LaunchRefused
 
@@ -56,7 +56,7 @@ def refusal(**changes: Any) -> LaunchRefused:
 def test_it_writes_the_run_its_stages_and_one_ledger_entry() -> None:
     run = launched(overrides={"rl": {"steps": 3}}, name="  First light ")
     assert (run.number, run.name, run.state) == (1, "First light", "queued")
-    assert [stage.slug for stage in run.stages.all()] == list(STAGE_SLUGS)
+    assert [stage.slug for stage in run.stages.all()] == list(PRESETS["demo"].stages)
     assert run.config["rl"]["steps"] == 3
     assert (run.base_model["name"], run.base_model["path"]) == (BASE_MODEL, BASE_MODEL)
     assert run.base_model["chat_template"] is True

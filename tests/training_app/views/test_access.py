@@ -12,7 +12,7 @@ from django.urls import reverse
 from tests.training_app.factories import FinishedRun, judge_evaluation
 from tests.training_app.queue_scenes import queue_of
 from training_app import urls
-from training_app.models import AuditQueue, JudgeEvaluation
+from training_app.models import AuditQueue, JudgeEvaluation, RunGroup
 
 pytestmark = pytest.mark.django_db
 
@@ -31,7 +31,7 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
         "label": [finished.labels[0].pk], "prompt_set": [finished.run.prompt_sets.all()[0].slug],
         "checkpoint": [finished.rl.pk], "release": [finished.rl.pk], "move_checkpoint_alias": [finished.rl.pk],
         "model_card": [finished.rl.pk], "evidence": [finished.rl.pk], "release_rules": [version.constitution.slug],
-        "build": [finished.builds[0].pk],
+        "build": [finished.builds[0].pk], "compare": [run], "run_group": [_group(finished)],
         "judge_evaluation": [measured], "cancel_judge": [measured],
         "version_checkpoints": [version.constitution.slug, version.number],
         "stale_under": [version.constitution.slug, f"v{version.number}"],
@@ -41,6 +41,10 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
     }  # fmt: skip
     names = [str(pattern.name) for pattern in urls.urlpatterns]
     return {name: reverse(f"training:{name}", args=arguments.get(name, [])) for name in names}
+
+
+def _group(finished: FinishedRun) -> object:
+    return RunGroup.objects.get_or_create(arms=["one"], created_by=finished.run.created_by)[0].pk
 
 
 def _of_queue() -> dict[str, list[object]]:
@@ -64,6 +68,7 @@ ENGINEERS_ONLY = {
     "import_traces",
     "register_model",
     "cancel_judge",
+    "compare",
 }
 SCENARIO_WRITERS_ONLY = {"scenario_from_step", "scenario_from_label"}
 QUEUE_POSTS = {"close_queue", "assign_queue", "queue_take", "queue_undo", "queue_choose", "queue_keep"}

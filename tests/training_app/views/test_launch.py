@@ -14,7 +14,7 @@ from constitutions_app.models import Version
 from tests.training_app import factories
 from training_app.core.config import PRESETS
 from training_app.forms import values_of_preset
-from training_app.models import Run
+from training_app.models import Run, RunGroup
 from training_app.refusals import LaunchRefused
 
 pytestmark = pytest.mark.django_db
@@ -189,3 +189,22 @@ def test_it_warns_when_harmlessness_would_dominate_the_loss(engineer: Client, ve
     page = engineer.get("/runs/new/").content.decode()
     assert "Harmlessness labels carry 100% of" in page
     assert "Add a set of human comparisons" in page
+
+
+def test_the_form_launches_every_side_with_every_seed(
+    engineer: Client, version: Version, monkeypatch: pytest.MonkeyPatch, ada: User
+) -> None:
+    said: dict[str, Any] = {}
+
+    def launch(**given: Any) -> RunGroup:
+        said.update(given)
+        return RunGroup.objects.create(arms=["x"], created_by=ada)
+
+    monkeypatch.setattr("training_app.views.launch.launch_group", launch)
+    answer = engineer.post("/runs/new/", typed(arms="critique", seeds="3"))
+    assert answer.status_code == 302 and "/runs/compared/" in answer["Location"]
+    assert [arm.name for arm in said["arms"]] == ["with critique", "without critique"]
+    assert said["seeds"] == [7, 8, 9]
+    engineer.post("/runs/new/", typed(seeds="2"))
+    assert [arm.name for arm in said["arms"]] == ["as launched"]
+    assert engineer.post("/runs/new/", typed(arms="nonsense")).status_code == 422

@@ -1,0 +1,61 @@
+"""What runs can be compared in: arms that differ in one thing, and the pairs of them that the launch form offers.
+
+An arm is a name with changes to the configuration, or another version of the constitution. Every arm is launched with
+the same seeds, prompts and base model. A new comparison is an entry of `OFFERED`, or any arms given to `launch_group`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from constitutions_app.models import Version
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One side of a comparison. `version` is that of the launch where it names none."""
+
+    name: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    version: Version | None = None
+
+
+OFFERED: Mapping[str, tuple[str, tuple[Arm, ...]]] = {
+    "critique": (
+        "with and without critique",
+        (
+            Arm("with critique", {"revise": {"critique": True}}),
+            Arm("without critique", {"revise": {"critique": False}}),
+        ),
+    ),
+    "soft": (
+        "soft and hard labels",
+        (
+            Arm("soft labels", {"reward": {"soft_targets": True}, "dpo": {"soft_targets": True}}),
+            Arm("hard labels", {"reward": {"soft_targets": False}, "dpo": {"soft_targets": False}}),
+        ),
+    ),
+    "method": ("RL and DPO", (Arm("RL", {"method": "rl"}), Arm("DPO", {"method": "dpo"}))),
+    "algorithm": (
+        "PPO, GRPO and RLOO",
+        tuple(Arm(name.upper(), {"method": "rl", "rl": {"algorithm": name}}) for name in ("ppo", "grpo", "rloo")),
+    ),
+}
+"""Choice → (words, arms); the first arm is the one the others are held against."""
+
+ALONE = (Arm("as launched"),)
+"""The one arm of several seeds without a comparison."""
+
+VERDICTS = (Arm("AI labels only", {"audits": False}), Arm("with people's verdicts", {"audits": True}))
+"""The arms of `compare_verdicts`: the same labels, without and with what people overrode."""
+
+
+def laid_over(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` in it, level by level."""
+    laid = dict(base)
+    for name, value in changes.items():
+        known = laid.get(name)
+        laid[name] = laid_over(known, value) if isinstance(known, Mapping) and isinstance(value, Mapping) else value
+    return laid

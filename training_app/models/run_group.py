@@ -1,0 +1,25 @@
+"""Runs launched together to be compared: the same but for one thing, each with several seeds."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+
+class RunGroup(models.Model):
+    """Arms times seeds. What belongs to it stands on the runs: `Run.group` and `Run.arm`."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=200, blank=True)
+    arms = models.JSONField()
+    """Names of the arms in their order; the first is the one that the others are held against."""
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-created_at", "pk")
+
+    def __str__(self) -> str:
+        return self.name or " / ".join(self.arms)
