@@ -70,6 +70,12 @@ def main() -> None:
     report.write(arguments.json)
 
 
+def note(report: Report, sentence: str) -> None:
+    """Keep a sentence of the report and print it at once: the whole takes minutes."""
+    report.notes.append(sentence)
+    print(f"  {sentence}", flush=True)
+
+
 # -- RL ----------------------------------------------------------------------------------------------------------------
 
 
@@ -93,10 +99,11 @@ def reinforce(report: Report, folder: Path, out: Path, params: RlParams, count: 
     report.results["reward_before"] = Figure.of([statistics.fmean(before)] * 2, "of 1")
     report.results[f"reward_after_{name}"] = Figure.of([statistics.fmean(after)] * 2, "of 1")
     report.ratios[f"standard_errors_{name}"] = round(statistics.fmean(rises) / error, 2)
-    report.notes.append(
+    note(
+        report,
         f"{name}: {statistics.fmean(before):.3f} to {statistics.fmean(after):.3f} over {count} answers, "
         f"rise {statistics.fmean(rises):.4f} with standard error {error:.4f}; {len(told)} steps of "
-        f"{task.prompts_per_step * params.generations} answers, KL {told[-1]['kl']:.4f} a token at the last step"
+        f"{task.prompts_per_step * params.generations} answers, KL {told[-1]['kl']:.4f} a token at the last step",
     )
 
 
@@ -175,9 +182,10 @@ def supervised(report: Report, folder: Path, out: Path) -> None:
         told = [event["values"] for event in read_events(file.parent / "events.jsonl") if event["kind"] == "metric"]
         found = verify(file.parent / "checkpoint")
         report.ratios[f"loss_first_to_last_{name}"] = round(told[0]["loss"] / told[-1]["loss"], 2)
-        report.notes.append(
+        note(
+            report,
             f"{name}: {'finished' if code == FINISHED else 'failed'}, {len(told)} steps, loss {told[0]['loss']:.4f} to "
-            f"{told[-1]['loss']:.4f}, checkpoint {'verified' if found.ok else found.problems[0].sentence}"
+            f"{told[-1]['loss']:.4f}, checkpoint {'verified' if found.ok else found.problems[0].sentence}",
         )
 
 

@@ -118,6 +118,7 @@ def measured(run: Run) -> dict[str, Any]:
     return {one.model: one.metrics for one in Evaluation.objects.filter(run=run)}
 
 
+@pytest.mark.timeout(400)
 def test_ppo_and_dpo_from_the_same_sl_cai(form: Client) -> None:
     run = launched_and_done(form, method="both", rl={"algorithm": "ppo"}, dpo={"batch_size": 4, "max_length": 256})
     made = verified(run)
