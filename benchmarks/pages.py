@@ -65,8 +65,8 @@ def main() -> None:
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells of every request
     rows, asks, deep = _rows(), _asks(), _deep_pages()
     asks = [one for one in asks if options.only in one.name]
-    with _server() as (url, cookies):
-        found = {"rows": rows, **asyncio.run(_measure(url, cookies, asks, deep, options))}
+    with _server() as (url, cookies, pid):
+        found = {"rows": rows, **asyncio.run(_measure(url, cookies, pid, asks, deep, options))}
     if options.before:
         found["growth"] = _growth(json.loads(options.before.read_text(encoding="utf-8")), found)
     _print(found)
@@ -75,8 +75,9 @@ def main() -> None:
 
 
 async def _measure(
-    url: str, cookies: dict[str, str], asks: Sequence[Ask], deep: Mapping[str, tuple[str, str]], options: Any
-) -> dict[str, Any]:
+    url: str, cookies: dict[str, str], server: int, asks: Sequence[Ask], deep: Mapping[str, tuple[str, str]],
+    options: Any,
+) -> dict[str, Any]:  # fmt: skip
     import httpx2
 
     limits = httpx2.Limits(max_connections=64, max_keepalive_connections=64)
@@ -86,7 +87,8 @@ async def _measure(
             await _send(client, one, token)
         loop = await _open_loop(client, asks, token, options)
         pages = {} if options.only else await _in_turn(client, deep, options.rounds)
-    return {"rate": options.rate, "seconds": options.seconds, **loop, "pages": pages}
+        export = {} if options.only else await _export(client, server)
+    return {"rate": options.rate, "seconds": options.seconds, **loop, "pages": pages, "export": export}
 
 
 async def _open_loop(client: Any, asks: Sequence[Ask], token: str, options: Any) -> dict[str, Any]:
@@ -140,6 +142,23 @@ async def _in_turn(client: Any, deep: Mapping[str, tuple[str, str]], rounds: int
         first, last = _figures(took[0]), _figures(took[1])
         found[name] = {"first": first, "deep": last, "ratio": round(last["p50"] / first["p50"], 3)}
     return found
+
+
+async def _export(client: Any, server: int) -> dict[str, float]:
+    """Every label as a line of JSON: lines a second, and by how much the server's memory grew meanwhile."""
+    import psutil
+
+    process, lines, size, most = psutil.Process(server), 0, 0, 0
+    before = process.memory_info().rss
+    start = time.perf_counter()
+    async with client.stream("GET", "/audit/explore/export/?kind=label") as answer:
+        async for piece in answer.aiter_bytes(2**18):
+            lines += piece.count(b"\n")
+            size += len(piece)
+            most = max(most, process.memory_info().rss)
+    took = time.perf_counter() - start
+    return {"rows": lines, "rows_per_s": round(lines / took), "mb": round(size / 1e6, 1),
+            "server_mb": round(most / 1e6, 1), "grew_mb": round((most - before) / 1e6, 1)}  # fmt: skip
 
 
 async def _token(client: Any) -> str:
@@ -219,8 +238,8 @@ def _rows() -> dict[str, int]:
 
 
 @contextmanager
-def _server() -> Iterator[tuple[str, dict[str, str]]]:
-    """The web server as `make run` starts it, and the cookies of a signed-in admin."""
+def _server() -> Iterator[tuple[str, dict[str, str], int]]:
+    """The web server as `make run` starts it, the cookies of a signed-in admin, and the server's process."""
     from django.contrib.auth.models import User
     from django.test import Client
 
@@ -240,7 +259,7 @@ def _server() -> Iterator[tuple[str, dict[str, str]]]:
         browser = Client()
         browser.force_login(admin)
         cookies = {name: morsel.value for name, morsel in browser.cookies.items()}
-        yield url, cookies
+        yield url, cookies, server.pid
     finally:
         server.terminate()
         server.wait(20)
@@ -273,6 +292,7 @@ def _print(found: Mapping[str, Any]) -> None:
             print(f"  {name:44} {figures}{bar}")
     for name, one in found["pages"].items():
         print(f"  page 1 / 10,000, {name:24} {one['first']['p50']:7} {one['deep']['p50']:7} ratio {one['ratio']}")
+    print(f"  export: {found['export']}")
     for name, times in found.get("growth", {}).items():
         print(f"  growth of {name:34} {times:7} x")
     print(f"  failed: {found['failed'] or 'none'}")

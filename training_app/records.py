@@ -18,6 +18,7 @@ from django.utils.dateparse import parse_datetime
 from constitutions_app.models import PrincipleVersion
 from training_app import judges, leases, prompt_sets
 from training_app.checkpoints import keep, verified
+from training_app.copying import insert_new
 from training_app.event_tail import Event
 from training_app.models import (
     AILabel,
@@ -322,7 +323,7 @@ def _evaluations(reader: Reader, said: Sequence[Data]) -> None:
 
 
 def _insert(table: type[Model], rows: Sequence[Model]) -> None:
-    table._default_manager.bulk_create(rows, batch_size=BATCH, ignore_conflicts=True)
+    insert_new(table, rows)
 
 
 _TABLES: Mapping[str, Callable[[Reader, Sequence[Data]], None]] = {

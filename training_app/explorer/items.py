@@ -12,6 +12,7 @@ from django.contrib.postgres.search import SearchQuery
 from django.db.models import Model, Q, QuerySet
 
 from training_app.access import Person
+from training_app.explorer import similar
 from training_app.explorer.blindness import kept_from
 from training_app.explorer.conditions import Conditions, conditions_of
 from training_app.explorer.filters import Filters
@@ -23,16 +24,22 @@ WORDS_OF = {"label": "comparison__facts__words"}
 """Where the words of a kind stand, if not in its own facts."""
 
 
-def matching(filters: Filters, user: Person) -> QuerySet[Any]:
+def matching(filters: Filters, user: Person, *, telling: bool = False) -> QuerySet[Any]:
     """The items that fit, as `AILabel`, `TraceStep`, `Comparison` or `Audit` rows, in no particular order.
 
-    Where the question tells what the AI or a peer chose, items that the person has yet to judge blind are left out.
+    Where the question tells what the AI or a peer chose, or the caller does (`telling`), items that the person has yet
+    to judge blind are left out.
     A constant number of small queries before the one that is returned.
     """
-    rows = MODELS[filters.kind]._default_manager.filter(_condition(conditions_of(filters)))
+    rows = MODELS[filters.kind]._default_manager.all()
+    asked = conditions_of(filters)
+    if not asked.is_empty:
+        rows = rows.filter(_condition(asked))
+    if filters.like is not None:
+        rows = rows.filter(pk__in=similar.like(filters.kind, filters.like))
     if filters.text:
         rows = rows.filter(**{WORDS_OF.get(filters.kind, "facts__words"): question(filters.text)})
-    if filters.reveals_judgement:
+    if telling or filters.reveals_judgement:
         rows = _seen_by(user, rows, filters.kind)
     return rows
 
@@ -43,7 +50,7 @@ def question(text: str) -> SearchQuery:
 
 
 def _condition(asked: Conditions) -> Q:
-    condition = Q(facts__isnull=False)
+    condition = Q()
     if asked.every:
         condition &= Q(facts__facets__contains=list(asked.every))
     for group in asked.some:
@@ -57,8 +64,8 @@ def _condition(asked: Conditions) -> Q:
 
 def _seen_by(user: Person, rows: QuerySet[Any], kind: str) -> QuerySet[Any]:
     """Without what is kept from the person; of audits, without those of items that are."""
-    for item in ("label", "step"):
-        kept = kept_from(user, item) if kind in (item, "audit") else None
+    for item in ("label", "step", "comparison"):
+        kept = kept_from(user, item) if kind == item or (kind == "audit" and item != "comparison") else None
         if kept is not None and kind == "audit":
             rows = rows.exclude(**{f"{item}__isnull": False, f"{item}__in": kept})
         elif kept is not None:

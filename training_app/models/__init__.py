@@ -6,7 +6,7 @@ from training_app.models.audit import Audit
 from training_app.models.checkpoint import Checkpoint, Evaluation, EvaluationAnswer
 from training_app.models.dataset import DatasetBuild, DatasetItem
 from training_app.models.exemplars import ExemplarSet
-from training_app.models.facts import AuditFacts, ComparisonFacts, LabelFacts, StepFacts
+from training_app.models.facts import AuditFacts, ComparisonFacts, LabelFacts, RunAudits, RunTally, StepFacts
 from training_app.models.judge_evaluation import JudgeEvaluation
 from training_app.models.judgement import AILabel, Comparison, Judge
 from training_app.models.pairs import AnnotatedPair, PairImport
@@ -49,10 +49,12 @@ __all__ = [
     "ReleaseRules",
     "Reservation",
     "Run",
+    "RunAudits",
     "RunEvent",
     "RunGroup",
     "RunQueue",
     "RunStage",
+    "RunTally",
     "SavedView",
     "SignOff",
     "StepFacts",

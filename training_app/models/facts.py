@@ -20,6 +20,7 @@ from django.db.models.functions import Abs
 from training_app.explorer.tokens import Fact, token
 from training_app.models.audit import Audit
 from training_app.models.judgement import AILabel, Comparison
+from training_app.models.run import Run
 from training_app.models.trace import TraceStep
 
 CONFIG = "english"
@@ -129,3 +130,35 @@ class AuditFacts(models.Model):
 
     def __str__(self) -> str:
         return f"Facts of audit {self.audit_id}"
+
+
+class RunTally(models.Model):
+    """How much a run made to judge. Written with what it counts, by triggers; whoever judges never waits for it."""
+
+    run = models.OneToOneField(Run, on_delete=models.CASCADE, primary_key=True, related_name="tally")
+    labels = models.PositiveIntegerField(default=0)
+    same_position = models.PositiveIntegerField(default=0)
+    """Labels whose judge picked the same position in both orders."""
+    steps = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        verbose_name_plural = "run tallies"
+
+    def __str__(self) -> str:
+        return f"Tally of {self.run_id}"
+
+
+class RunAudits(models.Model):
+    """How many items of a run somebody agrees with or overrides, and how many somebody overrides."""
+
+    run = models.OneToOneField(Run, on_delete=models.CASCADE, primary_key=True, related_name="audit_tally")
+    labels_audited = models.PositiveIntegerField(default=0)
+    labels_overridden = models.PositiveIntegerField(default=0)
+    steps_audited = models.PositiveIntegerField(default=0)
+    steps_overridden = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        verbose_name_plural = "run audits"
+
+    def __str__(self) -> str:
+        return f"Audits of {self.run_id}"

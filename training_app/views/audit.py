@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import Count, OuterRef, Q, Subquery
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -14,7 +12,7 @@ from django.views.decorators.vary import vary_on_headers
 from constitutions_app.access import AuthenticatedHttpRequest, require_role
 from training_app.access import can_audit, hides_judgement
 from training_app.core.statistics import Estimate, wilson
-from training_app.models import AILabel, Audit, Run, TraceStep
+from training_app.models import Audit, Run, RunAudits
 
 NEWEST_RUNS = 8
 NEWEST_AUDITS = 12
@@ -66,31 +64,17 @@ def audit(request: AuthenticatedHttpRequest) -> HttpResponse:
 
 
 def runs_to_audit() -> list[RunToAudit]:
-    """The newest runs that made something to judge. Three queries."""
-    labels_of = AILabel.objects.filter(run=OuterRef("pk")).values("run").annotate(n=Count("pk"))
-    steps_of = TraceStep.objects.filter(trace__run=OuterRef("pk")).values("trace__run").annotate(n=Count("pk"))
-    runs = Run.objects.select_related("version__constitution")
-    runs = runs.annotate(labels_n=Subquery(labels_of.values("n")), steps_n=Subquery(steps_of.values("n")))
-    newest = list(runs.filter(Q(labels_n__gt=0) | Q(steps_n__gt=0)).order_by("-number")[:NEWEST_RUNS])
-    steps, labels = judged(newest, "step__trace__run", "step"), judged(newest, "label__run", "label")
-    same_position = AILabel.objects.filter(run__in=newest, same_position=True).values("run")
-    same = dict(same_position.annotate(n=Count("pk")).values_list("run", "n"))
-    return [
-        RunToAudit(
-            run,
-            Judged(run.steps_n or 0, *steps.get(run.pk, (0, 0))),
-            Judged(run.labels_n or 0, *labels.get(run.pk, (0, 0))),
-            wilson(same.get(run.pk, 0), run.labels_n or 0),
-        )
-        for run in newest
-    ]
+    """The newest runs that made something to judge, by the counts kept of them. One query."""
+    related = ("version__constitution", "tally", "audit_tally")
+    runs = Run.objects.filter(tally__isnull=False).select_related(*related).defer("version__canonical", "config")
+    return [_to_audit(run) for run in runs.order_by("-number")[:NEWEST_RUNS]]
 
 
-def judged(runs: Sequence[Run], run_of: str, item: str) -> dict[object, tuple[int, int]]:
-    """By run: how many items have a verdict, and how many an override. One query."""
-    verdicts = Audit.objects.filter(**{f"{run_of}__in": runs}).standing()
-    counted = verdicts.values(run_of).annotate(
-        audited=Count(item, distinct=True),
-        overridden=Count(item, distinct=True, filter=Q(verdict=Audit.Verdict.OVERRIDE)),
+def _to_audit(run: Run) -> RunToAudit:
+    made, said = run.tally, getattr(run, "audit_tally", None) or RunAudits(run=run)
+    return RunToAudit(
+        run,
+        Judged(made.steps, said.steps_audited, said.steps_overridden),
+        Judged(made.labels, said.labels_audited, said.labels_overridden),
+        wilson(made.same_position, made.labels),
     )
-    return {row[run_of]: (row["audited"], row["overridden"]) for row in counted}

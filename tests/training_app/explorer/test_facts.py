@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.training_app import factories
 from training_app.explorer import rebuild
 from training_app.explorer.tokens import Fact, cover_ids, cover_p, of_text, thousandth, token
-from training_app.models import Audit, AuditFacts, ComparisonFacts, LabelFacts, StepFacts
+from training_app.models import Audit, AuditFacts, ComparisonFacts, LabelFacts, RunTally, StepFacts
 from training_app.models.facts import Judged
 
 pytestmark = pytest.mark.django_db
@@ -97,7 +97,7 @@ def test_counters_equal_a_full_scan_after_any_audits(
         if on_step:
             choice = ""
         Audit.objects.create(auditor=people[person], verdict=verdict, choice=choice, blind=False, comment="x", **row)
-    assert rebuild.check(mend=False) == {"labels": 0, "steps": 0, "comparisons": 0, "audits": 0}
+    assert rebuild.check(mend=False) == {"labels": 0, "steps": 0, "comparisons": 0, "audits": 0, "runs": 0}
     for facts in (*LabelFacts.objects.all(), *StepFacts.objects.all()):
         _equals_a_scan(facts)
 
@@ -118,12 +118,13 @@ def test_the_command_finds_and_mends_what_differs(finished: factories.FinishedRu
     LabelFacts.objects.filter(label=finished.labels[0]).update(agrees=7)
     StepFacts.objects.filter(step=finished.steps[0]).delete()
     AuditFacts.objects.update(facets=[])
+    RunTally.objects.update(labels=3)
     with pytest.raises(CommandError, match="Nothing was changed"):
         call_command("rebuild_explorer", "--check", stdout=StringIO())
     out = StringIO()
     call_command("rebuild_explorer", stdout=out)
     assert out.getvalue().splitlines() == [
-        "labels: 1 differ", "steps: 1 differ", "comparisons: all agree", "audits: 1 differ",
+        "labels: 1 differ", "steps: 1 differ", "comparisons: all agree", "audits: 1 differ", "runs: 1 differ",
     ]  # fmt: skip
     assert LabelFacts.objects.get(label=finished.labels[0]).agrees == 1
     assert set(rebuild.check(mend=False).values()) == {0}

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from typing import Any, cast
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -142,6 +145,31 @@ def test_it_tells_nobody_what_they_have_yet_to_judge(auditor: Client, reader: Cl
     assert f"Label {other.pk}<" in text(auditor, "kind=label&sort=unsure")
     mine = matching(Filters.from_query({"kind": "label", "p_from": "0"}), User.objects.get(pk=auditor_of(auditor)))
     assert label not in mine and other in mine
+
+
+def exported(client: Client, query: str) -> list[dict[str, Any]]:
+    answer = client.get(f"{PAGE}export/?{query}")
+    assert answer.status_code == 200
+    return [json.loads(line) for line in b"".join(cast("Any", answer).streaming_content).splitlines()]
+
+
+def test_what_fits_is_exported_line_by_line(reader: Client, auditor: Client, stranger: Client, jonas: User) -> None:
+    finished = factories.finished_run(jonas)
+    label, hidden = finished.labels[0], finished.labels[1]
+    said = Audit.objects.create(
+        auditor=jonas, label=label, verdict="override", choice="a", blind=False, comment='"\\\n'
+    )
+    (line,) = exported(reader, "kind=label&state=overridden")
+    assert (line["label"], line["p_a"], line["overrides"]) == (label.pk, label.p_a, 1)
+    (audit,) = exported(reader, "kind=audit")
+    assert (audit["audit"], audit["comment"]) == (str(said.pk), said.comment)
+    assert len(exported(reader, "kind=step")) == len(finished.steps)
+    assert len(exported(reader, "kind=comparison&text=curtains")) == 1
+    queue = AuditQueue.objects.create(name="Q", kind="labels", rule="newest", items_count=1, created_by=jonas)
+    QueueItem.objects.create(queue=queue, position=1, label=hidden, why="newest", wanted=1)
+    assert hidden.pk in {line["label"] for line in exported(reader, "kind=label")}
+    assert hidden.pk not in {line["label"] for line in exported(auditor, "kind=label")}
+    assert stranger.get(f"{PAGE}export/").status_code == 403
 
 
 def auditor_of(client: Client) -> int:
