@@ -13,26 +13,40 @@ from training_app.models import (
     AILabel,
     AnnotatedPair,
     Audit,
+    AuditFacts,
+    AuditorSettings,
+    AuditQueue,
     Checkpoint,
     CheckpointAlias,
     Comparison,
+    ComparisonFacts,
     DatasetBuild,
     DatasetItem,
     Evaluation,
     EvaluationAnswer,
     ExemplarSet,
+    Exposure,
     Judge,
     JudgeEvaluation,
+    LabelFacts,
     MetricPoint,
     PairImport,
     Prompt,
     PromptSet,
+    QueueItem,
     RegisteredModel,
     ReleaseRules,
+    Reservation,
     Run,
+    RunAudits,
     RunEvent,
+    RunGroup,
+    RunQueue,
     RunStage,
+    RunTally,
+    SavedView,
     SignOff,
+    StepFacts,
     Trace,
     TraceImport,
     TraceStep,
@@ -118,6 +132,10 @@ class JudgeEvaluationAdmin(ReadOnly):
 
 
 admin.site.register([ExemplarSet, RegisteredModel, TraceImport, PairImport, AnnotatedPair], ReadOnly)
+admin.site.register(
+    [LabelFacts, StepFacts, ComparisonFacts, AuditFacts, RunTally, RunAudits, SavedView, RunGroup, RunQueue], ReadOnly
+)
+admin.site.register([AuditQueue, QueueItem, Reservation, AuditorSettings, Exposure], ReadOnly)
 
 
 @admin.register(Audit)

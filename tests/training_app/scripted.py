@@ -220,12 +220,12 @@ def _publish(job: Job, events: EventLog, script: dict[str, Any]) -> None:
         write_or_take_up(folder, content, job.out)
     published = find_published(job)
     assert published is not None
+    if script.get("tamper"):  # before it is announced: the worker verifies what is announced at once
+        (weights_file := job.out / "checkpoint" / "model.safetensors").write_bytes(weights_file.read_bytes() + b"\0")
     events.checkpoint(
         path="checkpoint", digest=published.digest, constitution_digest=published.constitution_digest,
         files=published.files, weights_moved={"changed": 1, "of": 1, "max_abs": 0.1},
     )  # fmt: skip
-    if script.get("tamper"):
-        (folder := job.out / "checkpoint" / "model.safetensors").write_bytes(folder.read_bytes() + b"\0")
 
 
 if __name__ == "__main__":
