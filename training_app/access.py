@@ -18,6 +18,7 @@ from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet
 from django.shortcuts import get_object_or_404
 
 from constitutions_app.access import Role, has_role
+from constitutions_app.models import PrincipleVersion
 from training_app.models import (
     AILabel,
     Audit,
@@ -144,6 +145,42 @@ def get_label_to_audit_for(user: Person, pk: int) -> AILabel:
     label = get_label_for(user, pk)
     require_auditor(user)
     return label
+
+
+def get_cited_principle_for(user: Person, pk: int) -> PrincipleVersion:
+    """One principle at its version, for reading what was judged under it."""
+    require_reader(user)
+    return get_object_or_404(PrincipleVersion.objects.select_related("version__constitution"), pk=pk)
+
+
+def can_adjudicate(user: Person, auditors: Iterable[int]) -> bool:
+    """Whether the person may have the last word on an item that `auditors` judged.
+
+    Auditors and reviewers who have not taken a side themselves; admins always, so that a small team is never stuck.
+    """
+    return has_role(user, Role.ADMIN) or (has_role(user, Role.AUDITOR, Role.REVIEWER) and user.pk not in set(auditors))
+
+
+def get_label_to_adjudicate_for(user: Person, pk: int) -> AILabel:
+    """The AI label, for having the last word on it."""
+    label = get_label_for(user, pk)
+    _require_neutral(user, label)
+    return label
+
+
+def get_step_to_adjudicate_for(user: Person, pk: int) -> TraceStep:
+    """The step, for having the last word on it."""
+    step = get_step_for(user, pk)
+    _require_neutral(user, step)
+    return step
+
+
+def _require_neutral(user: Person, item: AILabel | TraceStep) -> None:
+    judged = item.audits.exclude(verdict=Audit.Verdict.COMMENT)
+    if item in hides_judgement(user, [item]):
+        raise PermissionDenied("A queue can still give you this item to judge; judge it there first.")
+    if not can_adjudicate(user, judged.values_list("auditor_id", flat=True)):
+        raise PermissionDenied("An auditor or reviewer who has not judged the item decides between those who disagree.")
 
 
 def get_judge_evaluation_for(user: Person, pk: UUID) -> JudgeEvaluation:

@@ -1,8 +1,8 @@
 """Dataset builds: the rows a stage trains on, frozen as one file, and for every row the item it came from.
 
 Built from the rows of the run, with people's overrides applied (verdicts.py): an override of a step drops it, an
-override of a label replaces p(A). Which rows follow from which records is `core.datasets`; this file reads the
-database, writes the JSONL file beside the run and keeps its digest.
+override of a label replaces p(A), or as the run's options say otherwise. Which rows follow from which records is
+`core.datasets`; this file reads the database, writes the JSONL file beside the run and keeps its digest.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from training_app.core.datasets import Build, prompt_text, refuse_leak, same_pro
 from training_app.core.errors import BadInput
 from training_app.core.gate import gate_counts
 from training_app.core.preferences import Preferences, preference_rows, revision_rows
-from training_app.models import AILabel, Audit, Comparison, DatasetBuild, DatasetItem, Prompt, Run, Trace, TraceStep
+from training_app.models import AILabel, Comparison, DatasetBuild, DatasetItem, Prompt, Run, Trace, TraceStep
 from training_app.prompts import prompt_id, prompts_of
 from training_app.refusals import BuildRefused
+from training_app.verdicts import Final
 
 STAGES = ("sft", "reward", "dpo")
 SFT, TRAIN, HELDOUT = "sl-cai", "preferences", "preferences-heldout"
@@ -104,9 +105,10 @@ def _rows_for(run: Run, config: RunConfig, stage: str, aggregation: Aggregation)
 
 
 def _sft(run: Run, config: RunConfig) -> tuple[_Made, ...]:
-    traces = list(Trace.objects.filter(run=run).select_related("prompt__prompt_set"))
-    steps = list(TraceStep.objects.filter(trace__run=run).select_related("trace__prompt__prompt_set"))
-    dropped = verdicts.overridden_steps(run) if config.audits else {}
+    traces = list(Trace.objects.filter(run=run.records).select_related("prompt__prompt_set"))
+    steps = list(TraceStep.objects.filter(trace__run=run.records).select_related("trace__prompt__prompt_set"))
+    decided = counted_steps(run, config)
+    dropped = decided if config.sft.overridden_steps == "drop" else {}
     kept = [step for step in steps if step.pk not in dropped]
     made = sft_rows(
         [_step_data(step) for step in kept],
@@ -130,11 +132,7 @@ def _sft(run: Run, config: RunConfig) -> tuple[_Made, ...]:
             made.excluded,
             config.sft.dropped_flags,
         ),
-        "overridden": {
-            "dropped": len(steps) - len(kept),
-            "rule": verdicts.RULE,
-            "audits": sorted(str(audit.pk) for audit in dropped.values()),
-        },
+        "overridden": _steps_changed(config, decided, dropped),
     }
     return (_Made(made, origins, rules),)
 
@@ -154,6 +152,8 @@ class Judged:
     comparisons: Sequence[dict[str, Any]]
     human: Sequence[dict[str, Any]]
     overrides: Mapping[str, float]
+    dropped: Mapping[str, Final]
+    lighter: Mapping[str, float]
     weights: Mapping[str, float] | None
     human_weight: float
     evaluated: frozenset[str] = frozenset()
@@ -168,6 +168,8 @@ class Judged:
                 self.human,
                 self.overrides,
                 aggregation=aggregation,
+                dropped=self.dropped,
+                lighter=self.lighter,
                 weights=self.weights,
                 human_weight=self.human_weight,
                 evaluated=self.evaluated,
@@ -186,7 +188,7 @@ def judged_in(run: Run, config: RunConfig) -> Judged:
             config,
             AILabel.objects.filter(run=run.records),
             Comparison.objects.filter(run=run.records),
-            verdicts.overridden_labels(run.records) if config.audits else {},
+            counted_overrides(run, config),
         ),
         human=[_human_data(comparison) for comparison in human],
         evaluated=_evaluated(run, config),
@@ -203,7 +205,7 @@ def judged_in_parts(run: Run, config: RunConfig, *, most: int | None = None) -> 
 
     The labels of a comparison come together, so every target can be made of one part.
     """
-    changed = verdicts.overridden_labels(run.records) if config.audits else {}
+    changed = counted_overrides(run, config)
     seen, left = 0, most
     while left is None or left > 0:
         after = Comparison.objects.filter(run=run.records, pk__gt=seen).order_by("pk")
@@ -219,32 +221,47 @@ def _judged(
     config: RunConfig,
     asked: QuerySet[AILabel],
     comparisons: Iterable[Comparison],
-    changed: Mapping[int, Audit],
+    changed: Mapping[int, Final],
 ) -> Judged:
-    """The labels `asked` on some comparisons of a run. `changed`: the audits that overrule labels."""
+    """The labels `asked` on some comparisons of a run. `changed`: what people override of them."""
     labels = list(asked.select_related("comparison", "principle").defer("sent_ab", "sent_ba"))
+    by_key = {verdicts.key_of(label): changed[label.pk] for label in labels if label.pk in changed}
+    does = config.reward.overridden_labels
     weights = {principle.id: principle.weight for principle in run.version.to_core().principles}
     return Judged(
         labels=[_label_data(label) for label in labels],
         comparisons=[_comparison_data(comparison) for comparison in comparisons],
         human=(),
-        overrides={
-            verdicts.key_of(label): verdicts.p_a_of(changed[label.pk]) for label in labels if label.pk in changed
-        },
+        overrides={key: final.p_a for key, final in by_key.items()} if does == "override" else {},
+        dropped=by_key if does == "drop" else {},
+        lighter=dict.fromkeys(by_key, config.reward.overridden_weight) if does == "weight" else {},
         weights=weights if config.label.ask == "every" else None,
         human_weight=config.reward.human_weight,
     )
 
 
+def counted_overrides(run: Run, config: RunConfig) -> dict[int, Final]:
+    """Labels that enough people override for it to count, by the run's options. Two queries, none without audits."""
+    found = verdicts.overridden_labels(run.records) if config.audits else {}
+    return {label: final for label, final in found.items() if final.counts(config.reward.verdicts_needed)}
+
+
+def counted_steps(run: Run, config: RunConfig) -> dict[int, Final]:
+    """Steps that enough people override for it to count, by the run's options. Two queries, none without audits."""
+    found = verdicts.overridden_steps(run.records) if config.audits else {}
+    return {step: final for step, final in found.items() if final.counts(config.sft.verdicts_needed)}
+
+
 def _preferences(run: Run, config: RunConfig, aggregation: Aggregation, fraction: float) -> tuple[_Made, ...]:
-    found = judged_in(run, config).preferences(aggregation)
+    judged = judged_in(run, config)
+    found = judged.preferences(aggregation)
     made = found.build
     if not made.rows:
         raise BuildRefused(
             f"{run} has no preferences to train on ({_reasons(made)}). "
             "Sample longer or at a higher temperature, so that the two responses differ."
         )
-    origins = _origins_of(run, found, audits=config.audits)
+    origins = _origins_of(run, found, config)
     train, heldout = split_by_prompt(made.rows, fraction)
     said = verdicts.said_of_labels(run.records)
     measured = [row | _people(said, found.labels.get(str(row["id"]), ())) for row in heldout]
@@ -254,13 +271,14 @@ def _preferences(run: Run, config: RunConfig, aggregation: Aggregation, fraction
         "heldout_fraction": fraction,
         "human_weight": config.reward.human_weight,
     }
-    return _sides(train, measured, origins, shared)
+    return _sides(train, measured, origins, shared, lambda side: _changed(side, origins, judged, config))
 
 
 def _revisions(run: Run, config: RunConfig) -> tuple[_Made, ...]:
     """Pairs of the last kept revision against the initial response, and the human comparisons."""
     steps = list(TraceStep.objects.filter(trace__run=run.records).select_related("trace__prompt__prompt_set"))
-    dropped = verdicts.overridden_steps(run.records) if config.audits else {}
+    decided = counted_steps(run, config)
+    dropped = decided if config.sft.overridden_steps == "drop" else {}
     kept = [step for step in steps if step.pk not in dropped]
     human = list(Comparison.objects.filter(prompt_set__runs=run, source=Comparison.Source.HUMAN).order_by("pk"))
     made = revision_rows(
@@ -282,19 +300,23 @@ def _revisions(run: Run, config: RunConfig) -> tuple[_Made, ...]:
         "heldout_fraction": config.dpo.heldout_fraction,
         "human_weight": config.reward.human_weight,
     }
-    return _sides(train, heldout, origins, shared)
+    return _sides(train, heldout, origins, shared, lambda _: _steps_changed(config, decided, dropped))
 
 
 def _sides(
-    train: Sequence[dict[str, Any]], heldout: Sequence[dict[str, Any]], origins: Origins, shared: dict[str, Any]
+    train: Sequence[dict[str, Any]],
+    heldout: Sequence[dict[str, Any]],
+    origins: Origins,
+    shared: Mapping[str, Any],
+    changed: Callable[[Build], dict[str, Any]],
 ) -> tuple[_Made, ...]:
-    """Both sides of a split as builds. Raises BuildRefused for a prompt on both."""
+    """Both sides of a split as builds; `changed` says what people changed on one. Raises BuildRefused for a leak."""
     try:
         refuse_leak(train, heldout)
     except BadInput as error:
         raise BuildRefused(f"{error.message} {error.advice}") from error
     return tuple(
-        _Made(side, origins, side.rules() | shared | {"overridden": _changed(side, origins)})
+        _Made(side, origins, side.rules() | dict(shared) | {"overridden": changed(side)})
         for side in (Build(TRAIN, tuple(train)), Build(HELDOUT, tuple(heldout)))
     )
 
@@ -305,13 +327,13 @@ def _people(said: Mapping[str, float], keys: Sequence[str]) -> dict[str, float]:
     return {"people": sum(given) / len(given)} if given else {}
 
 
-def _origins_of(run: Run, found: Preferences, *, audits: bool) -> Origins:
-    """For every preference row the labels that made it, each with the audit that changed it, or the human choice."""
-    changed = verdicts.overridden_labels(run.records) if audits else {}
+def _origins_of(run: Run, found: Preferences, config: RunConfig) -> Origins:
+    """For every preference row the labels that made it, each with what changed it, or the human choice."""
+    changed = counted_overrides(run, config)
     labels = (
         AILabel.objects.filter(run=run.records).select_related("comparison", "principle").defer("sent_ab", "sent_ba")
     )
-    by_key = {verdicts.key_of(label): {"label": label, "audit": changed.get(label.pk)} for label in labels}
+    by_key = {verdicts.key_of(label): {"label": label, **_origin(changed.get(label.pk))} for label in labels}
     human = Comparison.objects.filter(prompt_set__runs=run, source=Comparison.Source.HUMAN)
     made: dict[str, Sequence[dict[str, Any]]] = {choice.key: [{"comparison": choice}] for choice in human}
     return made | {row: [by_key[key] for key in keys] for row, keys in found.labels.items()}
@@ -342,16 +364,48 @@ def _freeze(run: Run, stage: str, suffix: str, made: _Made) -> DatasetBuild:
     return row
 
 
-def _changed(side: Build, origins: Origins) -> dict[str, Any]:
-    """What people changed among the rows of one side."""
-    audits = [
-        one["audit"]
-        for row in side.rows
-        if row["source"] == "audit"
-        for one in origins[str(row["id"])]
-        if one["audit"] is not None
-    ]
-    return {"changed": len(audits), "rule": verdicts.RULE, "audits": sorted(str(audit.pk) for audit in audits)}
+def _changed(side: Build, origins: Origins, judged: Judged, config: RunConfig) -> dict[str, Any]:
+    """What people changed among the rows of one side, and what they had dropped from both."""
+    parts = [one for row in side.rows for one in origins[str(row["id"])] if one.get("audit") or one.get("adjudication")]
+    dropped = _named(judged.dropped.values())
+    return {
+        "changed": len(parts),
+        "dropped": len(judged.dropped),
+        **_rule("overridden_labels", config.reward.overridden_labels, config.reward.verdicts_needed),
+        **({"weight": config.reward.overridden_weight} if config.reward.overridden_labels == "weight" else {}),
+        "audits": sorted({*dropped["audits"], *(str(one["audit"].pk) for one in parts if one["audit"])}),
+        "adjudications": sorted(
+            {*dropped["adjudications"], *(str(one["adjudication"].pk) for one in parts if one["adjudication"])}
+        ),
+    }
+
+
+def _steps_changed(config: RunConfig, decided: Mapping[int, Final], dropped: Mapping[int, Final]) -> dict[str, Any]:
+    """What became of the revisions that people override."""
+    return {
+        "dropped": len(dropped),
+        "kept": len(decided) - len(dropped),
+        **_rule("overridden_steps", config.sft.overridden_steps, config.sft.verdicts_needed),
+        **_named(dropped.values()),
+    }
+
+
+def _rule(option: str, does: str, needed: int) -> dict[str, Any]:
+    return {"rule": verdicts.RULE, option: does, "verdicts_needed": needed}
+
+
+def _origin(final: Final | None) -> dict[str, Any]:
+    """The fields of a DatasetItem that say what people changed of it."""
+    return {"audit": final and final.audit, "adjudication": final and final.adjudication}
+
+
+def _named(finals: Iterable[Final]) -> dict[str, list[str]]:
+    """The audits and adjudications that decided some items, by id."""
+    found = list(finals)
+    return {
+        "audits": sorted(str(one.audit.pk) for one in found if one.audit),
+        "adjudications": sorted(str(one.adjudication.pk) for one in found if one.adjudication),
+    }
 
 
 def _reasons(made: Build) -> str:

@@ -20,7 +20,8 @@ from django.db.models import QuerySet
 from training_app import verdicts
 from training_app.access import Person, can_audit, hidden_items
 from training_app.core.annotated_pairs import Annotator, Pair, write_pairs
-from training_app.models import AILabel, Audit, Comparison, PairImport, PromptSet, Run, TraceStep
+from training_app.models import AILabel, Comparison, PairImport, PromptSet, Run, TraceStep
+from training_app.verdicts import Final
 
 Row = dict[str, Any]
 CHUNK = 500
@@ -72,8 +73,8 @@ def label_rows(run: Run, left_out: LeftOut = NOTHING) -> Iterator[Row]:
     """
     changed = verdicts.overridden_labels(run)
     for label in _labels(run).exclude(pk__in=left_out.labels).iterator(chunk_size=CHUNK):
-        audit = changed.get(label.pk)
-        target = verdicts.p_a_of(audit) if audit else label.p_a
+        final = changed.get(label.pk)
+        target = final.p_a if final else label.p_a
         if target == 0.5:
             continue
         one, other = label.comparison.response_a, label.comparison.response_b
@@ -90,7 +91,7 @@ def label_rows(run: Run, left_out: LeftOut = NOTHING) -> Iterator[Row]:
             "judge": label.judge.name,
             "judge_digest": label.judge.digest,
             **_cites(run, label.principle.key if label.principle else None),
-            **_audited(audit),
+            **_audited(final),
         }
 
 
@@ -190,8 +191,13 @@ def _cites(run: Run, key: str | None) -> Row:
     }
 
 
-def _audited(audit: Audit | None) -> Row:
-    return {"audit": str(audit.pk) if audit else "", "audit_choice": audit.choice if audit else ""}
+def _audited(final: Final | None) -> Row:
+    audit, adjudication = (final.audit, final.adjudication) if final else (None, None)
+    return {
+        "audit": str(audit.pk) if audit else "",
+        "audit_choice": final.choice if final else "",
+        "adjudication": str(adjudication.pk) if adjudication else "",
+    }
 
 
 def _annotator(label: AILabel) -> Annotator:
@@ -207,7 +213,7 @@ def _annotator(label: AILabel) -> Annotator:
     )
 
 
-def _annotation(label: AILabel, changed: Mapping[int, Audit]) -> Row:
+def _annotation(label: AILabel, changed: Mapping[int, Final]) -> Row:
     said: Row = {"pref": label.ai_choice or None, "p_a": label.p_a, "p_a_clamped": label.p_a_clamped}
     said |= {} if label.ai_choice else {"no_pref_reason": "tie"}
     said |= {name: getattr(label, name) for name in ("ab_logp_a", "ab_logp_b", "ba_logp_a", "ba_logp_b")}

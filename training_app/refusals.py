@@ -62,6 +62,14 @@ class PairFileRefused(Refused):
     """A file of annotated pairs was not understood whole."""
 
 
+class AuditFileRefused(Refused):
+    """A file of audits was not understood whole. `problems` holds a sentence a place, each naming it and why."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__(f"{problems[0]} Nothing was imported.")
+        self.problems = problems
+
+
 class JudgeFileRefused(Refused):
     """A file cannot measure a judge. `problems` holds a sentence per bad line, or one about `field`."""
 

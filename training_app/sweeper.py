@@ -21,6 +21,7 @@ from constitutions_app.ledger import record
 from training_app import discarding, judge_evaluations, leases, placement
 from training_app.models import Run, RunStage
 from training_app.models.run import ACTIVE_STATES, RunState, StageState
+from training_app.numbers import keeping
 
 MOST_ATTEMPTS = 5
 """Claims of one launch (or resume) whose workers may vanish before the run counts as lost."""
@@ -34,6 +35,8 @@ MAIL = UUID(int=0)
 """Stands among the runs to be rung for, for all mail that is due."""
 VECTORS = UUID(int=1)
 """The same for texts whose vectors are missing."""
+NUMBERS = UUID(int=2)
+"""Stands there for the figures over audits that somebody asked for."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Sweeper:
     wake_for_judge: Callable[[UUID], bool] = lambda _: False
     wake_for_mail: Callable[[], bool] = lambda: False
     wake_for_vectors: Callable[[], bool] = lambda: False
+    wake_for_numbers: Callable[[], bool] = lambda: False
     clock: Callable[[], float] = time.monotonic
     _due: dict[UUID, tuple[float, float]] = field(default_factory=dict)
     """Run → (when to ring again, how long to pause then)."""
@@ -79,13 +83,15 @@ class Sweeper:
         judges = judge_evaluations.waiting()
         mail = [MAIL] if mailing.waits() else []
         texts = [VECTORS] if vectors.waits() else []
+        figures = [NUMBERS] if keeping.waits() else []
         now = self.clock()
-        self._due = {one: due for one, due in self._due.items() if one in {*runs, *judges, *mail, *texts}}
+        self._due = {one: due for one, due in self._due.items() if one in {*runs, *judges, *mail, *texts, *figures}}
         return (
             sum(self._rung(one, self.wake, now) for one in runs)
             + sum(self._rung(one, self.wake_for_judge, now) for one in judges)
             + sum(self._rung(one, lambda _: self.wake_for_mail(), now) for one in mail)
             + sum(self._rung(one, lambda _: self.wake_for_vectors(), now) for one in texts)
+            + sum(self._rung(one, lambda _: self.wake_for_numbers(), now) for one in figures)
         )
 
     def _rung(self, one: UUID, wake: Callable[[UUID], bool], now: float) -> bool:

@@ -19,11 +19,15 @@ from django.db import transaction
 
 from training_app import judge_evaluations, placement, runner
 from training_app.models.run import RunState
+from training_app.numbers import keeping
 from training_app.stage_process import LAUNCHER
 
 QUEUE = "gpu"
 INFER = "infer"
 """Short inference for people who wait: behind a training run it would wait for hours."""
+
+DEFAULT = "default"
+"""Work without a model."""
 
 STALE_AFTER_S = 120
 """A wake-up nobody took in this time is dropped by the worker that finds it; the sweeper sends another one."""
@@ -52,6 +56,12 @@ def advance_run(run_id: str) -> None:
 def evaluate_judge(evaluation_id: str) -> None:
     """Claim the judge evaluation and bring it to its end; nothing happens when somebody else has it."""
     judge_evaluations.run_once(UUID(evaluation_id))
+
+
+@shared_task(name="training_app.compute_numbers", ignore_result=True)
+def compute_numbers() -> None:
+    """Compute the figures that somebody asked for; nothing happens when all are there."""
+    keeping.renew()
 
 
 @worker_shutting_down.connect(weak=False)
@@ -102,6 +112,21 @@ def ring_judge(evaluation_id: UUID, *, say: Callable[[str], None] | None = None)
             say("The queue cannot be reached just now. The evaluation is kept and starts when the queue is back.")
 
     transaction.on_commit(ring_now, robust=True)
+
+
+def wake_for_numbers() -> bool:
+    """Put one wake-up for the numbers over audits into the queue. False when the queue cannot be reached."""
+    try:
+        compute_numbers.apply_async(queue=DEFAULT, expires=STALE_AFTER_S)
+    except Exception:  # as in wake(): a doorbell that does not ring must not undo a commit
+        log.warning("The queue cannot be reached; the sweeper will ask again for the numbers.", exc_info=True)
+        return False
+    return True
+
+
+def ring_numbers() -> None:
+    """Wake a worker for the numbers once the surrounding transaction is committed."""
+    transaction.on_commit(wake_for_numbers, robust=True)
 
 
 def _ring(run_id: UUID, say: Callable[[str], None] | None) -> None:

@@ -10,17 +10,20 @@ from training_app.views import (
     audit,
     auditor_settings,
     blindness,
+    changes,
     checkpoints,
     exemplars,
     explorer,
     explorer_export,
     exports,
+    import_audits,
     import_traces,
     judges,
     labels,
     launch,
     live,
     models,
+    numbers,
     prompt_sets,
     queue_items,
     queues,
@@ -29,6 +32,7 @@ from training_app.views import (
     run_queue,
     runs,
     scenarios,
+    second_opinions,
     stale,
     traces,
     write_prompts,
@@ -93,6 +97,21 @@ queue_urls = [
     path("audit/queues/<int:pk>/items/<int:position>/show/", queue_items.show, name="queue_show"),
 ]
 
+number_urls = [
+    path("audit/numbers/", numbers.overview, name="numbers"),
+    path("audit/numbers/principles/", numbers.principles, name="numbers_principles"),
+    path("audit/numbers/principles/<int:pk>/", numbers.principle, name="numbers_principle"),
+    path("audit/numbers/people/", numbers.people, name="numbers_people"),
+    path("audit/numbers/refresh/", numbers.refresh, name="numbers_refresh"),
+]
+
+second_opinion_urls = [
+    path("audit/import/", import_audits.import_audits_page, name="import_audits"),
+    path("audit/disagreements/", second_opinions.disagreements, name="disagreements"),
+    path("audit/labels/<int:pk>/decide/", second_opinions.adjudicate_label, name="adjudicate_label"),
+    path("audit/steps/<int:pk>/decide/", second_opinions.adjudicate_step, name="adjudicate_step"),
+]
+
 judge_urls = [
     path("judges/", judges.judge_evaluations, name="judge_evaluations"),
     path("judges/new/", judges.measure, name="measure_judge"),
@@ -124,6 +143,7 @@ checkpoint_urls = [
     path("stale/", stale.overview, name="stale"),
     path("stale/<slug:slug>/<state:state>/", stale.under, name="stale_under"),
     path("builds/<int:pk>/", checkpoints.build, name="build"),
+    path("builds/<int:pk>/changes/", changes.changes, name="build_changes"),
     path("versions/<slug:slug>/<int:number>/examples/", exemplars.exemplars, name="exemplars"),
     path("versions/<slug:slug>/<int:number>/checkpoints/", checkpoints.version_checkpoints, name="version_checkpoints"),
     path(
@@ -133,4 +153,14 @@ checkpoint_urls = [
     ),
 ]
 
-urlpatterns = [*run_urls, *audit_urls, *queue_urls, *judge_urls, *prompt_urls, *model_urls, *checkpoint_urls]
+urlpatterns = [
+    *run_urls,
+    *audit_urls,
+    *queue_urls,
+    *number_urls,
+    *second_opinion_urls,
+    *judge_urls,
+    *prompt_urls,
+    *model_urls,
+    *checkpoint_urls,
+]

@@ -18,7 +18,9 @@ from tests.constitutions_app.factories import make_constitution, make_person, ne
 from tests.training_app.factories import finished_run
 from tests.training_app.scenes import comparisons
 from training_app.models import (
+    Adjudication,
     AnnotatedPair,
+    AuditImport,
     Comparison,
     ExemplarSet,
     PairImport,
@@ -59,6 +61,9 @@ def boss() -> User:
     )
     kept = {"prompt": "x", "annotations": {}, "responders": ["", ""], "metadata": {}}
     AnnotatedPair.objects.create(imported=pairs, comparison=Comparison.objects.all()[0], position=1, **kept)
+    decided = {"label": done.labels[0], "verdict": "agree", "choice": "neither", "note": "Because."}
+    Adjudication.objects.create(adjudicator=boss, **decided)
+    AuditImport.objects.create(run=done.run, file_name="x", digest="0" * 64, format="jsonl", source="x", rows=0)
     ExemplarSet.objects.create(version=version, family="llama", exemplars=[], digest="0" * 64, created_by=author)
     return boss
 

@@ -63,6 +63,7 @@ def make_scene() -> Scene:
     done = finished_run(admin, version)
     _verdicts(done, admin)
     _verdicts(done, make_person("olu", Role.AUDITOR))
+    _disagreement(done, admin, make_person("mei", Role.AUDITOR))
     comparisons()
     return Scene(
         admin=admin,
@@ -165,6 +166,14 @@ def _verdicts(done: FinishedRun, auditor: User) -> None:
     record_audit(user=auditor, audit_id=uuid4(), item=step, said=Verdict("agree", critique_fair=True))
 
 
+def _disagreement(done: FinishedRun, one: User, another: User) -> None:
+    """A label on which two people said different things, and no word of anybody else yet."""
+    label = done.labels[2]
+    choices = ("a", "b") if label.ai_choice == "a" else ("b", "a")
+    for user, choice, verdict in zip((one, another), choices, ("agree", "override"), strict=True):
+        record_audit(user=user, audit_id=uuid4(), item=label, said=Verdict(verdict, choice=choice))
+
+
 def constitution_pages(scene: Scene) -> dict[str, str]:
     """Pages about words, by what they are."""
     slug = scene.constitution.slug
@@ -263,6 +272,14 @@ def training_pages(scene: Scene) -> dict[str, str]:
         "explore steps": of("explore") + "?kind=step&flag=no_op",
         "explore comparisons": of("explore") + "?kind=comparison&text=neighbour",
         "explore audits": of("explore") + "?kind=audit",
+        "numbers": of("numbers"),
+        "numbers by principle": of("numbers_principles"),
+        "numbers by judge and person": of("numbers_people"),
+        "numbers of a principle": of("numbers_principle", done.labels[0].principle_id),
+        "disagreements": of("disagreements"),
+        "decide": of("adjudicate_label", done.labels[2].pk),
+        "import audits": of("import_audits"),
+        "what people changed": of("build_changes", done.builds[1].pk),
         "traces": of("traces"),
         "trace": of("trace", done.steps[0].trace_id),
         "labels": of("labels"),

@@ -6,11 +6,14 @@ one clear sentence, nothing written, when it cannot be done. Who may call it is 
 
 from __future__ import annotations
 
+from training_app.actions.adjudicate import adjudicate
+from training_app.actions.ask_for_numbers import ask_for_numbers
 from training_app.actions.build_dataset import build_dataset
 from training_app.actions.cancel_judge import cancel_judge
 from training_app.actions.cancel_run import cancel_run
 from training_app.actions.continue_run import continue_run
 from training_app.actions.create_queue import assign_queue, close_queue, create_queue
+from training_app.actions.import_audits import import_audits
 from training_app.actions.import_pairs import import_pairs
 from training_app.actions.import_traces import import_traces
 from training_app.actions.judge_in_queue import (
@@ -39,6 +42,8 @@ from training_app.actions.save_exemplars import save_exemplars
 from training_app.actions.write_prompts import write_prompts
 
 __all__ = [
+    "adjudicate",
+    "ask_for_numbers",
     "assign_queue",
     "build_dataset",
     "cancel_judge",
@@ -50,6 +55,7 @@ __all__ = [
     "continue_run",
     "create_queue",
     "decide",
+    "import_audits",
     "import_pairs",
     "import_traces",
     "keep_view",

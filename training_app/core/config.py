@@ -91,6 +91,10 @@ class SftParams:
     drop_preamble: bool = False
     drop_refusal: bool = False
     """The quality gate: revisions with these flags are not trained on. Empty ones never are."""
+    overridden_steps: str = "drop"
+    """What becomes of a revision that people override: "drop" or "keep"."""
+    verdicts_needed: int = 1
+    """People who must name the same outcome before it counts; an adjudication always does."""
     save_steps: int = 50
 
     @property
@@ -157,6 +161,11 @@ class RewardParams:
     human_weight: float = 1.0
     drop_irrelevant: bool = True
     """Leave out labels that are more likely "neither" than not."""
+    overridden_labels: str = "override"
+    """An override replaces p(A) ("override"), leaves the label out ("drop") or makes its row count less ("weight")."""
+    overridden_weight: float = 0.5
+    """With "weight": what the row of an overridden label weighs, against 1."""
+    verdicts_needed: int = 1
     heldout_fraction: float = 0.1
     save_steps: int = 50
 

@@ -21,13 +21,13 @@ AT_LEAST: Mapping[str, float] = {
     "clamp_low": 0, "clamp_high": 0, "human_weight": 0, "heldout_fraction": 0, "steps": 1, "beta": 0, "generations": 2,
     "prompts_per_step": 1, "max_completion_length": 1, "judge_principles": 1, "bootstrap": 1, "cot_samples": 0,
     "cot_tokens": 1, "count": 1, "shown": 1, "attempts": 1, "max_similarity": 0,
-    "processes": 1,
+    "processes": 1, "overridden_weight": 0, "verdicts_needed": 1,
     "lora_rank": 0, "lora_alpha": 1, "helpful_share": 0, "ppo_epochs": 1, "minibatches": 1, "clip": 0, "gae_lambda": 0,
     "discount": 0, "value_weight": 0,
 }  # fmt: skip
 AT_MOST: Mapping[str, float] = {
     "top_p": 1, "clamp_low": 1, "clamp_high": 1, "heldout_fraction": 1, "max_similarity": 1, "helpful_share": 1,
-    "clip": 1, "gae_lambda": 1, "discount": 1,
+    "clip": 1, "gae_lambda": 1, "discount": 1, "overridden_weight": 1,
 }  # fmt: skip
 LARGEST = 2**31 - 1
 """No count, length or rate is larger: beyond it lie columns of the database and then floating point."""
@@ -44,6 +44,8 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "algorithm": ("grpo", "rloo", "ppo"),
     "reward": ("model", "judge"),
     "pairs": ("labels", "revisions"),
+    "overridden_steps": ("drop", "keep"),
+    "overridden_labels": ("override", "drop", "weight"),
 }
 
 

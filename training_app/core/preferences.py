@@ -20,6 +20,7 @@ from training_app.core.gate import DROPPED, dropping_flag
 VERDICTS = (0.0, 0.5, 1.0)
 """What a person's verdict on an AI label can be as p(A): b is better, neither, a is better."""
 
+OVERRIDDEN = "people override it"
 NOT_RELEVANT = "no principle is relevant"
 EVALUATED = "its prompt is evaluated on"
 
@@ -39,6 +40,8 @@ def preference_rows(
     overrides: Mapping[str, float] | None = None,
     *,
     aggregation: Aggregation | None = None,
+    dropped: Collection[str] = (),
+    lighter: Mapping[str, float] | None = None,
     weights: Mapping[str, float] | None = None,
     human_weight: float = 1.0,
     evaluated: Collection[str] = (),
@@ -49,8 +52,9 @@ def preference_rows(
     `labels` and `comparisons` are those records' data, `human` rows ``{"id", "prompt", "messages"?, "chosen",
     "rejected"}``; `overrides` maps a label's key ("<comparison id>/<principle id>") to 1.0, 0.0 or 0.5; `weights` are
     those of the principles, all equal without; `evaluated` are the `same_prompt` of prompts that models are evaluated
-    on, whose human comparisons are left out. Raises BadInput for an override of a label that is not there, of another
-    value, or an aggregation over an order nobody asked.
+    on, whose human comparisons are left out. Labels in `dropped` are left out because people override them; a row with
+    a label in `lighter` weighs that instead of 1 (the least, with several). Raises BadInput for an override of a label
+    that is not there, of another value, or an aggregation over an order nobody asked.
     """
     aggregation, overrides = aggregation or Aggregation(), dict(overrides or {})
     compared = {comparison_id(row): row for row in comparisons}
@@ -59,7 +63,9 @@ def preference_rows(
     excluded: list[Excluded] = []
     by_comparison: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
     for key, label in keyed:
-        if reason := _unusable(compared.get(str(label["comparison_id"])), label, key in overrides, aggregation):
+        if key in dropped:
+            excluded.append(Excluded(key, OVERRIDDEN))
+        elif reason := _unusable(compared.get(str(label["comparison_id"])), label, key in overrides, aggregation):
             excluded.append(Excluded(key, reason))
         else:
             by_comparison.setdefault(str(label["comparison_id"]), []).append((key, label))
@@ -73,7 +79,7 @@ def preference_rows(
         p_a = p_a if len(audited) == len(judged) else clamped(p_a, aggregation.clamp)  # what people said is not clamped
         rows.append(
             _pair(comparison, row, row["response_a"], row["response_b"])
-            | {"p_a": float(p_a), "weight": 1.0, "source": "audit" if audited else "ai"}
+            | {"p_a": float(p_a), "weight": _weight(judged, lighter or {}), "source": "audit" if audited else "ai"}
         )
     taken = {comparison: tuple(key for key, _ in judged) for comparison, judged in by_comparison.items()}
     return Preferences(
@@ -110,6 +116,10 @@ def revision_rows(
             pair = _pair(key, step, step["revision"], step["initial"])
             rows.append(pair | {"p_a": 1.0, "weight": 1.0, "source": "revision"})
     return Build(name, (*rows, *_human_rows(human, human_weight, evaluated, excluded)), tuple(excluded))
+
+
+def _weight(judged: Iterable[tuple[str, Any]], lighter: Mapping[str, float]) -> float:
+    return min([1.0, *(lighter[key] for key, _ in judged if key in lighter)])
 
 
 def comparison_id(row: Mapping[str, Any]) -> str:

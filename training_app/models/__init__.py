@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from training_app.models.audit import Audit
+from training_app.models.adjudication import Adjudication
+from training_app.models.audit import Audit, AuditImport
 from training_app.models.checkpoint import Checkpoint, Evaluation, EvaluationAnswer
 from training_app.models.dataset import DatasetBuild, DatasetItem
 from training_app.models.exemplars import ExemplarSet
 from training_app.models.facts import AuditFacts, ComparisonFacts, LabelFacts, RunAudits, RunTally, StepFacts
 from training_app.models.judge_evaluation import JudgeEvaluation
 from training_app.models.judgement import AILabel, Comparison, Judge
+from training_app.models.numbers import NumbersReport
 from training_app.models.pairs import AnnotatedPair, PairImport
 from training_app.models.prompt import Prompt, PromptSet
 from training_app.models.queue import AuditorSettings, AuditQueue, Exposure, QueueItem, Reservation
@@ -22,9 +24,11 @@ from training_app.models.trace import Trace, TraceImport, TraceStep
 
 __all__ = [
     "AILabel",
+    "Adjudication",
     "AnnotatedPair",
     "Audit",
     "AuditFacts",
+    "AuditImport",
     "AuditQueue",
     "AuditorSettings",
     "Checkpoint",
@@ -41,6 +45,7 @@ __all__ = [
     "JudgeEvaluation",
     "LabelFacts",
     "MetricPoint",
+    "NumbersReport",
     "PairImport",
     "Prompt",
     "PromptSet",

@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef
 
 from constitutions_app.models.frozen import FrozenModel, FrozenQuerySet
 from training_app.models.judgement import AILabel
+from training_app.models.run import Run
 from training_app.models.trace import TraceStep
 
 
@@ -28,6 +29,28 @@ class AuditQuerySet(FrozenQuerySet["Audit"]):
     def deciding(self) -> Self:
         """Standing verdicts that agree or override: those that count."""
         return self.standing().exclude(verdict=Audit.Verdict.ABSTAIN)
+
+
+class AuditImport(FrozenModel):
+    """A file of verdicts that people gave elsewhere on the labels of one run."""
+
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="audit_imports")
+    file_name = models.CharField(max_length=200)
+    digest = models.CharField(max_length=64)
+    """sha256 of the file's bytes."""
+    format = models.CharField(max_length=20)
+    source = models.CharField(max_length=200)
+    """Where the verdicts were given, in the words of whoever imported them."""
+    rows = models.PositiveIntegerField()
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-pk",)
+        constraints = (models.UniqueConstraint(fields=("run", "digest"), name="one_import_of_an_audit_file_per_run"),)
+
+    def __str__(self) -> str:
+        return f"Import {self.pk}"
 
 
 class Audit(FrozenModel):
@@ -79,6 +102,8 @@ class Audit(FrozenModel):
     """1 (a guess) to 4 (certain)."""
     reason = models.CharField(max_length=20, choices=Reason.choices, blank=True)
     comment = models.TextField(blank=True)
+    imported = models.ForeignKey(AuditImport, on_delete=models.PROTECT, null=True, blank=True, related_name="audits")
+    """The file it came from; its auditor is then an account that nobody can sign in to."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = AuditQuerySet.as_manager()  # type: ignore[misc]  # a manager with one more question

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from constitutions_app.models.frozen import FrozenModel
+from training_app.models.adjudication import Adjudication
 from training_app.models.audit import Audit
 from training_app.models.judgement import AILabel, Comparison
 from training_app.models.run import Run
@@ -35,7 +36,7 @@ class DatasetBuild(FrozenModel):
 
 
 class DatasetItem(FrozenModel):
-    """One row of a build and an item it came from; `audit` is the override that changed it, if any.
+    """One row of a build and an item it came from; `audit` or `adjudication` is what changed it, if anything.
 
     A row whose target several principles' labels make together has one item for each, numbered by `part`.
     """
@@ -48,6 +49,7 @@ class DatasetItem(FrozenModel):
     label = models.ForeignKey(AILabel, on_delete=models.PROTECT, null=True, related_name="used_in")
     comparison = models.ForeignKey(Comparison, on_delete=models.PROTECT, null=True, related_name="used_in")
     audit = models.ForeignKey(Audit, on_delete=models.PROTECT, null=True, related_name="used_in")
+    adjudication = models.ForeignKey(Adjudication, on_delete=models.PROTECT, null=True, related_name="used_in")
 
     class Meta:
         ordering = ("position", "part")

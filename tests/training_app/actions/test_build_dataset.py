@@ -169,3 +169,65 @@ def test_a_human_comparison_that_asks_what_is_evaluated_is_not_trained_on(made: 
     built = build_dataset(user=engineer(), run=made.run, stage="reward")
     assert not any(row["source"] == "human" and row["prompt"] == asked for row in rows_of(*built))
     assert built[0].rules["excluded"] == {"its prompt is evaluated on": 1}
+
+
+def with_options(made: FinishedRun, stage: str, **options: object) -> FinishedRun:
+    made.run.config[stage] |= options
+    made.run.save(update_fields=["config"])
+    return made
+
+
+def other_choice(label: AILabel) -> str:
+    return "b" if label.ai_choice == "a" else "a"
+
+
+def test_overridden_labels_can_be_left_out(made: FinishedRun) -> None:
+    label = made.labels[0]
+    audit = give(label, "override", other_choice(label))
+    built = build_dataset(
+        user=engineer(), run=with_options(made, "reward", overridden_labels="drop").run, stage="reward"
+    )
+    assert label.comparison.key not in {row["id"] for row in rows_of(*built)}
+    for build in built:
+        said = build.rules["overridden"]
+        assert (said["dropped"], said["changed"], said["overridden_labels"]) == (1, 0, "drop")
+        assert said["audits"] == [str(audit.pk)] and build.rules["excluded"]["people override it"] == 1
+
+
+def test_overridden_labels_can_weigh_less(made: FinishedRun) -> None:
+    label = made.labels[0]
+    give(label, "override", other_choice(label))
+    with_options(made, "reward", overridden_labels="weight", overridden_weight=0.25)
+    built = build_dataset(user=engineer(), run=made.run, stage="reward")
+    rows = {row["id"]: row for row in rows_of(*built)}
+    row = rows[label.comparison.key]
+    assert (row["weight"], row["source"], row["p_a"]) == (0.25, "ai", pytest.approx(label.p_a_clamped))
+    assert rows[made.labels[1].comparison.key]["weight"] == 1.0
+    assert sum(build.rules["overridden"]["changed"] for build in built) == 1
+    assert DatasetItem.objects.filter(build__in=built, audit__isnull=False).get().label == label
+
+
+def test_one_person_can_be_too_few(made: FinishedRun) -> None:
+    label, step = made.labels[0], made.steps[0]
+    with_options(made, "reward", verdicts_needed=2)
+    with_options(made, "sft", verdicts_needed=2)
+    ada, ben = (User.objects.create_user(name) for name in ("ada", "ben"))
+    give(label, "override", other_choice(label), user=ada)
+    give(step, "override", user=ada)
+    alone = build_dataset(user=engineer(), run=made.run, stage="reward")
+    assert "audit" not in {row["source"] for row in rows_of(*alone)}
+    (sft,) = build_dataset(user=engineer(), run=made.run, stage="sft")
+    assert sft.rules["overridden"]["dropped"] == 0
+    give(label, "override", other_choice(label), user=ben)
+    give(step, "override", user=ben)
+    both = build_dataset(user=engineer(), run=made.run, stage="reward")
+    assert [row["id"] for row in rows_of(*both) if row["source"] == "audit"] == [label.comparison.key]
+    (sft,) = build_dataset(user=engineer(), run=made.run, stage="sft")
+    assert sft.rules["overridden"]["dropped"] == 1
+
+
+def test_overridden_revisions_can_be_kept(made: FinishedRun) -> None:
+    give(made.steps[0], "override")
+    (build,) = build_dataset(user=engineer(), run=with_options(made, "sft", overridden_steps="keep").run, stage="sft")
+    assert DatasetItem.objects.filter(build=build, step=made.steps[0]).exists()
+    assert (build.rules["overridden"]["dropped"], build.rules["overridden"]["kept"]) == (0, 1)

@@ -28,6 +28,10 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
         "trace": [finished.traces[0].pk], "audit_step": [finished.steps[0].pk],
         "look_at_step": [finished.steps[0].pk], "look_at_label": [finished.labels[0].pk],
         "scenario_from_step": [finished.steps[0].pk], "scenario_from_label": [finished.labels[0].pk],
+        "build_changes": [finished.builds[0].pk],
+        "adjudicate_label": [finished.labels[0].pk],
+        "adjudicate_step": [finished.steps[0].pk],
+        "numbers_principle": [finished.labels[0].principle_id],
         "label": [finished.labels[0].pk], "prompt_set": [finished.run.prompt_sets.all()[0].slug],
         "checkpoint": [finished.rl.pk], "release": [finished.rl.pk], "move_checkpoint_alias": [finished.rl.pk],
         "model_card": [finished.rl.pk], "evidence": [finished.rl.pk], "release_rules": [version.constitution.slug],
@@ -69,12 +73,14 @@ ENGINEERS_ONLY = {
     "register_model",
     "cancel_judge",
     "compare",
+    "import_audits",
 }
 SCENARIO_WRITERS_ONLY = {"scenario_from_step", "scenario_from_label"}
 QUEUE_POSTS = {"close_queue", "assign_queue", "queue_take", "queue_undo", "queue_choose", "queue_keep"}
 QUEUE_POSTS |= {"queue_refuse", "queue_show", "look_at_label", "look_at_step"}
 POST_ONLY = (
     {
+        "numbers_refresh",
         "move_checkpoint_alias",
         "resume_run",
         "order_run",
@@ -114,6 +120,8 @@ def test_readers_read_everything_and_change_nothing(reader: Client, finished: Fi
             if name in ENGINEERS_ONLY | AUDITORS_ONLY | SCENARIO_WRITERS_ONLY
             else 204
             if name == "run_events"
+            else 302
+            if name == "numbers_refresh"
             else 200
         )
         assert response.status_code == expected, name

@@ -1,0 +1,1 @@
+"""Numbers over audits: what is asked (scope), what is read (gathering), what it comes to (report), when (keeping)."""
