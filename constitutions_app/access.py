@@ -80,6 +80,10 @@ APPROVERS = (Role.REVIEWER,)
 """Roles whose approval counts."""
 
 
+OUTSIDE = "imported-"
+"""How the names of accounts begin that stand for people elsewhere, whose verdicts were imported: nobody signs in."""
+
+
 class AuthenticatedHttpRequest(HttpRequest):
     """A request whose sender is signed in and has a role: what `require_role` hands to a view."""
 

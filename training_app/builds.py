@@ -105,8 +105,8 @@ def _rows_for(run: Run, config: RunConfig, stage: str, aggregation: Aggregation)
 
 
 def _sft(run: Run, config: RunConfig) -> tuple[_Made, ...]:
-    traces = list(Trace.objects.filter(run=run.records).select_related("prompt__prompt_set"))
-    steps = list(TraceStep.objects.filter(trace__run=run.records).select_related("trace__prompt__prompt_set"))
+    traces = list(Trace.objects.filter(run=run).select_related("prompt__prompt_set"))
+    steps = list(TraceStep.objects.filter(trace__run=run).select_related("trace__prompt__prompt_set"))
     decided = counted_steps(run, config)
     dropped = decided if config.sft.overridden_steps == "drop" else {}
     kept = [step for step in steps if step.pk not in dropped]
@@ -186,7 +186,7 @@ def judged_in(run: Run, config: RunConfig) -> Judged:
         _judged(
             run,
             config,
-            AILabel.objects.filter(run=run.records),
+            _labels_of(run),
             Comparison.objects.filter(run=run.records),
             counted_overrides(run, config),
         ),
@@ -240,6 +240,12 @@ def _judged(
     )
 
 
+def _labels_of(run: Run) -> QuerySet[AILabel]:
+    """Those that train: labels of human comparisons measure the judge, and people's choice trains in their place."""
+    labels = AILabel.objects.filter(run=run.records).exclude(comparison__source=Comparison.Source.HUMAN)
+    return labels.select_related("comparison", "principle").defer("sent_ab", "sent_ba")
+
+
 def counted_overrides(run: Run, config: RunConfig) -> dict[int, Final]:
     """Labels that enough people override for it to count, by the run's options. Two queries, none without audits."""
     found = verdicts.overridden_labels(run.records) if config.audits else {}
@@ -247,8 +253,8 @@ def counted_overrides(run: Run, config: RunConfig) -> dict[int, Final]:
 
 
 def counted_steps(run: Run, config: RunConfig) -> dict[int, Final]:
-    """Steps that enough people override for it to count, by the run's options. Two queries, none without audits."""
-    found = verdicts.overridden_steps(run.records) if config.audits else {}
+    """Steps of a run that enough people override for it to count, by `config`. Two queries, none without audits."""
+    found = verdicts.overridden_steps(run) if config.audits else {}
     return {step: final for step, final in found.items() if final.counts(config.sft.verdicts_needed)}
 
 
@@ -277,7 +283,7 @@ def _preferences(run: Run, config: RunConfig, aggregation: Aggregation, fraction
 def _revisions(run: Run, config: RunConfig) -> tuple[_Made, ...]:
     """Pairs of the last kept revision against the initial response, and the human comparisons."""
     steps = list(TraceStep.objects.filter(trace__run=run.records).select_related("trace__prompt__prompt_set"))
-    decided = counted_steps(run, config)
+    decided = counted_steps(run.records, config)
     dropped = decided if config.sft.overridden_steps == "drop" else {}
     kept = [step for step in steps if step.pk not in dropped]
     human = list(Comparison.objects.filter(prompt_set__runs=run, source=Comparison.Source.HUMAN).order_by("pk"))
@@ -330,9 +336,7 @@ def _people(said: Mapping[str, float], keys: Sequence[str]) -> dict[str, float]:
 def _origins_of(run: Run, found: Preferences, config: RunConfig) -> Origins:
     """For every preference row the labels that made it, each with what changed it, or the human choice."""
     changed = counted_overrides(run, config)
-    labels = (
-        AILabel.objects.filter(run=run.records).select_related("comparison", "principle").defer("sent_ab", "sent_ba")
-    )
+    labels = _labels_of(run)
     by_key = {verdicts.key_of(label): {"label": label, **_origin(changed.get(label.pk))} for label in labels}
     human = Comparison.objects.filter(prompt_set__runs=run, source=Comparison.Source.HUMAN)
     made: dict[str, Sequence[dict[str, Any]]] = {choice.key: [{"comparison": choice}] for choice in human}

@@ -126,11 +126,12 @@ def annotated_pairs(run: Run, left_out: LeftOut = NOTHING) -> Iterator[str]:
     people = Annotator(PEOPLE, "People", "human", "The choice of the human comparisons that the run trains on.")
     annotators = [*named.values(), *([people] if human.exists() else [])]
     changed = verdicts.overridden_labels(run)
+    alone = human.exclude(labels__run=run)
     by_comparison = itertools.groupby(labels.iterator(chunk_size=CHUNK), key=lambda label: label.comparison)
     pairs = itertools.chain(
-        (_pair(comparison, {_annotator(one).id: _annotation(one, changed) for one in group})
+        (_pair(comparison, {_annotator(one).id: _annotation(one, changed) for one in group} | _people(comparison))
          for comparison, group in by_comparison),
-        (_pair(one, {PEOPLE: {"pref": one.human_choice}}) for one in human.order_by("pk").iterator(chunk_size=CHUNK)),
+        (_pair(one, _people(one)) for one in alone.order_by("pk").iterator(chunk_size=CHUNK)),
     )  # fmt: skip
     metadata = {
         "description": f"AI labels of {run}",
@@ -218,6 +219,10 @@ def _annotation(label: AILabel, changed: Mapping[int, Final]) -> Row:
     said |= {} if label.ai_choice else {"no_pref_reason": "tie"}
     said |= {name: getattr(label, name) for name in ("ab_logp_a", "ab_logp_b", "ba_logp_a", "ba_logp_b")}
     return said | {"label": label.pk, **_audited(changed.get(label.pk))}
+
+
+def _people(comparison: Comparison) -> Row:
+    return {PEOPLE: {"pref": comparison.human_choice}} if comparison.human_choice else {}
 
 
 def _pair(comparison: Comparison, annotations: Row) -> Pair:

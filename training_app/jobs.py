@@ -29,8 +29,8 @@ from training_app.core.config import RunConfig
 from training_app.core.datasets import canonical_jsonl, write_text
 from training_app.core.exemplars import exemplar_rows
 from training_app.core.job import SCHEMA
-from training_app.models import Checkpoint, DatasetBuild, Run, RunStage
-from training_app.prompts import RunPrompts, prompts_of, prompts_whole
+from training_app.models import Checkpoint, Comparison, DatasetBuild, Run, RunStage
+from training_app.prompts import RunPrompts, human_key, prompts_of, prompts_whole
 
 Part = dict[str, Any]
 
@@ -122,9 +122,26 @@ class _Writer:
     def _label(self) -> Part:
         return {
             "model": self._model("judge"),
-            "inputs": {"comparisons": self._output("sample", "comparisons")} | self._exemplars("judge"),
+            "inputs": {"comparisons": self._output("sample", "comparisons")} | self._human() | self._exemplars("judge"),
             "params": {"judge": self._judge()},
         }
+
+    def _human(self) -> Part:
+        """The human comparisons that are judged too, the first of the run's sets; nothing where none are wanted."""
+        wanted = self.config.label.human_comparisons
+        chosen = Comparison.objects.filter(prompt_set__runs=self.run, source=Comparison.Source.HUMAN)
+        found = chosen.select_related("prompt_set").order_by("pk")[:wanted]
+        rows = [
+            {
+                "id": human_key(one),
+                "prompt": one.prompt_text,
+                "response_a": one.response_a,
+                "response_b": one.response_b,
+                **({"messages": one.messages} if one.messages else {}),
+            }
+            for one in found
+        ]
+        return {"human": self._prompts("human-comparisons", rows)} if rows else {}
 
     def _reward(self) -> Part:
         made = self._builds()

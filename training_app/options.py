@@ -105,6 +105,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "neither": ("Offer “neither”", "A third answer for principles that do not apply."),
     "cot_samples": ("Chains of thought", "Drawn per order and averaged. 0: the judge answers at once."),
     "cot_tokens": ("Longest chain of thought", "In tokens."),
+    "human_comparisons": ("Human comparisons judged", "So many are labelled too: their people measure the judge."),
     "clamp_low": ("Clamp from", "Lowest p(A) trained on. Empty: 0.4 with chain of thought, else no clamp."),
     "clamp_high": ("Clamp to", "Highest p(A) trained on. Empty: 0.6 with chain of thought, else no clamp."),
     "drop_irrelevant": ("Drop irrelevant labels", "Those where “neither” is likelier than not."),

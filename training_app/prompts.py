@@ -13,7 +13,7 @@ from typing import Any
 from constitutions_app.core.principles import digest_of_text
 from training_app.core.config import RunConfig
 from training_app.core.datasets import prompt_text, same_prompt, split_by_prompt
-from training_app.models import Prompt, PromptSet, Run
+from training_app.models import Comparison, Prompt, PromptSet, Run
 
 Row = dict[str, Any]
 
@@ -89,3 +89,10 @@ def _lot(row: Row) -> str:
 
 def _identity(row: Row) -> str:
     return same_prompt(prompt_text(row))
+
+
+def human_key(comparison: Comparison) -> str:
+    """How stages know a human comparison: "<slug of its set>:<its key>". Reads its set."""
+    if comparison.prompt_set is None:
+        raise ValueError(f"{comparison} is no human comparison")
+    return f"{comparison.prompt_set.slug}:{comparison.key}"

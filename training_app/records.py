@@ -35,7 +35,7 @@ from training_app.models import (
     Trace,
     TraceStep,
 )
-from training_app.prompts import keys_to_ids
+from training_app.prompts import human_key, keys_to_ids
 
 Data = Mapping[str, Any]
 
@@ -252,9 +252,21 @@ def _comparisons(reader: Reader, said: Sequence[Data]) -> None:
 def _labels(reader: Reader, said: Sequence[Data]) -> None:
     keys = {data["comparison_id"] for data in said}
     comparisons = dict(Comparison.objects.filter(run=reader.run, key__in=keys).values_list("key", "pk"))
+    comparisons |= _human(reader.run, keys - comparisons.keys())
     if missing := sorted(keys - comparisons.keys()):
         raise UnknownReference(f"the stage label names the comparison {missing[0]!r}, which this run does not have")
     _insert(AILabel, [_label(reader, data, comparisons[data["comparison_id"]]) for data in said])
+
+
+def _human(run: Run, keys: set[str]) -> dict[str, int]:
+    """Human comparisons of the run's sets that were judged too, by the key a stage knows them by."""
+    if not keys:
+        return {}
+    chosen = Comparison.objects.filter(
+        prompt_set__runs=run, source=Comparison.Source.HUMAN, key__in={key.partition(":")[2] for key in keys}
+    )
+    found = {human_key(one): one.pk for one in chosen.select_related("prompt_set")}
+    return {key: found[key] for key in keys & found.keys()}
 
 
 def _label(reader: Reader, data: Data, comparison: int) -> AILabel:

@@ -15,7 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from constitutions_app import actions, mailing
-from constitutions_app.access import AuthenticatedHttpRequest, Role, get_person_for, require_role
+from constitutions_app.access import OUTSIDE, AuthenticatedHttpRequest, Role, get_person_for, require_role
 from constitutions_app.forms.people import InviteForm, MailForm, NameForm, RoleForm
 from constitutions_app.notices import wants_mail
 from constitutions_app.starter_material import SYSTEM_USER
@@ -24,7 +24,8 @@ from constitutions_app.starter_material import SYSTEM_USER
 @require_safe
 @require_role(Role.ADMIN)
 def index(request: AuthenticatedHttpRequest) -> HttpResponse:
-    people = User.objects.exclude(username=SYSTEM_USER).prefetch_related("groups").order_by("-is_active", "username")
+    people = User.objects.exclude(username=SYSTEM_USER).exclude(username__startswith=OUTSIDE)
+    people = people.prefetch_related("groups").order_by("-is_active", "username")
     return render(request, "people/list.html", {"people": [_line(person) for person in people], "roles": Role})
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from django.db import IntegrityError
 
 from tests.training_app.scenes import engineer, launched
-from training_app import leases
+from training_app import builds, jobs, leases
 from training_app.actions import load_prompt_set
+from training_app.configuration import config_from
 from training_app.event_tail import Event, storable
+from training_app.exports import annotated_pairs
 from training_app.models import AILabel, Comparison, MetricPoint, Run, RunEvent, RunStage, Trace, TraceStep
 from training_app.prompts import keys_to_ids
 from training_app.records import Reader, UnknownReference, ingest
@@ -127,3 +130,28 @@ def test_a_label_under_all_principles_keeps_every_asking_and_its_judge_s_manner(
     label.pk, label._state.adding = None, True
     with pytest.raises(IntegrityError, match="one_label_for_all_principles_and_judge"):
         label.save(force_insert=True)
+
+
+def test_labels_of_human_comparisons_measure_the_judge_and_train_nothing(run: Run) -> None:
+    run.config["label"]["human_comparisons"] = 2
+    run.save(update_fields=["config"])
+    stage = RunStage.objects.get(run=run, slug="label")
+    stage.run = run
+    (asked,) = jobs._Writer(run, stage, lambda: None)._human().values()
+    rows = [json.loads(line) for line in (stage.folder / asked["path"]).resolve().read_text().splitlines()]
+    assert len(rows) == 2 and rows[0]["id"].startswith("human:hh-") and "human_choice" not in str(rows)
+    data = {
+        "comparison_id": rows[0]["id"], "principle_id": None, "question": "Which?", "template": "paper", "dtype": "x",
+        "orders": [{"order": order, "logp_a": -1.0, "logp_b": -2.0, "p_a": 0.7} for order in ("ab", "ba")],
+        "p_a": 0.7, "same_position": False, "sent": {"ab": "a", "ba": "b"},
+    }  # fmt: skip
+    key = f"{rows[0]['id']}/*"
+    ingest(claimed(run), reader(run, "label"), events({"kind": "record", "record": "label", "key": key, "data": data}))
+    label = AILabel.objects.get(run=run)
+    assert label.comparison.source == Comparison.Source.HUMAN and label.comparison.human_choice
+    assert list(builds.judged_in(run, config_from(run.config)).labels) == []
+    body = json.loads("".join(annotated_pairs(run)))
+    labelled = [pair for pair in body["comparisons"] if pair["id"] == label.comparison.key]
+    assert len(labelled) == 1 and len(labelled[0]["annotations"]) == 2  # the judge and people, on one pair
+    run.config["label"]["human_comparisons"] = 0
+    assert jobs._Writer(run, stage, lambda: None)._human() == {}

@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from constitutions_app.access import OUTSIDE
 from constitutions_app.ledger import record
 from training_app.audit_files import match_file, verdict_on
 from training_app.models import Audit, AuditImport, Run
@@ -64,7 +65,7 @@ def _accounts(source: str, names: Iterable[str]) -> dict[str, User]:
     """An account for each person of a source, made the first time; nobody can sign in to it and it has no role."""
     found = {}
     for name in names:
-        username = f"imported-{sha256(f'{source} {name}'.encode()).hexdigest()[:16]}"
+        username = f"{OUTSIDE}{sha256(f'{source} {name}'.encode()).hexdigest()[:16]}"
         user, created = User.objects.get_or_create(
             username=username, defaults={"is_active": False, "first_name": name[:150], "last_name": f"({source})"[:150]}
         )

@@ -60,21 +60,20 @@ class AuditFile:
 
 def read_audits(content: bytes, reasons: tuple[str, ...]) -> AuditFile:
     """Read a file of either format. `reasons`: the codes a verdict may give. Never raises for what a file holds."""
-    if content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and _is_one_object(content):
-        try:
-            return _from_pairs(read_pairs(content))
-        except BadInput as error:
-            return AuditFile("icai", (), (error.message,))
-    return _from_lines(content, reasons)
+    if not _is_one_object(content):
+        return _from_lines(content, reasons)
+    try:
+        return _from_pairs(read_pairs(content))
+    except BadInput as error:
+        return AuditFile("icai", (), (error.message,))
 
 
 def _is_one_object(content: bytes) -> bool:
-    """Whether the first line alone is no whole object with a comparison: then the file is one JSON value."""
-    first = content.lstrip(b"\xef\xbb\xbf \t\r\n").split(b"\n", 1)[0]
+    """Whether the whole file is one JSON object with comparisons in it, as annotated pairs are."""
     try:
-        value = json.loads(first)
-    except ValueError:
-        return True
+        value = json.loads(content.decode("utf-8-sig"))
+    except (UnicodeDecodeError, ValueError, RecursionError):
+        return False
     return isinstance(value, dict) and "comparisons" in value
 
 

@@ -128,6 +128,8 @@ class LabelParams:
     cot_samples: int = 0
     """Chains of thought drawn per order and averaged; 0 asks without any."""
     cot_tokens: int = 256
+    human_comparisons: int = 0
+    """So many human comparisons of the run's sets are judged too: what people chose there measures the judge."""
     clamp_low: float | None = None
     clamp_high: float | None = None
     """Bounds of the target; empty: 0.4 to 0.6 with chain of thought (paper), none without."""

@@ -35,12 +35,14 @@ from training_app.core.rows import Comparison
 
 
 def run(job: Job, events: EventLog, should_stop: Callable[[], bool]) -> None:
-    """Label every comparison of ``inputs.comparisons``; records "label", output ``labels``."""
+    """Label every comparison of ``inputs.comparisons`` and ``inputs.human``; records "label", output ``labels``."""
     params = job.params(LabelParams)
     _refuse_bad_clamp(params)
     constitution = with_family_exemplars(job)
     principles_serving(constitution, "label")
     comparisons = job.read_input("comparisons", Comparison.from_row)
+    if "human" in job.inputs:
+        comparisons += job.read_input("human", Comparison.from_row)
     backend = open_backend(job.model, lambda message: events.log(message, level="warning"), dtype=judging_dtype())
     label(comparisons, constitution, backend, params, events, should_stop, seed=job.seed)
 

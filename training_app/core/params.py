@@ -22,6 +22,7 @@ AT_LEAST: Mapping[str, float] = {
     "prompts_per_step": 1, "max_completion_length": 1, "judge_principles": 1, "bootstrap": 1, "cot_samples": 0,
     "cot_tokens": 1, "count": 1, "shown": 1, "attempts": 1, "max_similarity": 0,
     "processes": 1, "overridden_weight": 0, "verdicts_needed": 1,
+    "human_comparisons": 0,
     "lora_rank": 0, "lora_alpha": 1, "helpful_share": 0, "ppo_epochs": 1, "minibatches": 1, "clip": 0, "gae_lambda": 0,
     "discount": 0, "value_weight": 0,
 }  # fmt: skip

@@ -226,9 +226,7 @@ def _cited(one: Cited) -> Data:
         "steps": one.steps,
         "same_position": as_data(wilson(one.same_position, one.labels)),
         "irrelevant": as_data(
-            wilson(one.neither, one.asked_neither)
-            if one.asked_neither
-            else Estimate(None, None, 0, "the judge was not offered “neither”")
+            wilson(one.neither, one.asked_neither) if one.asked_neither else Estimate(None, None, 0, "not offered")
         ),
     }
 

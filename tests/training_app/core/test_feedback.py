@@ -8,7 +8,14 @@ import pytest
 
 from constitutions_app.core.principles import Constitution, Principle
 from tests.tiny_model import build_tiny_model
-from tests.training_app.core.asking_jobs import CONSTITUTION, comparisons, last_event, records, write_asking_job
+from tests.training_app.core.asking_jobs import (
+    CONSTITUTION,
+    comparisons,
+    last_event,
+    records,
+    write_asking_job,
+    write_script,
+)
 from training_app.core.backends.scripted import ScriptedBackend
 from training_app.core.config import LabelParams
 from training_app.core.events import EventLog
@@ -155,3 +162,13 @@ def test_what_cannot_be_labelled_is_one_sentence(
     file = write_asking_job(tmp_path / "out", "label", model, rows, params, constitution=constitution)
     assert run_job(file, lambda: False) == BAD_INPUT
     assert capsys.readouterr().err.startswith(sentence)
+
+
+def test_human_comparisons_are_judged_beside_the_sampled_ones(tmp_path: Path) -> None:
+    script = write_script(tmp_path / "script.json", scores=[(-1.0, -2.0)] * 40)
+    human = [{"id": "hh:one", "prompt": "Why?", "response_a": "Because.", "response_b": "No."}]
+    rows = {"comparisons": comparisons(2), "human": human}
+    file = write_asking_job(tmp_path / "out", "label", script, rows, backend="scripted")
+    assert run_job(file, lambda: False) == FINISHED
+    judged = {data["comparison_id"] for data in records(tmp_path / "out", "label").values()}
+    assert judged == {"hh:one", *(row["prompt_id"] for row in rows["comparisons"])}
