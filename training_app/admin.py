@@ -10,10 +10,12 @@ from django.contrib import admin
 
 from constitutions_app.admin import FrozenAdmin
 from training_app.models import (
+    Adjudication,
     AILabel,
     AnnotatedPair,
     Audit,
     AuditFacts,
+    AuditImport,
     AuditorSettings,
     AuditQueue,
     Checkpoint,
@@ -30,6 +32,7 @@ from training_app.models import (
     JudgeEvaluation,
     LabelFacts,
     MetricPoint,
+    NumbersReport,
     PairImport,
     Prompt,
     PromptSet,
@@ -190,3 +193,21 @@ class SignOffAdmin(ReadOnly):
 class ReleaseRulesAdmin(ReadOnly):
     list_display = ("constitution", "roles", "updated_by", "updated_at")
     list_select_related = ("constitution", "updated_by")
+
+
+@admin.register(Adjudication)
+class AdjudicationAdmin(ReadOnly):
+    list_display = ("id", "adjudicator", "label_id", "step_id", "verdict", "choice", "created_at")
+    list_filter = ("verdict",)
+    list_select_related = ("adjudicator",)
+
+
+@admin.register(AuditImport)
+class AuditImportAdmin(ReadOnly):
+    list_display = ("id", "run_id", "file_name", "format", "source", "rows", "created_by", "created_at")
+    list_select_related = ("created_by",)
+
+
+@admin.register(NumbersReport)
+class NumbersReportAdmin(ReadOnly):
+    list_display = ("id", "scope", "audits", "seconds", "computed_at", "asked_at")
