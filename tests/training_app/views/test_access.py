@@ -12,7 +12,7 @@ from django.urls import reverse
 from tests.training_app.factories import FinishedRun, judge_evaluation
 from tests.training_app.queue_scenes import queue_of
 from training_app import urls
-from training_app.models import AuditQueue, JudgeEvaluation, RunGroup
+from training_app.models import AuditQueue, JudgeEvaluation, RunGroup, SavedView
 
 pytestmark = pytest.mark.django_db
 
@@ -41,6 +41,7 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
         "stale_under": [version.constitution.slug, f"v{version.number}"],
         "principle_checkpoints": [version.constitution.slug, version.number, version.principles.all()[0].key],
         "exemplars": [version.constitution.slug, version.number],
+        "remove_view": [_view(finished)],
         **_of_queue(),
     }  # fmt: skip
     names = [str(pattern.name) for pattern in urls.urlpatterns]
@@ -49,6 +50,11 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
 
 def _group(finished: FinishedRun) -> object:
     return RunGroup.objects.get_or_create(arms=["one"], created_by=finished.run.created_by)[0].pk
+
+
+def _view(finished: FinishedRun) -> int:
+    """A view of the explorer that the run's launcher keeps."""
+    return SavedView.objects.get_or_create(name="mine", owner=finished.run.created_by)[0].pk
 
 
 def _of_queue() -> dict[str, list[object]]:
@@ -75,7 +81,10 @@ ENGINEERS_ONLY = {
     "compare",
     "import_audits",
 }
-SCENARIO_WRITERS_ONLY = {"scenario_from_step", "scenario_from_label"}
+SCENARIO_WRITERS_ONLY = {"scenario_from_step", "scenario_from_label", "explore_scenarios"}
+EXPORTS = {"explore_export"}
+ANSWERS = {"run_events": 204, "explore_counts": 302, "numbers_refresh": 302, "keep_view": 302, "remove_view": 404}
+"""What a reader is answered where it is not the page: no stream here, back to the list, somebody else's view."""
 QUEUE_POSTS = {"close_queue", "assign_queue", "queue_take", "queue_undo", "queue_choose", "queue_keep"}
 QUEUE_POSTS |= {"queue_refuse", "queue_show", "look_at_label", "look_at_step"}
 POST_ONLY = (
@@ -89,6 +98,8 @@ POST_ONLY = (
         "prompt_preview",
         "register_model",
         "cancel_judge",
+        "keep_view",
+        "remove_view",
     }
     | SCENARIO_WRITERS_ONLY
     | QUEUE_POSTS
@@ -115,15 +126,7 @@ def test_readers_read_everything_and_change_nothing(reader: Client, finished: Fi
     log.write_text("a line\n")
     for name, url in addresses(finished).items():
         response = reader.post(url, {"text": "Be kind."}) if name in POST_ONLY else reader.get(url)
-        expected = (
-            403
-            if name in ENGINEERS_ONLY | AUDITORS_ONLY | SCENARIO_WRITERS_ONLY
-            else 204
-            if name == "run_events"
-            else 302
-            if name == "numbers_refresh"
-            else 200
-        )
+        expected = 403 if name in ENGINEERS_ONLY | AUDITORS_ONLY | SCENARIO_WRITERS_ONLY else ANSWERS.get(name, 200)
         assert response.status_code == expected, name
         if response.streaming:
             b"".join(response.streaming_content)  # type: ignore[attr-defined]  # closes the file
@@ -138,11 +141,11 @@ def test_unknown_items_are_not_found(engineer: Client, finished: FinishedRun) ->
     for url in addresses(finished).values():
         wrong = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", str(uuid.uuid4()), url)
         wrong = re.sub(r"(?<=/)\d+(?=/$)", "999999", wrong)
-        if wrong != url and not re.search("resume|cancel|place|steps|items|next|take|undo|close|people", url):
+        if wrong != url and not re.search("resume|cancel|place|views|steps|items|next|take|undo|close|people", url):
             assert engineer.get(wrong).status_code == 404, wrong
 
 
 def test_every_page_says_that_it_answers_two_ways(engineer: Client, finished: FinishedRun) -> None:
     for name, url in addresses(finished).items():
-        if name not in POST_ONLY | AUDITORS_ONLY | {"run_events", "stage_log", "stop_run", "export_feedback"}:
+        if name not in POST_ONLY | AUDITORS_ONLY | {"run_events", "stage_log", "stop_run", "export_feedback"} | EXPORTS:
             assert "HX-Request" in engineer.get(url)["Vary"], name
