@@ -264,15 +264,13 @@ def get_queue_to_judge_for(user: Person, pk: int) -> AuditQueue:
 
 
 def get_reservation_for(user: Person, queue_id: int, position: int) -> Reservation:
-    """What the person was given at a place of a queue. 404 where they were not."""
+    """What the person was given at a place of a queue, with item and queue. 404 where they were not."""
     require_auditor(user)
-    related = (
-        "queue", "item__label__comparison__prompt__prompt_set", "item__label__judge", "item__label__run",
-        "item__label__principle__version__constitution", "item__step__trace__prompt__prompt_set",
-        "item__step__principle__version__constitution", "item__comparison__prompt_set", "audit",
-    )  # fmt: skip
-    rows = Reservation.objects.select_related(*related)
-    return get_object_or_404(rows, queue_id=queue_id, item__position=position, auditor_id=user.pk)
+    rows = Reservation.objects.select_related("queue", "item")
+    found = get_object_or_404(rows, queue_id=queue_id, item__position=position, auditor_id=user.pk)
+    if isinstance(user, User):
+        found.auditor = user
+    return found
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,8 @@ class Reading(mixins.RetrieveModelMixin, mixins.ListModelMixin, viewsets.Generic
 
     def get_queryset(self) -> QuerySet[Row]:
         rows = super().get_queryset()
-        user = self.request.user if self.request else AnonymousUser()
+        request: Request | None = self.request  # none where the schema is written
+        user = request.user if request is not None else AnonymousUser()
         for kind, path in self.hides if access.can_audit(user) else ():
             rows = rows.filter(~Q(**{f"{path}__in": access.hidden_items(user, kind)}) | Q(**{path: None}))
         return rows

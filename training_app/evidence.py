@@ -209,7 +209,7 @@ def _statistics(builds: Sequence[DatasetBuild]) -> list[dict[str, Any]]:
     counted = labels.annotate(n=Count("pk"), mean=Avg("p_a"), same=Count("pk", filter=Q(same_position=True))).order_by(
         "principle__key", "principle__version__number"
     )
-    audits = Audit.objects.filter(label__in=used).exclude(verdict=Audit.Verdict.COMMENT)
+    audits = Audit.objects.filter(label__in=used).deciding()
     verdicts = {
         (row["label__principle__key"], row["label__principle__version__number"]): row
         for row in audits.values("label__principle__key", "label__principle__version__number").annotate(

@@ -16,7 +16,8 @@ from training_app.access import Hidden, can_audit, hides_judgement
 from training_app.models import AILabel, Comparison, TraceStep
 
 VERBS = ("audit.choose", "audit.record", "queue.calibrate")
-ITEMS = {
+Item = AILabel | TraceStep | Comparison
+ITEMS: dict[str, type[Item]] = {
     "training_app.ailabel": AILabel,
     "training_app.tracestep": TraceStep,
     "training_app.comparison": Comparison,
@@ -32,7 +33,7 @@ def kept_back(user: User | AnonymousUser, entries: Iterable[LedgerEntry]) -> fro
     return frozenset(seq for seq, item in about.items() if item in hidden)
 
 
-def _item_of(entry: LedgerEntry) -> AILabel | TraceStep | Comparison | None:
+def _item_of(entry: LedgerEntry) -> Item | None:
     """What an entry is about, by its key alone. No query."""
     kind, _, pk = str(json.loads(entry.body)["data"].get("item", "")).partition(":")
     model = ITEMS.get(kind)

@@ -39,7 +39,7 @@ class QueueForm(forms.Form):
     kind = forms.ChoiceField(choices=AuditQueue.Kind.choices, label="What is judged")
     filters = forms.CharField(
         max_length=2000, required=False, label="Filter",
-        help_text="As it stands in the address of a list: run=…&principle=privacy. Empty: everything.",
+        help_text="As it stands in the address of the explorer: run=3&key=privacy. Empty: everything.",
     )  # fmt: skip
     rule = forms.ChoiceField(choices=AuditQueue.Rule.choices, label="Taken from what matches")
     size = forms.IntegerField(min_value=1, max_value=LARGEST, initial=60, label="Items at most")

@@ -9,6 +9,7 @@ from training_app.views import (
     aggregate,
     audit,
     auditor_settings,
+    bias,
     blindness,
     changes,
     checkpoints,
@@ -81,6 +82,7 @@ audit_urls = [
 ]
 
 queue_urls = [
+    path("audit/bias/", bias.bias, name="bias"),
     path("audit/settings/", auditor_settings.auditor_settings, name="auditor_settings"),
     path("audit/queues/", queues.queues, name="queues"),
     path("audit/queues/new/", queues.new_queue, name="new_queue"),

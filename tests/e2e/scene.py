@@ -32,10 +32,12 @@ from constitutions_app.models import Verdict as ReviewVerdict
 from constitutions_app.reviewing import Rules
 from tests.constitutions_app.factories import draft_of, make_constitution, make_person, newest, principle_of
 from tests.training_app.factories import FinishedRun, failed_run, finished_run, queued_run, running_run
+from tests.training_app.queue_scenes import judged, queue_of, taken
 from tests.training_app.scenes import comparisons
-from training_app.actions import record_audit
+from training_app.access import hides_judgement
+from training_app.actions import choose_blind, record_audit, take_next
 from training_app.actions.record_audit import Verdict
-from training_app.models import Run
+from training_app.models import AuditorSettings, Run
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Scene:
     admin: User
     author: User
     reader: User
+    auditor: User
     constitution: Constitution
     in_review: Draft
     done: FinishedRun
@@ -62,13 +65,15 @@ def make_scene() -> Scene:
     _exchanged(admin, constitution)
     done = finished_run(admin, version)
     _verdicts(done, admin)
-    _verdicts(done, make_person("olu", Role.AUDITOR))
+    olu = make_person("olu", Role.AUDITOR)
+    _verdicts(done, olu)
     _disagreement(done, admin, make_person("mei", Role.AUDITOR))
     comparisons()
     return Scene(
         admin=admin,
         author=author,
         reader=make_person("rita", Role.READER),
+        auditor=olu,
         constitution=constitution,
         in_review=_in_review(author),
         done=done,
@@ -303,6 +308,32 @@ def training_pages(scene: Scene) -> dict[str, str]:
         ),
         "checkpoints of a version": of("version_checkpoints", scene.constitution.slug, 2),
     }
+
+
+def queue_pages(scene: Scene) -> dict[str, str]:
+    """Pages on which an auditor judges: of labels and of steps one item blind and one revealed, and one decided."""
+    pages = {
+        "queues": reverse("training:queues"),
+        "new queue": reverse("training:new_queue"),
+        "how I judge": reverse("training:auditor_settings"),
+        "bias": reverse("training:bias"),
+    }
+    for kind in ("labels", "steps"):
+        queue = queue_of(kind, people=(scene.auditor,))
+        decided = judged(scene.auditor, queue, "b", comment="So it is.")
+        revealed = taken(scene.auditor, queue)
+        choose_blind(user=scene.auditor, reservation=revealed, key=uuid4(), choice="a")
+        blind = take_next(user=scene.auditor, queue=queue, beside=revealed.pk)
+        assert blind is not None
+        for name, given in (("decided", decided), ("revealed", revealed), ("blind", blind)):
+            pages[f"{name} item of {kind}"] = reverse("training:queue_item", args=[queue.pk, given.item.position])
+        pages[f"queue of {kind}"] = reverse("training:queue", args=[queue.pk])
+    AuditorSettings.objects.create(person=scene.auditor, veil_tags=["nothing of this"])
+    hidden = next(label for label in scene.done.labels if label in hides_judgement(scene.auditor, [label]))
+    pages["label to be judged blind"] = reverse("training:label", args=[hidden.pk])
+    pages["trace to be judged blind"] = reverse("training:trace", args=[scene.done.traces[1].pk])
+    pages["nothing held"] = reverse("training:queue_next", args=[queue_of(size=1, people=(scene.auditor,)).pk])
+    return pages
 
 
 def people_pages(scene: Scene) -> dict[str, str]:

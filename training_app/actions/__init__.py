@@ -19,9 +19,9 @@ from training_app.actions.import_traces import import_traces
 from training_app.actions.judge_in_queue import (
     choose_blind,
     decide,
+    give_back_item,
     look_first,
     refuse_item,
-    release,
     take_next,
     undo,
 )
@@ -55,6 +55,7 @@ __all__ = [
     "continue_run",
     "create_queue",
     "decide",
+    "give_back_item",
     "import_audits",
     "import_pairs",
     "import_traces",
@@ -74,7 +75,6 @@ __all__ = [
     "refuse_item",
     "register_judge",
     "register_model",
-    "release",
     "remove_view",
     "reopen_queue",
     "resume_run",

@@ -14,7 +14,7 @@ from constitutions_app.ledger import record
 from constitutions_app.notices import named, notify
 from training_app.models import AuditQueue, Comparison, PromptSet, QueueItem
 from training_app.models.queue import MOST_AUDITORS
-from training_app.queues.matching import matching_labels, matching_steps
+from training_app.queues.matching import matching
 from training_app.queues.sampling import WHY_KNOWN, Drawn, draw, places_for_known
 from training_app.refusals import QueueRefused
 
@@ -41,8 +41,8 @@ class QueuePlan:
 def create_queue(*, user: User, plan: QueuePlan, people: Iterable[User] = ()) -> AuditQueue:
     """The queue with its items. Raises QueueRefused when nothing matches, or for a plan that does not hold together."""
     _check(plan)
-    matching = matching_labels if plan.kind == AuditQueue.Kind.LABELS else matching_steps
-    drawn = draw(matching(plan.filters), rule=plan.rule, size=plan.size, seed=plan.seed)
+    found = matching(plan.kind, plan.filters, user)
+    drawn = draw(found, rule=plan.rule, size=plan.size, seed=plan.seed)
     if not drawn:
         raise QueueRefused("Nothing matches this filter and rule, so there is nothing to judge. Widen the filter.")
     known = _known(plan)

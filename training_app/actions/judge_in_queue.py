@@ -154,7 +154,7 @@ def undo(*, user: User, queue: AuditQueue) -> Reservation | None:
     return last
 
 
-def release(*, user: User, reservation: Reservation) -> bool:
+def give_back_item(*, user: User, reservation: Reservation) -> bool:
     """Give an item back undecided, for somebody else or for later; False when it was not held any more."""
     with transaction.atomic():
         return reservation.auditor_id == user.pk and give_back(reservation, State.EXPIRED)

@@ -43,7 +43,7 @@ def record_audit(*, user: User, audit_id: UUID, item: AILabel | TraceStep, said:
     _check(item, said)
     label, step = (item, None) if isinstance(item, AILabel) else (None, item)
     with transaction.atomic():
-        _, created = Audit.objects.get_or_create(
+        audit, created = Audit.objects.get_or_create(
             id=audit_id,
             defaults={
                 **asdict(said),
@@ -53,8 +53,8 @@ def record_audit(*, user: User, audit_id: UUID, item: AILabel | TraceStep, said:
                 "comment": said.comment.replace("\x00", "").strip(),
             },
         )
-        audit = Audit.objects.get(pk=audit_id)
-        if audit.auditor_id != user.pk or (audit.label, audit.step) != (label, step):
+        item_is_another = (audit.label_id, audit.step_id) != (label.pk if label else None, step.pk if step else None)
+        if audit.auditor_id != user.pk or item_is_another:
             raise AuditRefused(
                 "This verdict's id is already used for another item; reload the page and judge it again."
             )

@@ -14,7 +14,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import SCENARIO_WRITERS, AuthenticatedHttpRequest, has_role, require_role
 from constitutions_app.actions import Refused
-from training_app.access import hides_judgement
+from training_app.access import can_make_queues, hides_judgement
 from training_app.actions import keep_view, make_scenario, remove_view
 from training_app.explorer.blindness import keeps_anything
 from training_app.explorer.facets import GROUPS, counted, groups_for
@@ -49,6 +49,7 @@ def explore(request: AuthenticatedHttpRequest) -> HttpResponse:
         "plural": PLURALS[asked.kind],
         "chosen": in_words(asked),
         "can_make_scenarios": asked.kind in ("label", "step") and has_role(request.user, *SCENARIO_WRITERS),
+        "can_make_queues": asked.kind in ("label", "step") and can_make_queues(request.user),
     }
     if request.htmx:
         return render(request, "training/explore.html#results", context)

@@ -70,7 +70,7 @@ def choose(request: AuthenticatedHttpRequest, pk: int, position: int) -> HttpRes
     if not form.is_valid():
         return _page(request, ItemPage(given, form), status=422)
     kept = form.cleaned_data
-    choice = letter_of(given, kept["side"], is_step=given.item.step is not None)
+    choice = letter_of(given, kept["side"], is_step=given.item.step_id is not None)
     try:
         choose_blind(
             user=request.user,
@@ -96,7 +96,7 @@ def keep(request: AuthenticatedHttpRequest, pk: int, position: int) -> HttpRespo
     form = DecisionForm(request.POST, auto_id="decision_%s")
     if not form.is_valid():
         return _page(request, ItemPage(given, form), status=422)
-    choice = letter_of(given, form.cleaned_data["side"], is_step=given.item.step is not None)
+    choice = letter_of(given, form.cleaned_data["side"], is_step=given.item.step_id is not None)
     key = form.cleaned_data["idempotency_key"]
     try:
         decide(user=request.user, reservation=given, audit_id=key, said=form.said(choice))

@@ -54,23 +54,29 @@ class ItemPage:
         self.queue: AuditQueue = reservation.queue
         self.refused = refused
 
-    @property
+    @cached_property
     def label(self) -> AILabel | None:
-        return self.item.label
+        """With everything that is shown of it. One query where it is one."""
+        related = ("comparison__prompt__prompt_set", "judge", "principle__version__constitution")
+        labels = AILabel.objects.select_related(*related).defer("principle__version__canonical")
+        return labels.get(pk=self.item.label_id) if self.item.label_id else None
 
-    @property
+    @cached_property
     def step(self) -> TraceStep | None:
-        return self.item.step
+        """The same of a step."""
+        related = ("trace__prompt__prompt_set", "principle__version__constitution")
+        steps = TraceStep.objects.select_related(*related).defer("principle__version__canonical")
+        return steps.get(pk=self.item.step_id) if self.item.step_id else None
 
     @property
     def comparison(self) -> Comparison | None:
         """The two responses; None for a step."""
-        return self.item.label.comparison if self.item.label else self.item.comparison
+        return self.label.comparison if self.label else self.item.comparison
 
     @property
     def prompt(self) -> Prompt | None:
-        if self.item.step:
-            return self.item.step.trace.prompt
+        if self.step:
+            return self.step.trace.prompt
         return self.comparison.prompt if self.comparison else None
 
     @property

@@ -24,9 +24,9 @@ from training_app.actions import (
     choose_blind,
     close_queue,
     decide,
+    give_back_item,
     record_audit,
     refuse_item,
-    release,
     take_next,
     undo,
 )
@@ -96,7 +96,7 @@ def test_stratified_takes_each_principle_in_turn(made: FinishedRun) -> None:
         ({"calibration": 3}, "calibration"),
         ({"filters": "user__password=x"}, "filters"),
         ({"filters": "run=nowhere"}, "filters"),
-        ({"filters": "principle=none-of-them"}, ""),
+        ({"filters": "key=none-of-them"}, ""),
     ],
 )
 def test_it_refuses_a_queue_that_does_not_hold_together(made: FinishedRun, changes: dict[str, Any], field: str) -> None:
@@ -144,9 +144,8 @@ def test_what_expired_and_is_still_free_is_decided_as_if_nothing_had_happened(ma
     queue = queue_of(size=1)
     given = taken(olu, queue)
     let_pass(given)
-    assert take_next(user=auditor("pia"), queue=queue_of(size=1, filters="")) is not None
-    take_next(user=User.objects.get(username="pia"), queue=queue)
-    release(user=User.objects.get(username="pia"), reservation=Reservation.objects.get(queue=queue, state="open"))
+    pia = auditor("pia")
+    give_back_item(user=pia, reservation=taken(pia, queue))
     given.refresh_from_db()
     assert given.state == "expired"
     choose_blind(user=olu, reservation=given, key=uuid4(), choice="b")

@@ -20,8 +20,8 @@ ASKED = {"name": "First look", "kind": "labels", "rule": "uniform", "size": 60, 
 
 def test_a_filter_becomes_a_queue(engineer: Client, jonas: User, finished: FinishedRun) -> None:
     url = reverse("training:new_queue")
-    assert 'value="principle=privacy"' in engineer.get(f"{url}?filters=principle%3Dprivacy").content.decode()
-    response = engineer.post(url, {**ASKED, "filters": "principle=privacy", "people": [jonas.pk]})
+    assert 'value="key=privacy"' in engineer.get(f"{url}?filters=key%3Dprivacy").content.decode()
+    response = engineer.post(url, {**ASKED, "filters": "key=privacy", "people": [jonas.pk]})
     queue = AuditQueue.objects.get()
     assert response["Location"] == reverse("training:queue", args=[queue.pk])
     assert {item.label.principle.key for item in queue.items.all() if item.label and item.label.principle} == {
@@ -35,7 +35,7 @@ def test_a_filter_becomes_a_queue(engineer: Client, jonas: User, finished: Finis
 def test_a_refused_queue_says_why_beside_the_field(engineer: Client, finished: FinishedRun) -> None:
     response = engineer.post(reverse("training:new_queue"), {**ASKED, "filters": "user__password=x"})
     assert response.status_code == 422 and "cannot be filtered by" in response.content.decode()
-    nothing = engineer.post(reverse("training:new_queue"), {**ASKED, "filters": "principle=none"})
+    nothing = engineer.post(reverse("training:new_queue"), {**ASKED, "filters": "key=none"})
     assert "Nothing matches" in nothing.content.decode() and not AuditQueue.objects.exists()
 
 

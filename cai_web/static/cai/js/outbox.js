@@ -4,7 +4,7 @@
 // What the server answers is told to whoever listens ("cai:delivered", "cai:refused" with {key, html}); a form with
 // data-outbox-part leaves it to them what is shown next (queue.js).
 const PREFIX = `writ-outbox:${document.body.dataset.person || ""}:`;
-let sending = false;
+let sending = null;
 let wait = 1_000;
 
 function waiting() {
@@ -43,32 +43,38 @@ async function post(entry) {
   return response;
 }
 
-// One at a time, oldest first. Answers: ok or redirect = delivered; 4xx = refused, kept and said; else later.
-async function deliver() {
-  if (sending) return;
-  sending = true;
+// One at a time, oldest first, until nothing waits: what is decided meanwhile goes along. Answers: ok or redirect = delivered;
+// 4xx = refused, kept and said; else later.
+function deliver() {
+  sending ??= deliverAll().finally(() => {
+    sending = null;
+  });
+  return sending;
+}
+
+async function deliverAll() {
   try {
-    for (const [key, entry] of waiting()) {
-      const response = await post(entry);
-      const isDelivered = response.ok || response.type === "opaqueredirect";
-      const html = response.type === "opaqueredirect" ? "" : await response.text();
-      if (isDelivered) {
-        localStorage.removeItem(key);
-        say(`saved ${new Date().toLocaleTimeString("en-GB")}`);
-      } else {
-        localStorage.setItem(key, JSON.stringify({ ...entry, refused: response.status }));
-        say("One decision was refused by the server. It is kept in this browser.", "error");
-      }
-      document.dispatchEvent(new CustomEvent(isDelivered ? "cai:delivered" : "cai:refused", { detail: { key, html } }));
-    }
+    for (let [first] = waiting(); first; [first] = waiting()) await deliverOne(...first);
     wait = 1_000;
   } catch {
     say(`Not saved yet: ${waiting().length} waiting in this browser, trying again.`, "warning");
     setTimeout(deliver, wait);
     wait = Math.min(wait * 2, 30_000);
-  } finally {
-    sending = false;
   }
+}
+
+async function deliverOne(key, entry) {
+  const response = await post(entry);
+  const isDelivered = response.ok || response.type === "opaqueredirect";
+  const html = response.type === "opaqueredirect" ? "" : await response.text();
+  if (isDelivered) {
+    localStorage.removeItem(key);
+    say(`saved ${new Date().toLocaleTimeString("en-GB")}`);
+  } else {
+    localStorage.setItem(key, JSON.stringify({ ...entry, refused: response.status }));
+    say("One decision was refused by the server. It is kept in this browser.", "error");
+  }
+  document.dispatchEvent(new CustomEvent(isDelivered ? "cai:delivered" : "cai:refused", { detail: { key, html } }));
 }
 
 // What the server refused belongs on the page: it is posted once more as a plain form, and the answer says what to change.

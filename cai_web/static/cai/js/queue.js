@@ -22,10 +22,10 @@ function put(next) {
     crumb.href = address;
   }
   shownAt = performance.now();
+  if (ahead?.reservation === next.dataset.reservation) ahead = null; // it is here
   scrollTo(0, 0);
   next.querySelector("h1")?.focus({ preventScroll: true });
   document.getElementById("announce").textContent = next.dataset.title;
-  prepare();
 }
 
 async function ask(address, body) {
@@ -43,8 +43,9 @@ async function prepare() {
   fetching = reservation;
   try {
     const html = await ask(take, new URLSearchParams({ beside: reservation }));
-    const found = parsed(html)?.dataset.reservation;
-    if (found && found !== part().dataset.reservation) ahead = { reservation: found, html };
+    const found = parsed(html)?.dataset;
+    const isNew = found?.reservation !== part().dataset.reservation && "blind" in found;
+    if (isNew) ahead = { reservation: found.reservation, html };
   } catch {
     // It will be fetched when it is needed.
   } finally {
@@ -82,6 +83,7 @@ document.addEventListener("submit", async (event) => {
   event.preventDefault();
   try {
     put(parsed(await ask(form.action, new URLSearchParams(new FormData(form)))));
+    prepare();
   } catch {
     form.submit();
   }
@@ -95,6 +97,7 @@ document.addEventListener("cai:delivered", ({ detail }) => {
   const isSubmitted = here.querySelector("form[data-outbox-part] [name=idempotency_key]")?.value === detail.key.split(":").pop();
   if (isSubmitted) put(answer); // revealed, or the next item that was not here yet
   else if (isOfThisItem) tellProgress(answer);
+  prepare(); // now, and not before: until the verdict is there, the item it is about would come back
 });
 
 document.addEventListener("cai:refused", ({ detail }) => {
