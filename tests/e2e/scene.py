@@ -37,7 +37,7 @@ from tests.training_app.scenes import comparisons
 from training_app.access import hides_judgement
 from training_app.actions import choose_blind, record_audit, take_next
 from training_app.actions.record_audit import Verdict
-from training_app.models import AuditorSettings, Run
+from training_app.models import AuditorSettings, EvaluationAnswer, RegisteredModel, Run, RunGroup
 
 
 @dataclass(frozen=True)
@@ -307,6 +307,32 @@ def training_pages(scene: Scene) -> dict[str, str]:
             done.run.version.principles.all()[0].key,
         ),
         "checkpoints of a version": of("version_checkpoints", scene.constitution.slug, 2),
+        **compared_pages(scene),
+    }
+
+
+def compared_pages(scene: Scene) -> dict[str, str]:
+    """Runs held against each other, and the models that runs start from."""
+    group, _ = RunGroup.objects.get_or_create(
+        name="Critique", arms=["with critique", "without critique"], created_by=scene.admin
+    )
+    for run, arm in ((scene.done.run, group.arms[0]), (scene.failed, group.arms[1])):
+        Run.objects.filter(pk=run.pk).update(group=group, arm=arm)
+    EvaluationAnswer.objects.bulk_create(
+        EvaluationAnswer(run=scene.failed, model=one.model, prompt=one.prompt, text="Short.", evasive=False,
+                         boilerplate=False, words=one.words + 3 * place)
+        for place, one in enumerate(EvaluationAnswer.objects.filter(run=scene.done.run).select_related("prompt"))
+    )  # fmt: skip
+    RegisteredModel.objects.get_or_create(
+        name="made-up-model", digest="b" * 64, size_bytes=270_000_000, parameters=134_515_008, licence="apache-2.0",
+        family="llama", chat_template="{% for message in messages %}{{ message['content'] }}{% endfor %}",
+        rendered="Why does bread rise?", hub="org/made-up-model", revision="0" * 40,
+    )  # fmt: skip
+    return {
+        "base models": reverse("training:base_models"),
+        "compared runs": reverse("training:run_groups"),
+        "runs compared": reverse("training:run_group", args=[group.pk]),
+        "compare verdicts": reverse("training:compare", args=[scene.done.run.pk]),
     }
 
 

@@ -142,7 +142,7 @@ def test_ppo_and_dpo_from_the_same_sl_cai(form: Client) -> None:
         assert line.ancestors == (made["sft"],) and {build.run for build in line.builds} == {run, arm}
         assert measured(arm).keys() == {"base", "sl_cai", "rl_cai", "dpo_cai"}
     sources = [
-        {json.loads(line)["source"] for line in (Path(settings.ARTIFACT_ROOT) / build.path).open(encoding="utf-8")}
+        {json.loads(line)["source"] for line in (Path(settings.ARTIFACT_ROOT) / build.path).read_text().splitlines()}
         for arm in (ai_alone, corrected)
         for build in DatasetBuild.objects.filter(run=arm, stage="reward", name="preferences")
     ]
