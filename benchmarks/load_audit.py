@@ -37,7 +37,8 @@ COMPARISON = ("id", "source", "run_id", "prompt_id", "key", "prompt_text", "mess
 LABEL = ("id", "run_id", "comparison_id", "principle_id", "judge_id", "question", "sent_ab", "sent_ba", "ab_logp_a",
          "ab_logp_b", "ba_logp_a", "ba_logp_b", "p_ab", "p_ba", "p_a", "votes", "p_a_clamped", "same_position",
          "created_at")  # fmt: skip
-AUDIT = ("id", "auditor_id", "label_id", "verdict", "choice", "blind", "confidence", "reason", "comment", "created_at")
+AUDIT = ("id", "auditor_id", "label_id", "verdict", "choice", "blind", "blind_choice", "shown_first", "confidence",
+         "reason", "comment", "created_at")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -211,8 +212,8 @@ def _audits(ground: Ground, labels: int, sentences: Sequence[str]) -> Rows:
             reason = chance.choice(("misread", "taste", "other")) if verdict == "override" else ""
             auditor = ground.auditors[int(AUDITORS * chance.random() ** 3)]
             yield (uuid.UUID(int=chance.getrandbits(128), version=4), auditor,
-                   int(labels * chance.random() ** 1.5) + 1, verdict, choice, False, chance.randint(1, 4), reason,
-                   comment, _time(number))  # fmt: skip
+                   int(labels * chance.random() ** 1.5) + 1, verdict, choice, False, "", "", chance.randint(1, 4),
+                   reason, comment, _time(number))  # fmt: skip
 
     return rows
 

@@ -18,6 +18,8 @@ from training_app.models.facts import CONFIG
 PAGE_SIZE = 25
 CONSIDERED = 1000
 """So many of the newest matches of a search are looked at at once."""
+FEW_LABELS = 300
+"""So many labels are asked for words one by one."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -67,8 +69,8 @@ def _labels_by_words(asked: Filters, conditions: Conditions, place: Place | None
     Where few labels fit the rest of the question they are asked for the words; else the newest comparisons with the
     words are asked for such labels. Either way some thousand rows are read, whatever fits.
     """
-    few = [] if conditions.is_empty else walk("label", conditions, "newest", size=CONSIDERED + 1)
-    if few and len(few) <= CONSIDERED:
+    few = [] if conditions.is_empty else walk("label", conditions, "newest", size=FEW_LABELS + 1)
+    if few and len(few) <= FEW_LABELS:
         among, looked_back, last = _Among(labels=[one.key for one in few]), False, 0
     elif not few and not conditions.is_empty:
         return Page(())

@@ -16,9 +16,9 @@ from training_app.explorer.conditions import TABLES, Conditions
 from training_app.explorer.walk import KEYS, walk
 from training_app.models import AILabel
 
-CANDIDATES = 100
+CANDIDATES = 60
 RARE_WORDS = 8
-LONGEST = 2000
+LONGEST = 1200
 """Characters of a text that are compared."""
 
 _TEXTS = {

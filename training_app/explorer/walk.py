@@ -29,6 +29,9 @@ GROWTH = 2
 FEW = 1000
 """So many rows are sorted rather than looked for along an order that no stretches are known of."""
 
+LOOKED_AT = 10_000
+"""So many rows are looked at along an order before the rest is sorted."""
+
 KEYS = {"label": "label_id", "comparison": "comparison_id", "step": "step_id", "audit": "id"}
 """The column of a table of facts that the usual order goes by."""
 ITEMS = {"label": "label_id", "comparison": "comparison_id", "step": "step_id", "audit": "audit_id"}
@@ -180,12 +183,29 @@ def _by_audit(
 ) -> Iterator[_Part]:  # fmt: skip
     """By when somebody last said something: few rows are sorted, many are met soon enough along the order."""
     way, key = "DESC" if descending else "ASC", KEYS[kind]
-    few = bool(filters) and count(kind, asked, most=FEW) < FEW
-    loose = "(audited_at + interval '0')" if few else "audited_at"
-    read = (
-        filters if few else [_Part(part.sql.replace("facets ", "(facets || '{}') "), part.values) for part in filters]
-    )
-    parts = [*read, _Part("audited_at IS NOT NULL"), _Part(f"{key} + 0 BETWEEN %s AND %s", (first, last))]
+    spoken = [_Part("audited_at IS NOT NULL")]
     if behind:
-        parts.append(_Part(f"({loose}, {key}) {'<' if descending else '>'} (%s, %s)", (behind.value, behind.key)))
-    yield _select(kind, "audited_at", f"{loose} {way}, {key} {way}", parts)
+        beyond = "<" if descending else ">"
+        spoken.append(_Part(f"(audited_at, {key}) {beyond} (%s, %s)", (behind.value, behind.key)))
+    order = f"audited_at {way}, {key} {way}"
+    span = _Part(f"{key} + 0 BETWEEN %s AND %s", (first, last))
+    few = walk(kind, asked, "newest", size=FEW) if filters else []
+    if not filters or len(few) < FEW:
+        fit = [_Part(f"{key} = ANY(%s)", ([one.key for one in few],))] if filters else []
+        yield _select(kind, "audited_at", order, [*fit, *spoken, span])
+        return
+    # The newest so many are looked at one by one; the others, where these do not do, are sorted.
+    table, rows = TABLES[kind]._meta.db_table, " AND ".join(one.sql for one in spoken)
+    seen = tuple(value for one in spoken for value in one.values)
+    ordered = f"FROM {table} WHERE {rows} ORDER BY {order}"
+    where = " AND ".join(one.sql for one in [*filters, span])
+    asked_for = tuple(value for one in [*filters, span] for value in one.values)
+    yield _Part(
+        f"SELECT {key}, audited_at, {ITEMS[kind]} FROM (SELECT * {ordered} LIMIT {LOOKED_AT}) AS near WHERE {where}",  # noqa: S608  # our own names
+        (*seen, *asked_for),
+    )
+    last = f"(SELECT audited_at, {key} {ordered} OFFSET {LOOKED_AT - 1} LIMIT 1)"
+    behind_them = _Part(f"(audited_at, {key}) {'<' if descending else '>'} {last}", seen)
+    yield _select(
+        kind, "audited_at", f"(audited_at + interval '0') {way}, {key} {way}", [*filters, *spoken, span, behind_them]
+    )

@@ -47,8 +47,10 @@ def label(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
     read = get(request.user, pk)
     if read in hides_judgement(request.user, [read]):
         return _hidden(request, read)
-    chosen = LabelFilter(request.GET, user=request.user)
-    previous, following = neighbours(chosen.apply(AILabel.objects.all()), pk)
+    listed = AILabel.objects.all()
+    if request.GET:  # the filter reads what can be chosen, which a page without one need not
+        listed = LabelFilter(request.GET, user=request.user).apply(listed)
+    previous, following = neighbours(listed, pk)
     form = LabelAuditForm(request.POST or None, ai_choice=read.ai_choice, initial={"idempotency_key": new_key()})
     filters = filters_in(request.GET)
     next_url = f"{reverse('training:label', args=[following or pk])}{filters}"
