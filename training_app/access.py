@@ -23,6 +23,7 @@ from training_app.models import (
     AILabel,
     Audit,
     AuditQueue,
+    ChatTurn,
     Checkpoint,
     Comparison,
     DatasetBuild,
@@ -194,6 +195,13 @@ def get_judge_evaluation_to_cancel_for(user: Person, pk: UUID) -> JudgeEvaluatio
     found = get_judge_evaluation_for(user, pk)
     require_engineer(user)
     return found
+
+
+def get_chat_turn_for(user: Person, pk: UUID) -> ChatTurn:
+    """A question to checkpoints, for reading, with who answers."""
+    require_reader(user)
+    turns = ChatTurn.objects.select_related("left__run", "left__version__constitution", "right__run")
+    return get_object_or_404(turns, pk=pk)
 
 
 def get_build_for(user: Person, pk: int) -> DatasetBuild:

@@ -18,6 +18,7 @@ from training_app.models import (
     AuditImport,
     AuditorSettings,
     AuditQueue,
+    ChatTurn,
     Checkpoint,
     CheckpointAlias,
     Comparison,
@@ -211,3 +212,10 @@ class AuditImportAdmin(ReadOnly):
 @admin.register(NumbersReport)
 class NumbersReportAdmin(ReadOnly):
     list_display = ("id", "scope", "audits", "seconds", "computed_at", "asked_at")
+
+
+@admin.register(ChatTurn)
+class ChatTurnAdmin(ReadOnly):
+    list_display = ("id", "left", "right", "state", "created_by", "created_at")
+    list_filter = ("state",)
+    list_select_related = ("left", "right", "created_by")

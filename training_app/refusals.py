@@ -37,6 +37,10 @@ class ReleaseRefused(Refused):
     """A checkpoint cannot be signed off or promoted as asked."""
 
 
+class ChatRefused(Refused):
+    """A question cannot be asked as it was sent."""
+
+
 class BuildRefused(Refused):
     """A dataset cannot be built from what the run holds."""
 

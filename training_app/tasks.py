@@ -13,11 +13,11 @@ from functools import partial
 from uuid import UUID
 
 import psutil
-from celery import shared_task
+from celery import Task, shared_task
 from celery.signals import worker_shutting_down
 from django.db import transaction
 
-from training_app import judge_evaluations, placement, runner
+from training_app import chats, judge_evaluations, placement, runner
 from training_app.models.run import RunState
 from training_app.numbers import keeping
 from training_app.stage_process import LAUNCHER
@@ -64,6 +64,12 @@ def compute_numbers() -> None:
     keeping.renew()
 
 
+@shared_task(name="training_app.answer_chat", ignore_result=True)
+def answer_chat(turn_id: str) -> None:
+    """Claim the question and have it answered; nothing happens when somebody else has it."""
+    chats.run_once(UUID(turn_id))
+
+
 @worker_shutting_down.connect(weak=False)
 def stop_stages(**_: object) -> None:
     """A worker that is asked to end asks its stage to stop, so that the run goes back into the queue in seconds.
@@ -96,20 +102,37 @@ def ring(run_id: UUID, *, say: Callable[[str], None] | None = None) -> None:
 
 def wake_for_judge(evaluation_id: UUID) -> bool:
     """Put one wake-up for a judge evaluation into the queue. False when the queue cannot be reached."""
-    try:
-        evaluate_judge.apply_async(args=(str(evaluation_id),), queue=INFER, expires=STALE_AFTER_S)
-    except Exception:  # as in wake(): a doorbell that does not ring must not undo a commit
-        log.warning("The queue cannot be reached; the sweeper will wake a worker for %s.", evaluation_id, exc_info=True)
-        return False
-    return True
+    return _wake_to_infer(evaluate_judge, evaluation_id)
+
+
+def wake_for_chat(turn_id: UUID) -> bool:
+    """Put one wake-up for a question to checkpoints into the queue. False when the queue cannot be reached."""
+    return _wake_to_infer(answer_chat, turn_id)
 
 
 def ring_judge(evaluation_id: UUID, *, say: Callable[[str], None] | None = None) -> None:
     """Wake a worker once the surrounding transaction is committed, and tell `say` when that did not work."""
+    _ring_to_infer(partial(wake_for_judge, evaluation_id), "The evaluation", say)
 
+
+def ring_chat(turn_id: UUID, *, say: Callable[[str], None] | None = None) -> None:
+    """Wake a worker once the surrounding transaction is committed, and tell `say` when that did not work."""
+    _ring_to_infer(partial(wake_for_chat, turn_id), "The question", say)
+
+
+def _wake_to_infer(task: Task[[str], None], pk: UUID) -> bool:
+    try:
+        task.apply_async(args=(str(pk),), queue=INFER, expires=STALE_AFTER_S)
+    except Exception:  # as in wake(): a doorbell that does not ring must not undo a commit
+        log.warning("The queue cannot be reached; the sweeper will wake a worker for %s.", pk, exc_info=True)
+        return False
+    return True
+
+
+def _ring_to_infer(wake_now: Callable[[], bool], what: str, say: Callable[[str], None] | None) -> None:
     def ring_now() -> None:
-        if not wake_for_judge(evaluation_id) and say is not None:
-            say("The queue cannot be reached just now. The evaluation is kept and starts when the queue is back.")
+        if not wake_now() and say is not None:
+            say(f"The queue cannot be reached just now. {what} is kept and starts when the queue is back.")
 
     transaction.on_commit(ring_now, robust=True)
 

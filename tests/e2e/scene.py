@@ -31,7 +31,7 @@ from constitutions_app.models import Constitution, Draft, LedgerEntry, Upload
 from constitutions_app.models import Verdict as ReviewVerdict
 from constitutions_app.reviewing import Rules
 from tests.constitutions_app.factories import draft_of, make_constitution, make_person, newest, principle_of
-from tests.training_app.factories import FinishedRun, failed_run, finished_run, queued_run, running_run
+from tests.training_app.factories import FinishedRun, chat_turn, failed_run, finished_run, queued_run, running_run
 from tests.training_app.queue_scenes import judged, queue_of, taken
 from tests.training_app.scenes import comparisons
 from training_app.access import hides_judgement
@@ -295,6 +295,8 @@ def training_pages(scene: Scene) -> dict[str, str]:
         "human comparisons": of("prompt_set", "human"),
         "checkpoints": of("checkpoints"),
         "checkpoint": of("checkpoint", done.rl.pk),
+        "ask": of("chat"),
+        "answered question": of("chat_turn", chat_turn(done).pk),
         "release": of("release", done.rl.pk),
         "release rules": of("release_rules", scene.constitution.slug),
         "dataset build": of("build", done.builds[0].pk),

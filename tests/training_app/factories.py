@@ -29,6 +29,7 @@ from training_app.core.manifest import read_manifest, write_manifest
 from training_app.judges import register
 from training_app.models import (
     AILabel,
+    ChatTurn,
     Checkpoint,
     Comparison,
     DatasetBuild,
@@ -384,6 +385,20 @@ def _evaluations(run: Run, sft: Checkpoint, rl: Checkpoint, prompts: Any, answer
                              evasive=False, boilerplate=False, words=2)
             for prompt in prompts
         )  # fmt: skip
+
+
+def chat_turn(made: FinishedRun, **changes: Any) -> ChatTurn:
+    """A question that SL-CAI and RL-CAI of a run answered, or one in another state."""
+    replies = {
+        "left": {"text": "Put the key back.", "tokens": 5, "finish": "stop"},
+        "right": {"text": "Ask her first.", "tokens": 4, "finish": "length"},
+    }
+    parts: dict[str, Any] = {
+        "messages": [{"role": "user", "content": "May I open her letter?"}], "left": made.sft, "right": made.rl,
+        "seed": 7, "params": {"sampling": {"temperature": 0.7, "max_new_tokens": 64}}, "replies": replies,
+        "state": "succeeded", "created_by": made.run.created_by, "finished_at": timezone.now(),
+    }  # fmt: skip
+    return ChatTurn.objects.create(**parts | changes)
 
 
 def judge_evaluation(user: User, **changes: Any) -> JudgeEvaluation:

@@ -25,8 +25,9 @@ from tests.tiny_model import build_tiny_model
 from tests.training_app.scenes import engineer
 from training_app import event_tail, judge_evaluations, tasks
 from training_app.actions import cancel_judge, measure_judge
+from training_app.asked import Conduct, Lost, _Working
 from training_app.core.judge_items import QUESTION
-from training_app.judge_evaluations import Conduct, run_once
+from training_app.judge_evaluations import run_once
 from training_app.models import JudgeEvaluation
 from training_app.refusals import JudgeFileRefused, SteeringRefused
 from training_app.sweeper import Sweeper
@@ -150,9 +151,9 @@ def test_only_the_newest_claim_writes(model: str) -> None:
     )
     assert run_once(row.pk) is None, "somebody has it"
     row.refresh_from_db()
-    measuring = judge_evaluations._Measuring(row, Conduct())
+    measuring = _Working(judge_evaluations.MEASURING, row, Conduct())
     JudgeEvaluation.objects.filter(pk=row.pk).update(fencing_token=5)
-    with pytest.raises(judge_evaluations.Lost):
+    with pytest.raises(Lost):
         measuring._write(done=3)
 
 

@@ -11,6 +11,7 @@ from training_app.actions.ask_for_numbers import ask_for_numbers
 from training_app.actions.build_dataset import build_dataset
 from training_app.actions.cancel_judge import cancel_judge
 from training_app.actions.cancel_run import cancel_run
+from training_app.actions.chat import ask_checkpoints, make_scenario_of_chat
 from training_app.actions.continue_run import continue_run
 from training_app.actions.create_queue import assign_queue, close_queue, create_queue
 from training_app.actions.import_audits import import_audits
@@ -43,6 +44,7 @@ from training_app.actions.write_prompts import write_prompts
 
 __all__ = [
     "adjudicate",
+    "ask_checkpoints",
     "ask_for_numbers",
     "assign_queue",
     "build_dataset",
@@ -65,6 +67,7 @@ __all__ = [
     "load_prompt_set",
     "look_first",
     "make_scenario",
+    "make_scenario_of_chat",
     "measure_judge",
     "move_run",
     "pause_queue",

@@ -49,6 +49,7 @@ STAGES: dict[str, str] = {
     "evaluate": "training_app.core.evaluate:run",
     "write": "training_app.core.write_prompts:run",
     "judge_eval": "training_app.core.judge_eval:run",
+    "chat": "training_app.core.chat:run",
 }
 """Where each stage's ``run(job, events, should_stop)`` lives; imported only when it is that stage's turn."""
 

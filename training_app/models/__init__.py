@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from training_app.models.adjudication import Adjudication
 from training_app.models.audit import Audit, AuditImport
+from training_app.models.chat import ChatTurn
 from training_app.models.checkpoint import Checkpoint, Evaluation, EvaluationAnswer
 from training_app.models.dataset import DatasetBuild, DatasetItem
 from training_app.models.exemplars import ExemplarSet
@@ -31,6 +32,7 @@ __all__ = [
     "AuditImport",
     "AuditQueue",
     "AuditorSettings",
+    "ChatTurn",
     "Checkpoint",
     "CheckpointAlias",
     "Comparison",

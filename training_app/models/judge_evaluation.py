@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 
 from django.conf import settings
 from django.db import models
 
+from training_app.models.asked import AskedFor
 from training_app.models.judgement import Judge
 
 
-class JudgeEvaluation(models.Model):
+class JudgeEvaluation(AskedFor):
     """One file, one judge, one report. As with runs, only the newest `fencing_token` may write."""
 
-    class State(models.TextChoices):
-        QUEUED = "queued", "queued"
-        RUNNING = "running", "running"
-        SUCCEEDED = "succeeded", "succeeded"
-        FAILED = "failed", "failed"
-        CANCELLED = "cancelled", "cancelled"
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     file_name = models.CharField(max_length=200)
     file_digest = models.CharField(max_length=64)
     format = models.CharField(max_length=20)
@@ -34,19 +26,7 @@ class JudgeEvaluation(models.Model):
     """Known when it is done: the number format is chosen where it runs."""
     report = models.JSONField(default=dict, blank=True)
 
-    state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
-    reason = models.TextField(blank=True)
-    advice = models.TextField(blank=True)
-    done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField()
-    eta_s = models.FloatField(null=True, blank=True)
-    attempt = models.PositiveIntegerField(default=0)
-    fencing_token = models.PositiveBigIntegerField(default=0)
-    lease_expires_at = models.DateTimeField(null=True, blank=True)
-
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    created_at = models.DateTimeField(auto_now_add=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ("-created_at",)
@@ -68,7 +48,3 @@ class JudgeEvaluation(models.Model):
     def folder(self) -> Path:
         """Where its file, job and events lie."""
         return Path(settings.ARTIFACT_ROOT) / "judge-evaluations" / str(self.id)
-
-    @property
-    def has_ended(self) -> bool:
-        return self.state in (self.State.SUCCEEDED, self.State.FAILED, self.State.CANCELLED)

@@ -9,10 +9,10 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tests.training_app.factories import FinishedRun, judge_evaluation
+from tests.training_app.factories import FinishedRun, chat_turn, judge_evaluation
 from tests.training_app.queue_scenes import queue_of
 from training_app import urls
-from training_app.models import AuditQueue, JudgeEvaluation, RunGroup, SavedView
+from training_app.models import AuditQueue, ChatTurn, JudgeEvaluation, RunGroup, SavedView
 
 pytestmark = pytest.mark.django_db
 
@@ -20,6 +20,7 @@ pytestmark = pytest.mark.django_db
 def addresses(finished: FinishedRun) -> dict[str, str]:
     """Every page by name, with an item that exists."""
     run, version = finished.run.pk, finished.run.version
+    turn = ChatTurn.objects.first() or chat_turn(finished)
     measured = (JudgeEvaluation.objects.first() or judge_evaluation(finished.run.created_by)).pk
     arguments: dict[str, list[object]] = {
         "run": [run], "run_events": [run], "stop_run": [run], "resume_run": [run], "order_run": [run],
@@ -39,6 +40,7 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
         "judge_evaluation": [measured], "cancel_judge": [measured],
         "version_checkpoints": [version.constitution.slug, version.number],
         "stale_under": [version.constitution.slug, f"v{version.number}"],
+        "chat_turn": [turn.pk], "scenario_from_chat": [turn.pk],
         "principle_checkpoints": [version.constitution.slug, version.number, version.principles.all()[0].key],
         "exemplars": [version.constitution.slug, version.number],
         "remove_view": [_view(finished)],
@@ -81,7 +83,7 @@ ENGINEERS_ONLY = {
     "compare",
     "import_audits",
 }
-SCENARIO_WRITERS_ONLY = {"scenario_from_step", "scenario_from_label", "explore_scenarios"}
+SCENARIO_WRITERS_ONLY = {"scenario_from_chat", "scenario_from_step", "scenario_from_label", "explore_scenarios"}
 EXPORTS = {"explore_export"}
 ANSWERS = {"run_events": 204, "explore_counts": 302, "numbers_refresh": 302, "keep_view": 302, "remove_view": 404}
 """What a reader is answered where it is not the page: no stream here, back to the list, somebody else's view."""

@@ -1,0 +1,68 @@
+"""The pages on which checkpoints are asked."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from tests.training_app import factories
+from tests.training_app.factories import FinishedRun
+from training_app import tasks
+from training_app.models import ChatTurn
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def no_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks.answer_chat, "apply_async", lambda **options: None)
+
+
+def said(finished: FinishedRun, **changes: object) -> dict[str, object]:
+    return {
+        "question": "May I open her letter?", "left": finished.sft.pk, "right": finished.rl.pk, "temperature": 0.7,
+        "max_new_tokens": 64, "seed": 7, "turn_id": uuid.uuid4(), **changes,
+    }  # fmt: skip
+
+
+def test_a_reader_asks_two_side_by_side(reader: Client, finished: FinishedRun) -> None:
+    page = reader.get(f"/chat/?left={finished.rl.pk}&right={finished.sft.pk}").content.decode()
+    assert f'<option value="{finished.rl.pk}" selected>' in page and "Reward model" not in page
+    answer = reader.post("/chat/", said(finished))
+    turn = ChatTurn.objects.get()
+    assert answer["Location"] == reverse("training:chat_turn", args=[turn.pk])
+    waiting = reader.get(answer["Location"]).content.decode()
+    assert "waiting for a worker" in waiting and 'hx-trigger="every 1s"' in waiting
+
+
+def test_what_is_wrong_is_said_beside_what_was_typed(reader: Client, finished: FinishedRun) -> None:
+    answer = reader.post("/chat/", said(finished, question="Kept words", temperature=9))
+    assert answer.status_code == 422 and "Kept words" in answer.content.decode()
+    assert reader.post("/chat/", said(finished, left=finished.reward.pk)).status_code == 422
+    assert not ChatTurn.objects.exists()
+
+
+def test_answers_stand_side_by_side_and_hostile_ones_are_shown_as_text(reader: Client, finished: FinishedRun) -> None:
+    turn = factories.chat_turn(finished)
+    page = reader.get(reverse("training:chat_turn", args=[turn.pk])).content.decode()
+    assert "Put the key back." in page and "Ask her first." in page and "cut for its length" in page
+    bad = {"left": {"text": "<script>alert(1)</script>", "tokens": 1, "finish": "stop"}}
+    hostile = factories.chat_turn(finished, replies=bad, right=None)
+    page = reader.get(reverse("training:chat_turn", args=[hostile.pk])).content.decode()
+    assert "&lt;script&gt;alert(1)" in page and "<script>alert" not in page
+
+
+def test_an_auditor_makes_a_scenario_in_one_click(auditor: Client, reader: Client, finished: FinishedRun) -> None:
+    turn = factories.chat_turn(finished)
+    url = reverse("training:scenario_from_chat", args=[turn.pk])
+    assert reader.post(url, {"expected": "b"}).status_code == 403
+    answer = auditor.post(url, {"expected": "b"})
+    scenario = finished.run.version.constitution.scenarios.get()
+    assert answer["Location"] == reverse("constitutions:edit_scenario", args=[scenario.constitution.slug, scenario.key])
+
+
+def test_before_any_checkpoint_the_page_explains_itself(reader: Client) -> None:
+    assert "No checkpoint answers yet." in reader.get("/chat/").content.decode()

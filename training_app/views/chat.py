@@ -1,0 +1,99 @@
+"""Asking checkpoints: one, or two side by side on one question."""
+
+from __future__ import annotations
+
+from functools import partial
+from uuid import UUID
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.vary import vary_on_headers
+
+from constitutions_app.access import SCENARIO_WRITERS, AuthenticatedHttpRequest, require_role
+from constitutions_app.actions import Refused as ScenarioRefused
+from training_app.access import get_chat_turn_for, get_checkpoint_for
+from training_app.actions import ask_checkpoints, make_scenario_of_chat
+from training_app.chat_form import ChatForm
+from training_app.chats import CHATTING_STAGES
+from training_app.models import ChatTurn, Checkpoint
+from training_app.refusals import ChatRefused
+
+OFFERED = 100
+"""Checkpoints in a list, the newest."""
+LATELY = 12
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@require_role()
+@vary_on_headers("HX-Request")
+def chat(request: AuthenticatedHttpRequest) -> HttpResponse:
+    """The form of a question; posting asks it."""
+    chosen = {name: request.GET[name] for name in ("left", "right") if name in request.GET}
+    form = ChatForm(request.POST if request.method == "POST" else None, checkpoints=offered(), initial=chosen)
+    if form.is_valid() and (turn := _asked(request, form)):
+        return redirect("training:chat_turn", turn.pk)
+    mine = ChatTurn.objects.filter(created_by=request.user).select_related("left__run", "right__run")
+    context = {"form": form, "turns": mine[:LATELY], "any": bool(form.fields["left"].choices)}  # type: ignore[attr-defined]  # a choice field
+    return render(request, "training/chat.html", context, status=422 if form.errors else 200)
+
+
+@require_safe
+@require_role()
+@vary_on_headers("HX-Request")
+def chat_turn(request: AuthenticatedHttpRequest, pk: UUID) -> HttpResponse:
+    """One question with its answers; while they are written the page asks for itself again."""
+    turn = get_chat_turn_for(request.user, pk)
+    known = {"left": turn.left_id, "right": turn.right_id, "after": turn.pk if turn.replies else None}
+    form = ChatForm(checkpoints=offered(), initial=known | {"seed": turn.seed, **_sampling(turn)})
+    sides = [(name, one, turn.replies.get(name)) for name, one in (("left", turn.left), ("right", turn.right)) if one]
+    context = {"turn": turn, "form": form, "sides": sides}
+    return render(request, f"training/chat_turn.html{'#answers' if request.htmx else ''}", context)
+
+
+@require_POST
+@require_role(*SCENARIO_WRITERS)
+def scenario_from_chat(request: AuthenticatedHttpRequest, pk: UUID) -> HttpResponse:
+    """The two answers of a question as a scenario of the left one's constitution."""
+    turn = get_chat_turn_for(request.user, pk)
+    try:
+        made = make_scenario_of_chat(user=request.user, turn=turn, expected=request.POST.get("expected", ""))
+    except (ChatRefused, ScenarioRefused) as refusal:
+        messages.error(request, f"No scenario was made. {refusal}")
+        return redirect("training:chat_turn", pk)
+    messages.success(request, "A scenario with these words is kept. Say which principles it tests.")
+    return redirect("constitutions:edit_scenario", made.constitution.slug, made.key)
+
+
+def offered() -> QuerySet[Checkpoint]:
+    """The newest checkpoints that answer."""
+    answering = Checkpoint.objects.filter(stage__in=CHATTING_STAGES).select_related("run", "version__constitution")
+    return answering.defer("manifest", "version__canonical").order_by("-pk")[:OFFERED]
+
+
+def _asked(request: AuthenticatedHttpRequest, form: ChatForm) -> ChatTurn | None:
+    said = form.cleaned_data
+    after = get_chat_turn_for(request.user, said["after"]) if said["after"] else None
+    try:
+        return ask_checkpoints(
+            user=request.user,
+            turn_id=said["turn_id"],
+            question=said["question"],
+            left=get_checkpoint_for(request.user, said["left"]),
+            right=get_checkpoint_for(request.user, said["right"]) if said["right"] else None,
+            after=after,
+            seed=said["seed"],
+            temperature=said["temperature"],
+            max_new_tokens=said["max_new_tokens"],
+            say=partial(messages.warning, request),
+        )
+    except ChatRefused as refusal:
+        form.add_error("question", str(refusal))
+        return None
+
+
+def _sampling(turn: ChatTurn) -> dict[str, object]:
+    sampling = turn.params.get("sampling", {})
+    return {name: sampling[name] for name in ("temperature", "max_new_tokens") if name in sampling}
