@@ -170,7 +170,8 @@ class Scorer:
                 return self._padded([lines[number].ids for number in batch])
             tree = Tree.of({number: lines[number].ids for number in batch})
             is_tree = self.layout == "tree"
-            logits = self.model.lm_head(self._reader.read(tree)) if is_tree else self._masked(tree)
+            wanted = [token for number in batch for token in lines[number].wanted]
+            logits = self._reader.logits(tree, wanted) if is_tree else self._masked(tree)
             row_of = {place: row for row, place in enumerate(tree.end_places)}
             return logits[[row_of[tree.ends[number]] for number in batch]]
 

@@ -4,12 +4,13 @@
 
 All tokens of a tree stand in one flat list (T, D) without padding; attention goes block by block (`token_tree.py`): the
 trunk's keys and a piece's own share one softmax. The last layer answers for the ends of lines only; its other tokens
-give keys and values. Everything else (norms, rotary embedding, feed-forward) rounds where the model's own modules do.
+give keys and values. Norms, rotary embedding and feed-forward round where the model's own modules do.
 
-Two matrix products per block take less time than the fused attention kernel on processors with bfloat16, and weights
-laid out once for the processor save a twentieth in bfloat16 and a fifth in float32 (measured; docs/lab-notes.md). In
-bfloat16 scores are rounded before the softmax: float32 scores cost up to a quarter more time and brought the numbers no
-nearer to those of float32. Left out: sliding windows, models of another build (`is_readable`).
+What layers add to is float32, rounded only where a product begins; that takes a quarter to a half off the distance of
+bfloat16 scores to float32 ones. Two matrix products per block take less time than the fused attention kernel on
+processors with bfloat16, and weights laid out once for the processor save a twentieth in bfloat16 and a fifth in
+float32. In bfloat16 scores are rounded before the softmax: float32 scores cost up to a quarter more time (all measured;
+docs/lab-notes.md). Left out: sliding windows, models of another build (`is_readable`).
 
 Shapes: T tokens of the tree, D width, H heads of size d in G groups that share a key, S = H / G.
 """
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +59,7 @@ class TreeReader:
         self.layers = [Layer.of(layer, is_packed) for layer in model.model.layers]
 
     def read(self, tree: Tree) -> Any:
-        """The final hidden states (E, D) behind the places `tree.end_places`."""
+        """The final hidden states (E, D), in float32, behind the places `tree.end_places`."""
         import torch
 
         device = self.model.device
@@ -68,11 +69,29 @@ class TreeReader:
             x = self.model.model.embed_tokens(torch.tensor([*tree.tokens, *filling], device=device))
             positions = torch.tensor([*tree.depths, *filling], device=device)[None]
             cos, sin = (part[0] for part in self.model.model.rotary_emb(x[None], positions))
+            x = x.float()
             turn = Turn(cos, sin, self.model.model.layers[0].self_attn.scaling)
             for layer in self.layers[:-1]:
                 x = layer.read(x, turn, everyone)
             x = self.layers[-1].read(x, turn, at_ends, torch.tensor(tree.end_places, device=device))
             return self.model.model.norm(x)
+
+    def logits(self, tree: Tree, wanted: Sequence[int]) -> Any:
+        """Logits (E, V) behind the places `tree.end_places`, those of the tokens `wanted` computed in float32.
+
+        In bfloat16 a logit of 20 is rounded to the nearest eighth. Over the whole vocabulary that averages out; in the
+        few that are read it would be most of the error.
+        """
+        import torch
+
+        head = self.model.lm_head
+        with torch.inference_mode():
+            hidden = self.read(tree)
+            logits = head(hidden.to(head.weight.dtype)).float()
+            chosen = torch.tensor(sorted(set(wanted)), device=hidden.device)
+            bias = None if head.bias is None else head.bias[chosen].float()
+            logits[:, chosen] = torch.nn.functional.linear(hidden.float(), head.weight[chosen].float(), bias)
+            return logits
 
 
 @dataclass(frozen=True)
@@ -157,7 +176,7 @@ def rms_norm(norm: Any, x: Any) -> Any:
     wide = x.float()
     size = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
     scale = size.square_().div_(x.shape[-1]).add_(norm.variance_epsilon).rsqrt_()
-    return (wide * scale).to(x.dtype).mul_(norm.weight)
+    return (wide * scale).to(norm.weight.dtype).mul_(norm.weight)
 
 
 # -- attention ---------------------------------------------------------------------------------------------------------

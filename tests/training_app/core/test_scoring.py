@@ -21,6 +21,7 @@ from training_app.core.prompts import OPTIONS, PromptFormat, comparison
 from training_app.core.rows import Message
 from training_app.core.scoring import Line, Scorer, first_padded, first_tree, layout_for, plan_question
 from training_app.core.token_tree import Tree
+from training_app.core.tree_reader import TreeReader
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +101,18 @@ def test_in_bfloat16_every_layout_does_the_plain_forwards_arithmetic_on_narrow_w
         scores = Scorer(rough.model, layout=layout, token_budget=3000).score(asked, rough.encode_all)
         found = torch.tensor([(score.first, score.second) for score in scores])
         assert float((found - expected).abs().max()) <= 2e-2, layout
+
+
+def test_the_wanted_tokens_are_read_out_in_float32_whatever_the_weights_are(tmp_path: Path) -> None:
+    rough = LocalBackend.load(ModelRef(build_tiny_model(tmp_path), "tiny"), choose_device("bfloat16"))
+    tree, reader = Tree.of({0: (5, 6, 7), 1: (5, 6, 8)}), TreeReader(rough.model)
+    hidden, logits = reader.read(tree), reader.logits(tree, [40, 41])
+    assert hidden.dtype == torch.float32
+    with torch.inference_mode():
+        expected = hidden @ rough.model.lm_head.weight[[40, 41]].float().T
+    assert torch.allclose(logits[:, [40, 41]], expected, rtol=0, atol=1e-5)
+    others = logits[:, 42:]
+    assert torch.equal(others, others.bfloat16().float()), "those only serve the sum over the vocabulary"
 
 
 def test_options_are_scored_whole_where_the_tokenizer_merges_the_letter(backend: LocalBackend) -> None:
