@@ -54,7 +54,7 @@ from training_app.models.run import ENDED_STATES, RunState
 
 STAGE_PROGRAM = "tests.training_app.scripted"
 KINDS = ("stage", "worker", "redis", "postgres", "everything")
-PATIENCE_S = 90.0
+PATIENCE_S = 150.0
 """The longest a run may take to move on after a kill; anything beyond is a failure of the harness."""
 
 

@@ -16,7 +16,7 @@ from cai_web.services.redis import Redis
 from tests.base import program_environment
 from tests.chaos.harness import Chaos
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(500)]
 
 
 @pytest.fixture
@@ -57,9 +57,9 @@ def test_after_kills_at_random_moments_every_run_is_whole(
     )
     monkeypatch.setattr("training_app.tasks.wake", lambda run_id: False)  # this process rings nowhere: the sweeper does
     try:
-        chaos.launch()
         chaos.start()
         for kind in ("stage", "redis", "everything"):
+            chaos.keep_busy(1)
             chaos.kill(kind)
             end_sessions()
         chaos.finish()
