@@ -122,7 +122,7 @@ def test_a_packed_file_may_not_unpack_without_end() -> None:
 
 
 def test_a_long_set_is_checked_in_the_memory_of_a_short_one(tmp_path: Path) -> None:
-    """Read twice, as a load does; a million rows are in the lab notes."""
+    """Read twice, as a load does; the lab notes have a million."""
 
     def peak(count: int) -> int:
         path = tmp_path / f"{count}.jsonl"
