@@ -169,6 +169,7 @@ def _value(name: str, parameter: str, made: FinishedRun, queues: tuple[AuditQueu
             **dict.fromkeys(("constitutions:reopen_thread", "constitutions:resolve_thread"), 1),
             **dict.fromkeys(("person_deactivate", "person_link", "person_reactivate", "person_role"), 1),
             "follow_notification": 1, "training:remove_view": 1,
+            "training:chat_turn": 1, "training:scenario_from_chat": 1,
             "training:adjudicate_label": label.pk, "training:adjudicate_step": step.pk,
             "training:build_changes": made.builds[1].pk, "training:numbers_principle": label.principle_id,
         }  # fmt: skip
