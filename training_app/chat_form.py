@@ -20,8 +20,6 @@ class ChatForm(forms.Form):
     question = forms.CharField(
         max_length=LONGEST_QUESTION, widget=forms.Textarea(attrs={"rows": 3}), help_text="As a person would write it."
     )
-    left = forms.TypedChoiceField(label="Answers", coerce=int)
-    right = forms.TypedChoiceField(label="Beside it", coerce=int, required=False, empty_value=None)
     temperature = forms.FloatField(min_value=0, max_value=2, initial=0.7, help_text="0 gives the likeliest answer.")
     max_new_tokens = forms.IntegerField(label="Longest answer", min_value=1, max_value=MOST_TOKENS, initial=128)
     seed = forms.IntegerField(min_value=0, max_value=LARGEST_SEED, initial=7, help_text="The same for both.")
@@ -31,9 +29,10 @@ class ChatForm(forms.Form):
     def __init__(self, *args: Any, checkpoints: Iterable[Checkpoint], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         names = [(str(one.pk), _name(one)) for one in checkpoints]
-        for field, choices in (("left", names), ("right", [("", "nothing"), *names])):
-            self.fields[field].widget.choices = choices  # type: ignore[attr-defined]  # a Select has choices
-            self.fields[field].choices = choices  # type: ignore[attr-defined]  # as a choice field has
+        self.fields["left"] = forms.TypedChoiceField(label="Answers", coerce=int, choices=names)
+        self.fields["right"] = forms.TypedChoiceField(
+            label="Beside it", coerce=int, choices=[("", "nothing"), *names], required=False, empty_value=None
+        )
 
 
 def _name(one: Checkpoint) -> str:

@@ -32,7 +32,7 @@ def insert_new(table: type[models.Model], rows: Sequence[models.Model]) -> None:
 def _copy(table: type[models.Model], rows: Sequence[models.Model]) -> None:
     fields = [field for field in table._meta.concrete_fields if not isinstance(field, models.AutoField)]
     read = [_reader(field) for field in fields]
-    quoted = ", ".join(connection.ops.quote_name(field.column) for field in fields)
+    quoted = ", ".join(connection.ops.quote_name(str(field.column)) for field in fields)
     name = connection.ops.quote_name(table._meta.db_table)
     with (
         connection.wrap_database_errors,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.conf import LazySettings
@@ -126,6 +126,12 @@ def test_a_pair_of_answers_becomes_one_scenario(made: FinishedRun) -> None:
 
 
 def test_the_sweeper_rings_for_a_question_nobody_heard(made: FinishedRun) -> None:
-    turn, rung = asked(made.run.created_by, made.sft), []
-    Sweeper(lambda _: True, wake_for_chat=lambda pk: bool(rung.append(pk)) or True).sweep()
+    turn = asked(made.run.created_by, made.sft)
+    rung: list[UUID] = []
+
+    def wake(pk: UUID) -> bool:
+        rung.append(pk)
+        return True
+
+    Sweeper(lambda _: True, wake_for_chat=wake).sweep()
     assert rung == [turn.pk]

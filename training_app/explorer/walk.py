@@ -204,8 +204,8 @@ def _by_audit(
         f"SELECT {key}, audited_at, {ITEMS[kind]} FROM (SELECT * {ordered} LIMIT {LOOKED_AT}) AS near WHERE {where}",  # noqa: S608  # our own names
         (*seen, *asked_for),
     )
-    last = f"(SELECT audited_at, {key} {ordered} OFFSET {LOOKED_AT - 1} LIMIT 1)"
-    behind_them = _Part(f"(audited_at, {key}) {'<' if descending else '>'} {last}", seen)
+    edge = f"(SELECT audited_at, {key} {ordered} OFFSET {LOOKED_AT - 1} LIMIT 1)"
+    behind_them = _Part(f"(audited_at, {key}) {'<' if descending else '>'} {edge}", seen)
     yield _select(
         kind, "audited_at", f"(audited_at + interval '0') {way}, {key} {way}", [*filters, *spoken, span, behind_them]
     )

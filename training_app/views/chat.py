@@ -36,7 +36,7 @@ def chat(request: AuthenticatedHttpRequest) -> HttpResponse:
     if form.is_valid() and (turn := _asked(request, form)):
         return redirect("training:chat_turn", turn.pk)
     mine = ChatTurn.objects.filter(created_by=request.user).select_related("left__run", "right__run")
-    context = {"form": form, "turns": mine[:LATELY], "any": bool(form.fields["left"].choices)}  # type: ignore[attr-defined]  # a choice field
+    context = {"form": form, "turns": mine[:LATELY], "any": offered().exists()}
     return render(request, "training/chat.html", context, status=422 if form.errors else 200)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -47,7 +48,7 @@ def label(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
     read = get(request.user, pk)
     if read in hides_judgement(request.user, [read]):
         return _hidden(request, read)
-    listed = AILabel.objects.all()
+    listed: QuerySet[AILabel] = AILabel.objects.all()
     if request.GET:  # the filter reads what can be chosen, which a page without one need not
         listed = LabelFilter(request.GET, user=request.user).apply(listed)
     previous, following = neighbours(listed, pk)
