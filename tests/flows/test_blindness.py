@@ -103,7 +103,7 @@ def marks(made: FinishedRun) -> list[str]:
     numbers = {value for one in made.labels for value in (one.p_a, one.p_ab, one.p_ba, one.ab_logp_a, one.ba_logp_b)}
     return [
         PEER_SAYS,
-        r"p\(A\) 0\.\d",
+        r"p\(A\) 0\.\d\d",
         r"AI preferred|>[AB] preferred|people preferred",
         r'"human_choice": ?"[ab]"|"pref": ?"',
         r'data-state="override"',
