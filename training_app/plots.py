@@ -2,15 +2,14 @@
 
 `draw` turns curves into a `Drawing` whose numbers `templates/training/_plot.html` writes into SVG attributes; colours
 come from classes, so both themes read well, and nothing is asked of another host. Axes follow the data, lines are
-labelled directly, intervals are bands, and the numbers themselves stand in a table behind each plot.
-
-What is left out: zooming, smoothing and comparing runs.
+labelled directly, intervals are bands, and the numbers themselves stand in a table behind each plot. A curve may have
+a smoothed line drawn over its own; points may lead to what was made at that step. What is left out: zooming.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 320, 140
@@ -36,10 +35,14 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """A named line. Points must be sorted by `x`; values that are not finite are left out."""
+    """A named line. Points must be sorted by `x`; values that are not finite are left out.
+
+    `smooth` is the line to follow when there is one; the points are then drawn faintly beneath it.
+    """
 
     label: str
     points: tuple[Point, ...]
+    smooth: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,10 @@ class Tick:
 
 @dataclass(frozen=True)
 class Line:
-    """One drawn curve: SVG path data, where its name stands, and its lone point when it has only one."""
+    """One drawn curve: SVG path data, where its name stands, and its lone point when it has only one.
+
+    `faint` is the path of the points themselves where `path` is their smoothed line.
+    """
 
     number: int
     label: str
@@ -61,14 +67,26 @@ class Line:
     end_x: str
     end_y: str
     label_y: str
+    faint: str = ""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A point that leads somewhere."""
+
+    x: str
+    y: str
+    label: str
+    url: str
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table behind a plot."""
+    """One row of the table behind a plot; `url` leads to what was made at that step, or is ""."""
 
     x: str
     cells: tuple[str, ...]
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,6 +106,8 @@ class Drawing:
     rows_left_out: int
     is_labelled: bool
     label_x: str
+    marks: tuple[Mark, ...] = ()
+    note: str = ""
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
@@ -99,34 +119,49 @@ class Drawing:
 
 @dataclass(frozen=True)
 class _Scale:
-    """Maps `low`..`high` of the data to `start`..`end` in pixels."""
+    """Maps `low`..`high` of the data to `start`..`end` in pixels, by their logarithms where it is told so."""
 
     low: float
     high: float
     start: float
     end: float
+    log: bool = False
 
     def at(self, value: float) -> str:
-        share = (value - self.low) / (self.high - self.low)
+        low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
+        share = ((math.log(value) if self.log else value) - low) / (high - low)
         return _pixel(self.start + share * (self.end - self.start))
 
 
-def draw(slug: str, title: str, curves: Sequence[Curve], *, x_name: str = "step") -> Drawing | None:
-    """The plot of some curves over a shared axis; None when there is no finite point to draw."""
+def draw(
+    slug: str,
+    title: str,
+    curves: Sequence[Curve],
+    *,
+    x_name: str = "step",
+    log: bool = False,
+    links: Mapping[float, str] | None = None,
+) -> Drawing | None:
+    """The plot of some curves over a shared axis; None when there is no finite point to draw.
+
+    `log` asks for a logarithmic scale; a curve with a value at or below 0 keeps the plain one, and the plot says so.
+    `links` leads from a step to what was made at it.
+    """
     kept = tuple(curve for curve in map(_finite, curves) if curve.points)
     if not kept:
         return None
-    points = [point for curve in kept for point in curve.points]
+    points = [point for curve in kept for point in (*curve.points, *curve.smooth)]
+    logged = log and all(_low(point) > 0 for point in points)
     right = WIDTH - RIGHT - (LABEL_ROOM if len(kept) > 1 else 0)
-    y_marks = nice_ticks(min(map(_low, points)), max(map(_high, points)))
+    y_marks = (log_ticks if logged else nice_ticks)(min(map(_low, points)), max(map(_high, points)))
     x_low, x_high = min(point.x for point in points), max(point.x for point in points)
     across = _Scale(x_low, x_high if x_high > x_low else x_low + 1, LEFT, right)
-    upward = _Scale(y_marks[0], y_marks[-1], HEIGHT - BOTTOM, TOP)
-    rows, left_out = _table(kept)
+    upward = _Scale(y_marks[0], y_marks[-1], HEIGHT - BOTTOM, TOP, logged)
+    rows, left_out = _table(kept, links or {})
     return Drawing(
         slug=slug,
         title=title,
-        now=", ".join(number(curve.points[-1].y) for curve in kept),
+        now=", ".join(number(followed(curve)[-1].y) for curve in kept),
         summary=_summary(title, kept, x_name),
         x_name=x_name,
         lines=_lines(kept, across, upward),
@@ -137,6 +172,8 @@ def draw(slug: str, title: str, curves: Sequence[Curve], *, x_name: str = "step"
         rows_left_out=left_out,
         is_labelled=len(kept) > 1,
         label_x=_pixel(right + 6),
+        marks=_marks(kept[0], across, upward, links or {}),
+        note="No log scale: some values are 0 or less." if log and not logged else "",
         right=right,
     )
 
@@ -153,6 +190,24 @@ def nice_ticks(low: float, high: float) -> list[float]:
     return [round(count * step, 12) if step > 1e-9 else count * step for count in range(first, last + 1)]
 
 
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers above 0 that enclose `low`..`high`: 1, 2 and 5 of each power of ten, or powers alone when many."""
+    first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
+    fine = [factor * 10.0**power for power in range(first, max(last, first + 1) + 1) for factor in (1, 2, 5)]
+    below = max(place for place, mark in enumerate(fine) if mark <= low * (1 + 1e-9))
+    above = min((place for place, mark in enumerate(fine) if mark >= high * (1 - 1e-9)), default=len(fine) - 1)
+    marks = fine[below : max(above, below + 1) + 1]
+    if len(marks) > 6:
+        every = math.ceil((last - first) / 5)
+        marks = [10.0**power for power in range(first, last + every, every)]
+    return marks
+
+
+def followed(curve: Curve) -> tuple[Point, ...]:
+    """The line that the eye follows: the smoothed one where there is one."""
+    return curve.smooth or curve.points
+
+
 def number(value: float) -> str:
     """A number as people read it: whole ones whole, others with three significant digits, tiny ones as 2e-05."""
     if value < 0:
@@ -163,7 +218,10 @@ def number(value: float) -> str:
 
 
 def _finite(curve: Curve) -> Curve:
-    return Curve(curve.label, tuple(point for point in curve.points if math.isfinite(point.x + point.y)))
+    points, smooth = (
+        tuple(point for point in line if math.isfinite(point.x + point.y)) for line in (curve.points, curve.smooth)
+    )
+    return Curve(curve.label, points, smooth)
 
 
 def _low(point: Point) -> float:
@@ -179,7 +237,7 @@ def _pixel(value: float) -> str:
 
 
 def _lines(curves: Sequence[Curve], across: _Scale, upward: _Scale) -> tuple[Line, ...]:
-    labels = _spread([float(upward.at(curve.points[-1].y)) for curve in curves])
+    labels = _spread([float(upward.at(followed(curve)[-1].y)) for curve in curves])
     return tuple(
         Line(
             number=place,
@@ -189,9 +247,18 @@ def _lines(curves: Sequence[Curve], across: _Scale, upward: _Scale) -> tuple[Lin
             end_x=across.at(points[-1].x),
             end_y=upward.at(points[-1].y),
             label_y=_pixel(labels[place - 1] + 4),
+            faint=_path(thinned(curve.points), across, upward) if curve.smooth else "",
         )
         for place, curve in enumerate(curves, start=1)
-        for points in [thinned(curve.points)]
+        for points in [thinned(followed(curve))]
+    )
+
+
+def _marks(curve: Curve, across: _Scale, upward: _Scale, links: Mapping[float, str]) -> tuple[Mark, ...]:
+    return tuple(
+        Mark(across.at(point.x), upward.at(point.y), f"{number(point.x)}: {number(point.y)}", links[point.x])
+        for point in curve.points
+        if point.x in links
     )
 
 
@@ -244,7 +311,7 @@ def _summary(title: str, curves: Sequence[Curve], x_name: str) -> str:
     return f"{title}, {'; '.join(parts)}"
 
 
-def _table(curves: Sequence[Curve]) -> tuple[tuple[Row, ...], int]:
+def _table(curves: Sequence[Curve], links: Mapping[float, str]) -> tuple[tuple[Row, ...], int]:
     """Rows by `x`, evenly thinned to `MOST_TABLE_ROWS` (the last one always kept), and how many were left out."""
     cells: dict[float, dict[int, str]] = {}
     for place, curve in enumerate(curves):
@@ -253,7 +320,9 @@ def _table(curves: Sequence[Curve]) -> tuple[tuple[Row, ...], int]:
     steps = sorted(cells)
     every = math.ceil(len(steps) / MOST_TABLE_ROWS)
     kept = steps[::-1][::every][::-1]
-    rows = tuple(Row(number(x), tuple(cells[x].get(place, "") for place in range(len(curves)))) for x in kept)
+    rows = tuple(
+        Row(number(x), tuple(cells[x].get(place, "") for place in range(len(curves))), links.get(x, "")) for x in kept
+    )
     return rows, len(steps) - len(kept)
 
 

@@ -9,7 +9,7 @@ from django.template.loader import render_to_string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training_app.plots import MOST_POINTS, MOST_TABLE_ROWS, Curve, Point, draw, nice_ticks, number, thinned
+from training_app.plots import MOST_POINTS, MOST_TABLE_ROWS, Curve, Point, draw, log_ticks, nice_ticks, number, thinned
 
 FINITE = st.floats(-1e12, 1e12, allow_nan=False)
 
@@ -118,3 +118,43 @@ def test_any_finite_curve_is_drawn_inside_the_picture(values: list[float]) -> No
 )  # fmt: skip
 def test_numbers_read_well(value: float, words: str) -> None:
     assert number(value) == words
+
+
+@given(st.lists(st.floats(1e-9, 1e9), min_size=1, max_size=20))
+def test_log_marks_enclose_the_data_and_are_few(values: list[float]) -> None:
+    marks = log_ticks(min(values), max(values))
+    assert 2 <= len(marks) <= 7
+    assert marks == sorted(set(marks))
+    assert marks[0] <= min(values) * (1 + 1e-6)
+    assert marks[-1] >= max(values) * (1 - 1e-6)
+
+
+def test_a_log_scale_puts_powers_of_ten_equally_far_apart() -> None:
+    plot = draw("loss", "Loss", [Curve("training", line(1, 10, 100))], log=True)
+    assert plot is not None
+    assert plot.note == ""
+    heights = [float(part.split(" ")[1]) for part in plot.lines[0].path[1:].split("L")]
+    assert heights[0] - heights[1] == pytest.approx(heights[1] - heights[2], abs=0.2)
+
+
+def test_a_curve_that_reaches_zero_keeps_the_plain_scale_and_says_so() -> None:
+    plot = draw("kl", "KL", [Curve("training", line(0, 1, 2))], log=True)
+    assert plot is not None
+    assert plot.note == "No log scale: some values are 0 or less."
+    assert plot.y_ticks[0].label == "0"
+
+
+def test_a_smoothed_curve_is_drawn_over_its_faint_points() -> None:
+    plot = draw("loss", "Loss", [Curve("training", line(5, 1, 5), smooth=line(5, 3, 4))])
+    assert plot is not None
+    assert plot.now == "4"
+    assert plot.lines[0].faint
+    assert plot.lines[0].faint != plot.lines[0].path
+    assert [row.cells for row in plot.rows] == [("5",), ("1",), ("5",)]  # the table keeps the points
+
+
+def test_points_and_rows_lead_to_the_samples_of_their_step() -> None:
+    plot = draw("reward", "Reward", [Curve("training", line(1, 2, 3))], links={2.0: "/samples/?step=2"})
+    assert plot is not None
+    assert [(mark.url, mark.label) for mark in plot.marks] == [("/samples/?step=2", "2: 2")]
+    assert [row.url for row in plot.rows] == ["", "/samples/?step=2", ""]

@@ -6,7 +6,7 @@ queries, however long the run is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models import Max
 
-from training_app import logs, usage
+from training_app import logs
 from training_app.access import Hidden, hides_judgement
 from training_app.builds import existing
 from training_app.core.config import PRESETS
@@ -28,7 +28,6 @@ from training_app.models import (
     DatasetBuild,
     Evaluation,
     EvaluationAnswer,
-    MetricPoint,
     PromptSet,
     Run,
     RunEvent,
@@ -38,31 +37,15 @@ from training_app.models import (
 )
 from training_app.models.run import StageState
 from training_app.options import STAGE_NAMES, Option, all_options, write_options
-from training_app.plots import Curve, Drawing, Point, draw, number
+from training_app.plots import number
 from training_app.templatetags.plainly import in_words, summed
 from training_app.views.log_lines import LogLine, newest_lines
+from training_app.views.rollouts import Rollout, best_rollouts, rollouts_of, worst_rollouts
+from training_app.views.run_curves import TRAINING, CurveLook, StageCurves, curves_of
 
 NEWEST = 4
-TRAINING = ("sft", "reward", "rl", "dpo")
-
-CURVES: dict[str, str] = {
-    "loss": "Loss",
-    "reward": "Reward",
-    "kl": "KL to SL-CAI",
-    "accuracy": "Pairs ranked right",
-    "margin": "Margin of the preferred",
-    "token_accuracy": "Tokens predicted right",
-    "entropy": "Entropy",
-    "completion_length": "Length, tokens",
-    "cut_off": "Share cut off",
-    "learning_rate": "Learning rate",
-    "grad_norm": "Gradient norm",
-    "use_cpu": "Processor, percent of one core",
-    "use_memory": "Memory, GiB",
-    "use_gpu": "GPU, percent busy",
-    "use_gpu_memory": "GPU memory, GiB",
-}
-"""What the curves are called, in the order they are shown; others follow by name."""
+OFFERED_BESIDE = 20
+PLAIN = CurveLook()
 
 
 @dataclass(frozen=True)
@@ -82,30 +65,13 @@ class StageSettings:
     settings: tuple[Setting, ...]
 
 
-@dataclass(frozen=True)
-class StageCurves:
-    """The small multiples of one training stage."""
-
-    stage: RunStage
-    drawings: tuple[Drawing, ...]
-
-
-@dataclass(frozen=True)
-class Rollout:
-    """An answer sampled during RL, with the reward it got."""
-
-    step: int
-    prompt: str
-    text: str
-    reward: float | None
-
-
 class RunPage:
     """One run and everything its page shows."""
 
-    def __init__(self, run: Run, user: User) -> None:
+    def __init__(self, run: Run, user: User, look: CurveLook = PLAIN) -> None:
         self.run = run
         self.user = user
+        self.look = look
 
     @cached_property
     def hidden(self) -> Hidden:
@@ -141,7 +107,7 @@ class RunPage:
     def curves(self) -> list[StageCurves]:
         """The curves of the training stages so far, the one under way first."""
         started = [stage for stage in self.stages if stage.slug in TRAINING and stage.started_at]
-        found = curves_of(started)
+        found = curves_of(started, self.look)
         return sorted(found, key=lambda curves: (curves.stage.state != StageState.RUNNING, curves.stage.position))
 
     @cached_property
@@ -177,7 +143,13 @@ class RunPage:
 
     @cached_property
     def newest_rollouts(self) -> list[Rollout]:
-        return rollouts_of(self.run)
+        return rollouts_of(self.run, NEWEST)
+
+    @cached_property
+    def beside(self) -> list[Run]:
+        """Runs that curves can be compared with: the newest others, and those already beside."""
+        newest = Run.objects.exclude(pk=self.run.pk).exclude(preset="write").order_by("-number")[:OFFERED_BESIDE]
+        return list(dict.fromkeys([*self.look.others, *newest]))
 
     @property
     def has_labels(self) -> bool:
@@ -225,8 +197,10 @@ class RunPage:
 class StagePage:
     """One stage of a run and everything its page shows."""
 
-    def __init__(self, stage: RunStage) -> None:
+    def __init__(self, stage: RunStage, look: CurveLook = PLAIN, step: int | None = None) -> None:
         self.stage = stage
+        self.look = look
+        self.step = step
 
     @property
     def log_file(self) -> Path:
@@ -238,11 +212,20 @@ class StagePage:
 
     @cached_property
     def curves(self) -> list[StageCurves]:
-        return curves_of([self.stage])
+        return curves_of([self.stage], self.look)
 
     @cached_property
     def rollouts(self) -> list[Rollout]:
-        return rollouts_of(self.stage.run, 20) if self.stage.slug == "rl" else []
+        """The newest answers, or those of one step."""
+        return rollouts_of(self.stage.run, 20, step=self.step) if self.stage.slug == "rl" else []
+
+    @cached_property
+    def extremes(self) -> list[tuple[str, list[Rollout]]]:
+        """The answers that earned most and least, of all that were kept."""
+        if self.stage.slug != "rl" or self.step is not None:
+            return []
+        ends = (("Earned most", best_rollouts(self.stage.run)), ("Earned least", worst_rollouts(self.stage.run)))
+        return [(words, found) for words, found in ends if found]
 
     @cached_property
     def gate(self) -> Gate | None:
@@ -281,52 +264,6 @@ def _summed(name: str, value: Any) -> str:
         moved, all_of, most = value.get("changed", 0), value.get("of", 0), value.get("max_abs", 0.0)
         return f"{moved:,} of {all_of:,}, by at most {number(most)}"
     return summed(value)
-
-
-def curves_of(stages: Sequence[RunStage]) -> list[StageCurves]:
-    """Every stage's curves. One query."""
-    points: dict[int, dict[str, list[Point]]] = {stage.pk: {} for stage in stages}
-    rows = MetricPoint.objects.filter(stage__in=stages).order_by("step")
-    for stage_id, name, step, value in rows.values_list("stage_id", "name", "step", "value"):
-        points[stage_id].setdefault(name, []).append(Point(step, value))
-    return [StageCurves(stage, drawings) for stage in stages if (drawings := tuple(_drawings(stage, points[stage.pk])))]
-
-
-def _drawings(stage: RunStage, curves: dict[str, list[Point]]) -> Iterable[Drawing]:
-    """A plot per metric; "eval_loss" shares the plot of "loss", and "reward_std" becomes the band of "reward"."""
-    known = list(CURVES)
-    plain = [name for name in curves if not name.startswith("eval_") and not _is_spread(name, curves)]
-    for name in sorted(plain, key=lambda name: (known.index(name) if name in CURVES else len(known), name)):
-        lines = [Curve("training", _with_band(curves[name], curves.get(f"{name}_std", ())))]
-        if held_out := curves.get(f"eval_{name}"):
-            lines.append(Curve("held out", tuple(held_out)))
-        x_name = "second" if name in usage.NAMES else "step"
-        title = CURVES.get(name, name.replace("_", " ").capitalize())
-        drawing = draw(f"{stage.slug}-{name}", title, lines, x_name=x_name)
-        if drawing:
-            yield drawing
-
-
-def _is_spread(name: str, curves: dict[str, list[Point]]) -> bool:
-    return name.endswith("_std") and name.removesuffix("_std") in curves
-
-
-def _with_band(points: Sequence[Point], spread: Sequence[Point]) -> tuple[Point, ...]:
-    width = {point.x: point.y for point in spread}
-    return tuple(
-        Point(point.x, point.y, point.y - width[point.x], point.y + width[point.x]) if point.x in width else point
-        for point in points
-    )
-
-
-def rollouts_of(run: Run, most: int = NEWEST) -> list[Rollout]:
-    """The newest answers sampled during RL."""
-    events = RunEvent.objects.filter(stage__run=run, stage__slug="rl", kind="record").order_by("-pk")
-    said = (event.data.get("data") or {} for event in events[:most] if event.data.get("record") == "rollout")
-    return [
-        Rollout(int(data.get("step") or 0), str(data.get("prompt", "")), str(data.get("text", "")), data.get("reward"))
-        for data in said
-    ]
 
 
 def settings_of(run: Run) -> list[StageSettings]:

@@ -19,6 +19,7 @@ from training_app.models import Run, RunStage
 from training_app.refusals import SteeringRefused
 from training_app.views.filters import RunFilter
 from training_app.views.paging import page_of
+from training_app.views.run_curves import look_in
 from training_app.views.run_page import RunPage, StagePage
 from training_app.views.run_queue import queue_panel
 
@@ -44,7 +45,7 @@ def runs(request: AuthenticatedHttpRequest) -> HttpResponse:
 @vary_on_headers("HX-Request")
 def run(request: AuthenticatedHttpRequest, run_id: UUID) -> HttpResponse:
     """One run, live; `?part=` asks for one fragment of it."""
-    page = RunPage(get_run_for(request.user, run_id), request.user)
+    page = RunPage(get_run_for(request.user, run_id), request.user, look_in(request.GET, request.user, but=run_id))
     part = request.GET.get("part", "")
     if part and part not in PARTS:
         raise Http404("There is no such part of a run's page.")
@@ -99,7 +100,12 @@ def resume_run_now(request: AuthenticatedHttpRequest, run_id: UUID) -> HttpRespo
 @vary_on_headers("HX-Request")
 def stage(request: AuthenticatedHttpRequest, run_id: UUID, slug: str) -> HttpResponse:
     """One stage of a run: what it was told, what it said, what it left behind."""
-    page = StagePage(get_stage_for(request.user, run_id, slug))
+    step = request.GET.get("step", "")
+    page = StagePage(
+        get_stage_for(request.user, run_id, slug),
+        look_in(request.GET, request.user, but=run_id),
+        int(step) if step.isascii() and step.isdigit() and len(step) < 10 else None,
+    )
     part = "#live" if request.htmx and request.GET.get("part") == "live" else ""
     return render(request, f"training/stage.html{part}", {"run": page.stage.run, "stage": page.stage, "page": page})
 
