@@ -46,7 +46,7 @@ NEWEST_ONLY = frozenset({"progress", "metric"})
 IN_FILES = frozenset({"attempt", "prompt"})
 """Records that stay in the stage's folder: what comes of them is kept when it finishes (prompt_sets.py)."""
 
-SHOWN = frozenset({"rollout"})
+SHOWN = frozenset({"rollout", "first_batch"})
 """Records that have no table of their own and are kept as events, for people to read."""
 
 MOVED = ("device", "dtype", "notes", "unit", "total", "done", "rate", "eta_s", "summary", "outputs", "last_seq")

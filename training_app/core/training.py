@@ -24,6 +24,7 @@ from training_app.core import checkpoints, spread
 from training_app.core.device import Device
 from training_app.core.errors import NotFinite, StageError, Stopped
 from training_app.core.events import EventLog, read_events
+from training_app.core.first_batch import watch_first_batch
 from training_app.core.job import Job
 from training_app.core.stage import stay_offline
 
@@ -94,6 +95,8 @@ def train(
     reporter = make_reporter(job, events, should_stop, device=device, save_steps=save_steps, names=names, notes=notes)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(reporter)
+    if state is None and is_first_process():
+        watch_first_batch(trainer, events)
     with drawing(lambda: trainer.state.global_step):
         trainer.train(resume_from_checkpoint=None if state is None else str(state))
     if reporter.stopped:

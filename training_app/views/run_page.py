@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,22 @@ class StageSettings:
 
     name: str
     settings: tuple[Setting, ...]
+
+
+@dataclass(frozen=True)
+class Span:
+    """Neighbouring tokens of one kind: those that carry loss, or those that do not."""
+
+    tokens: tuple[str, ...]
+    is_learnt: bool
+
+
+@dataclass(frozen=True)
+class BatchRow:
+    """One row of the first batch; `left_out` tokens at its end are not shown."""
+
+    spans: tuple[Span, ...]
+    left_out: int
 
 
 class RunPage:
@@ -220,6 +237,13 @@ class StagePage:
         return rollouts_of(self.stage.run, 20, step=self.step) if self.stage.slug == "rl" else []
 
     @cached_property
+    def first_batch(self) -> list[BatchRow]:
+        """The rows of the first batch, as the stage recorded them; none for stages that do not."""
+        events = RunEvent.objects.filter(stage=self.stage, kind="record", data__record="first_batch")
+        said = events.order_by("pk").values_list("data__data__rows", flat=True).first() or []
+        return [BatchRow(_spans(row["tokens"], row["learnt"]), int(row["left_out"])) for row in said]
+
+    @cached_property
     def extremes(self) -> list[tuple[str, list[Rollout]]]:
         """The answers that earned most and least, of all that were kept."""
         if self.stage.slug != "rl" or self.step is not None:
@@ -257,6 +281,13 @@ class StagePage:
     def settings(self) -> tuple[Setting, ...]:
         name = STAGE_NAMES.get(self.stage.slug, self.stage.slug)
         return next((part.settings for part in settings_of(self.stage.run) if part.name == name), ())
+
+
+def _spans(tokens: Sequence[str], learnt: str) -> tuple[Span, ...]:
+    marked = zip(tokens, learnt, strict=True)
+    return tuple(
+        Span(tuple(token for token, _ in part), kind == "1") for kind, part in groupby(marked, lambda one: one[1])
+    )
 
 
 def _summed(name: str, value: Any) -> str:

@@ -73,3 +73,15 @@ def test_more_points_and_more_runs_beside_take_no_more_queries(
     few = queries(reader, f"/runs/{finished.run.pk}/?with={one.pk}")
     factories.curve(two.stages.get(slug="rl"), "extra", 900, 2.0, 1.0)
     assert queries(reader, f"/runs/{finished.run.pk}/?with={one.pk}&with={two.pk}") == few
+
+
+def test_the_first_batch_is_shown_token_by_token(reader: Client, finished: FinishedRun) -> None:
+    stage = finished.run.stages.get(slug="sft")
+    rows = [{"tokens": ["Why", " <b>", " so", "."], "learnt": "0011", "left_out": 7}]
+    data = {"record": "first_batch", "key": "first", "data": {"rows": rows}}
+    RunEvent.objects.create(stage=stage, seq=5000, kind="record", at=timezone.now(), data=data)
+    page = reader.get(f"/runs/{finished.run.pk}/stages/sft/").content.decode()
+    assert '<ins><span class="token"> so</span><span class="token">.</span></ins>' in page
+    assert '<span class="token"> &lt;b&gt;</span>' in page
+    assert "7 more tokens" in page
+    assert "First batch" not in reader.get(f"/runs/{finished.run.pk}/stages/rl/").content.decode()

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from training_app.core.events import EventLog, read_events
+from training_app.core.first_batch import MOST_ROWS, MOST_TOKENS, rows_of, watch_first_batch
+
+torch = pytest.importorskip("torch")
+WORDS = ("·", "Why", " not", "?", " Because", " so", ".")
+
+
+def word(token: int) -> str:
+    return WORDS[token]
+
+
+def batch(**more: Any) -> dict[str, Any]:
+    ids = [[1, 2, 3, 4, 6, 0], [0, 0, 1, 3, 4, 5]]
+    there = [[1, 1, 1, 1, 1, 0], [0, 0, 1, 1, 1, 1]]
+    return {"input_ids": torch.tensor(ids), "attention_mask": torch.tensor(there), **more}
+
+
+def test_padding_is_left_out_on_either_side_and_labels_say_what_is_learnt() -> None:
+    labels = torch.tensor([[-100, -100, -100, 4, 6, -100], [-100, -100, -100, -100, 4, 5]])
+    assert rows_of(batch(labels=labels), word) == [
+        {"tokens": ["Why", " not", "?", " Because", "."], "learnt": "00011", "left_out": 0},
+        {"tokens": ["Why", "?", " Because", " so"], "learnt": "0011", "left_out": 0},
+    ]
+
+
+def test_a_mask_of_answers_says_it_too_and_a_score_is_read_at_the_last_token() -> None:
+    mask = torch.tensor([[0, 0, 0, 1, 1, 0], [0, 0, 0, 0, 1, 1]])
+    assert [row["learnt"] for row in rows_of(batch(completion_mask=mask), word)] == ["00011", "0011"]
+    assert [row["learnt"] for row in rows_of(batch(), word)] == ["00001", "0001"]
+
+
+def test_a_large_batch_is_cut_and_says_so() -> None:
+    rows = rows_of({"input_ids": torch.ones((9, MOST_TOKENS + 5), dtype=torch.long)}, word)
+    assert len(rows) == MOST_ROWS
+    assert {(len(row["tokens"]), len(row["learnt"]), row["left_out"]) for row in rows} == {
+        (MOST_TOKENS, MOST_TOKENS, 5)
+    }
+
+
+def test_it_is_recorded_once_and_the_batch_is_not_touched(tmp_path: Path) -> None:
+    made: list[Any] = []
+
+    class Collator:
+        def torch_call(self, examples: list[Any]) -> dict[str, Any]:
+            made.append(examples)
+            return batch()
+
+    decoder = SimpleNamespace(decode=lambda ids: word(ids[0]))
+    trainer = SimpleNamespace(data_collator=Collator(), processing_class=decoder)
+    with EventLog(tmp_path) as events:
+        watch_first_batch(trainer, events)
+        first, second = (trainer.data_collator.torch_call([number]) for number in (1, 2))
+        watch_first_batch(trainer, events)
+        trainer.data_collator.torch_call([3])
+    assert made == [[1], [2], [3]]
+    assert torch.equal(first["input_ids"], batch()["input_ids"]) and second.keys() == batch().keys()
+    records = [event for event in read_events(tmp_path / "events.jsonl") if event["kind"] == "record"]
+    assert [(one["record"], len(one["data"]["rows"])) for one in records] == [("first_batch", 2)]
+
+
+def test_a_trainer_without_tensors_of_its_own_is_left_alone(tmp_path: Path) -> None:
+    trainer = SimpleNamespace(data_collator=list)
+    with EventLog(tmp_path) as events:
+        watch_first_batch(trainer, events)
+    assert trainer.data_collator is list

@@ -1,0 +1,67 @@
+"""The first batch of a training stage as tokens: what the model really reads, and which tokens it learns from.
+
+Recorded once, from the very tensors the trainer is about to use, so that a template gone wrong, a cut answer or a loss
+on the prompt is seen in the first minute. Which tokens carry loss: those with a label (SFT), those of the answers
+(DPO), the last of each text (reward model, whose score is read there). What is left out: RL, whose batches are its
+rollouts, and all but the first rows and tokens of a large batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from training_app.core.events import EventLog
+
+RECORD, KEY = "first_batch", "first"
+MOST_ROWS = 4
+MOST_TOKENS = 512
+NO_LABEL = -100
+"""What torch's cross entropy passes over."""
+
+
+def watch_first_batch(trainer: Any, events: EventLog) -> None:
+    """Record what the trainer's collator makes the first time it is asked; later batches cost nothing."""
+    collator = trainer.data_collator
+    if not hasattr(collator, "torch_call") or events.has(RECORD, KEY):
+        return
+    collate: Callable[[list[dict[str, Any]]], dict[str, Any]] = collator.torch_call
+
+    def once(examples: list[dict[str, Any]]) -> dict[str, Any]:
+        batch = collate(examples)
+        collator.torch_call = collate
+        tokenizer = trainer.processing_class
+        events.record(RECORD, KEY, {"rows": rows_of(batch, lambda token: str(tokenizer.decode([token])))})
+        return batch
+
+    collator.torch_call = once
+
+
+def rows_of(batch: Mapping[str, Any], text_of: Callable[[int], str]) -> list[dict[str, Any]]:
+    """The batch's rows as ``{"tokens": [texts], "learnt": "0011", "left_out": tokens not listed}``, without padding.
+
+    `batch` holds ``input_ids`` (B, T), and of the same shape ``attention_mask``, ``labels`` or ``completion_mask``.
+    """
+    ids = batch["input_ids"].tolist()
+    present = batch["attention_mask"].tolist() if "attention_mask" in batch else [[1] * len(row) for row in ids]
+    rows = []
+    for place in range(min(len(ids), MOST_ROWS)):
+        kept = [index for index, there in enumerate(present[place]) if there]
+        learnt = _learnt(batch, place, kept)
+        rows.append(
+            {
+                "tokens": [text_of(ids[place][index]) for index in kept[:MOST_TOKENS]],
+                "learnt": "".join("1" if index in learnt else "0" for index in kept[:MOST_TOKENS]),
+                "left_out": max(0, len(kept) - MOST_TOKENS),
+            }
+        )
+    return rows
+
+
+def _learnt(batch: Mapping[str, Any], place: int, kept: Sequence[int]) -> frozenset[int]:
+    """Places of the tokens that carry loss."""
+    if "labels" in batch:
+        return frozenset(index for index in kept if batch["labels"][place][index].item() != NO_LABEL)
+    if "completion_mask" in batch:
+        return frozenset(index for index in kept if batch["completion_mask"][place][index].item())
+    return frozenset(kept[-1:])
