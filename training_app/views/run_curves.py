@@ -102,9 +102,7 @@ def curves_of(stages: Sequence[RunStage], look: CurveLook) -> list[StageCurves]:
     return found
 
 
-def _drawings(
-    runs: Sequence[tuple[RunStage, Curves]], names: Collection[str], look: CurveLook
-) -> Iterable[Drawing]:
+def _drawings(runs: Sequence[tuple[RunStage, Curves]], names: Collection[str], look: CurveLook) -> Iterable[Drawing]:
     """A plot per metric; alone, "eval_loss" shares the plot of "loss", and points of rewards lead to their samples."""
     known, (stage, own) = list(CURVES), runs[0]
     alone = len(runs) == 1
