@@ -32,12 +32,12 @@ def rollouts_of(run: Run, most: int, *, step: int | None = None) -> list[Rollout
 
 def best_rollouts(run: Run) -> list[Rollout]:
     """Those that earned most, best first. One query."""
-    return _read(_by_reward(run).order_by("-reward", "pk")[:ENDS])
+    return _read(_by_reward(run, "-reward")[:ENDS])
 
 
 def worst_rollouts(run: Run) -> list[Rollout]:
     """Those that earned least, worst first. One query."""
-    return _read(_by_reward(run).order_by("reward", "pk")[:ENDS])
+    return _read(_by_reward(run, "reward")[:ENDS])
 
 
 def steps_with_rollouts(run: Run) -> set[int]:
@@ -50,9 +50,9 @@ def _events(run: Run) -> QuerySet[RunEvent]:
     return RunEvent.objects.filter(stage__run=run, stage__slug="rl", kind="record", data__record="rollout")
 
 
-def _by_reward(run: Run) -> QuerySet[RunEvent]:
+def _by_reward(run: Run, order: str) -> QuerySet[RunEvent]:
     rewarded = _events(run).exclude(data__data__reward=None)
-    return rewarded.annotate(reward=Cast(KT("data__data__reward"), FloatField()))
+    return rewarded.annotate(reward=Cast(KT("data__data__reward"), FloatField())).order_by(order, "pk")
 
 
 def _read(events: QuerySet[RunEvent]) -> list[Rollout]:
