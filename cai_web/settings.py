@@ -311,6 +311,10 @@ USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5_000_000
+
+# Launching ----------------------------------------------------------------------------------------------------------
+STAGE_MEMORY_GIB = float(text("STAGE_MEMORY_GIB", "0"))
+"""What one stage may take on the gpu workers; 0: workers are taken to be like this machine."""
 FORM_RENDERER = "django.forms.renderers.DjangoTemplates"
 
 LOGGING = {

@@ -109,6 +109,7 @@ class Runs(Reading[Run]):
                 name=wanted["name"],
                 judge=wanted["judge"],
                 generator=wanted["generator"],
+                accept_older=wanted["accept_older"],
                 say=notices.append,
             )
         except LaunchRefused as error:

@@ -53,12 +53,8 @@ def available_names() -> tuple[str, ...]:
 
 def find_base_model(named: str) -> BaseModel:
     """The model called `named` (a folder's name, or its path under MODELS_ROOT), digested. Raises BadBaseModel."""
-    folder = _folder(named.strip())
+    folder = check_folder_of(named)
     name = folder.relative_to(Path(settings.MODELS_ROOT)).as_posix()
-    try:
-        check_model_folder(ModelRef(folder, name))
-    except BadInput as error:
-        raise BadBaseModel(" ".join(part for part in (error.message, error.advice) if part)) from error
     return BaseModel(
         name=name,
         path=name,
@@ -67,6 +63,16 @@ def find_base_model(named: str) -> BaseModel:
         size_bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
         family=family_of(folder),
     )
+
+
+def check_folder_of(named: str) -> Path:
+    """The folder of the model called `named`, holding all that a stage needs. Reads no weights. Raises BadBaseModel."""
+    folder = _folder(named.strip())
+    try:
+        check_model_folder(ModelRef(folder, folder.relative_to(Path(settings.MODELS_ROOT)).as_posix()))
+    except BadInput as error:
+        raise BadBaseModel(" ".join(part for part in (error.message, error.advice) if part)) from error
+    return folder
 
 
 def folder_of(base_model: Mapping[str, Any]) -> Path:

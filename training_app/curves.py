@@ -45,7 +45,7 @@ def read_curves(stages: Sequence[int]) -> dict[int, Curves]:
     found: dict[int, Curves] = {pk: {} for pk in stages}
     for stage, name, count, mean_x, mean_y, ends in _stretches(stages):
         curve = found[stage].setdefault(name, Measured())
-        kept = {x: Point(x, y) for x, y in ends if x is not None}
+        kept = {x: Point(x, y) for x, y in ends if x is not None and y is not None}
         curve.points += [kept[x] for x in sorted(kept)]
         curve.means.append(Point(mean_x, mean_y))
         curve.count += count

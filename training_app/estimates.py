@@ -1,7 +1,8 @@
-"""How long a run will take, from how long the stages of earlier runs took. Nothing measured, nothing claimed.
+"""What a run will take, from what earlier runs took: time, memory, disk. Nothing measured, nothing claimed.
 
 A stage's pace is the median, over the newest finished runs of the same preset and base model, of its seconds per unit
-of work: prompts for the stages that read prompts, steps for RL. What is left out: memory and disk.
+of work: prompts for the stages that read prompts, steps for RL. Its memory is the most that was seen in use
+(`usage.py`), its disk the largest checkpoint it left. What is left out: that larger batches need more memory.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from training_app.core.config import stages_for
-from training_app.models import Run, RunStage
+from django.db.models import Max
+
+from training_app.models import Checkpoint, MetricPoint, Run, RunStage
 from training_app.models.run import RunState, StageState
+from training_app.plan import stages_of
+from training_app.usage import GIB
 
 NEWEST = 5
 """Earlier runs looked at."""
@@ -21,9 +25,15 @@ NEWEST = 5
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds per stage as measured, how many runs that rests on, and the stages nobody has measured."""
+    """Seconds per stage as measured, how many runs that rests on, and the stages nobody has measured.
+
+    `memory` and `gpu_memory` are bytes at a stage's peak, `disk` bytes of its checkpoint; each only where measured.
+    """
 
     seconds: Mapping[str, float]
+    memory: Mapping[str, int]
+    gpu_memory: Mapping[str, int]
+    disk: Mapping[str, int]
     runs: int
     device: str
     stages: tuple[str, ...]
@@ -33,6 +43,10 @@ class Estimate:
         return sum(self.seconds.values())
 
     @property
+    def total_disk(self) -> int:
+        return sum(self.disk.values())
+
+    @property
     def unknown(self) -> tuple[str, ...]:
         return tuple(slug for slug in self.stages if slug not in self.seconds)
 
@@ -40,7 +54,7 @@ class Estimate:
 def estimate_for(*, preset: str, base_model: str, prompts: int, config: Mapping[str, Any]) -> Estimate | None:
     """What a run with so many prompts and this configuration (plain data) will take; None when nothing is measured.
 
-    Two queries. Earlier runs are scaled by prompts (by prompts and rounds for `revise`, by steps for `rl`).
+    Five queries. Earlier runs are scaled by prompts (by prompts and rounds for `revise`, by steps for `rl`).
     """
     earlier = Run.objects.filter(preset=preset, base_model__name=base_model, state=RunState.SUCCEEDED)
     newest = {run.pk: run for run in earlier.order_by("-number")[:NEWEST].prefetch_related("prompt_sets")}
@@ -54,16 +68,30 @@ def estimate_for(*, preset: str, base_model: str, prompts: int, config: Mapping[
             paces.setdefault(stage.slug, []).append((stage.finished_at - stage.started_at).total_seconds() / work)
     if not paces:
         return None
-    stages = _stages_of(config)
+    stages = stages_of(config)
     seconds = {slug: median(paces[slug]) * _work(slug, prompts, config) for slug in stages if slug in paces}
-    return Estimate(seconds, len(newest), next(iter(newest.values())).device, stages)
+    return Estimate(
+        seconds,
+        {slug: taken for slug, taken in _most_in_use(newest, "use_memory").items() if slug in stages},
+        {slug: taken for slug, taken in _most_in_use(newest, "use_gpu_memory").items() if slug in stages},
+        {slug: size for slug, size in _checkpoint_sizes(newest).items() if slug in stages},
+        len(newest),
+        next(iter(newest.values())).device,
+        stages,
+    )
 
 
-def _stages_of(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """The stages a configuration asks for; what it does not say, or cannot be read, counts as the paper's way."""
-    rl, dpo = config.get("rl") or {}, config.get("dpo") or {}
-    method, reward, pairs = config.get("method"), rl.get("reward"), dpo.get("pairs")
-    return stages_for(method or "rl", reward=reward or "model", pairs=pairs or "labels")
+def _most_in_use(runs: Mapping[Any, Run], name: str) -> dict[str, int]:
+    """Bytes at each stage's peak, from points in GiB. One query."""
+    points = MetricPoint.objects.filter(stage__run__in=runs, name=name).order_by()
+    peaks = points.values_list("stage__slug").annotate(most=Max("value"))
+    return {slug: int(most * GIB) for slug, most in peaks}
+
+
+def _checkpoint_sizes(runs: Mapping[Any, Run]) -> dict[str, int]:
+    """Bytes of the largest checkpoint of each stage. One query."""
+    made = Checkpoint.objects.filter(run__in=runs).order_by()
+    return dict(made.values_list("stage").annotate(most=Max("size_bytes")))
 
 
 def _algorithm(config: Mapping[str, Any]) -> str:

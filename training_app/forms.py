@@ -77,6 +77,11 @@ class LaunchForm(forms.Form):
     )  # fmt: skip
     seed = forms.IntegerField(min_value=0, max_value=LARGEST_SEED, help_text="The same seed makes the same run.")
     name = forms.CharField(max_length=200, required=False, help_text="For the list of runs.")
+    accept_older = forms.BooleanField(
+        label="The older words are meant",
+        required=False,
+        help_text="For a version that a newer one changes.",
+    )
     idempotency_key = forms.UUIDField(widget=forms.HiddenInput, required=False, initial=uuid.uuid4)
 
     def __init__(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
@@ -10,6 +12,7 @@ from django.contrib.auth.models import User
 from django.utils.text import slugify
 
 from constitutions_app.ledger import record
+from training_app.core.datasets import canonical_jsonl
 from training_app.core.digests import digest_file
 from training_app.models import Comparison, Prompt, PromptSet, Run, RunStage
 from training_app.prompt_files import ReadChoice, ReadPrompt, ReadPrompts, read_prompt_file
@@ -83,6 +86,25 @@ def keep_written(stage: RunStage) -> PromptSet:
             "summary": stage.summary,
         },
     )
+
+
+def is_as_loaded(prompt_set: PromptSet) -> bool:
+    """Whether the rows are still those that the set's digest was taken of. Reads all of them, in batches."""
+    seen = hashlib.sha256()
+    for row in _rows_of(prompt_set):
+        seen.update(canonical_jsonl([row]).encode("utf-8"))
+    return seen.hexdigest() == prompt_set.digest
+
+
+def _rows_of(prompt_set: PromptSet) -> Iterator[dict[str, Any]]:
+    """The set's rows as `ReadPrompts` holds them, prompts first."""
+    for prompt in prompt_set.prompts.order_by("position").iterator(BATCH):
+        yield asdict(ReadPrompt(prompt.key, prompt.text, tuple(prompt.messages), tuple(prompt.tags)))
+    choices = Comparison.objects.filter(prompt_set=prompt_set).order_by("pk")
+    for one in choices.iterator(BATCH):
+        yield asdict(
+            ReadChoice(one.key, one.prompt_text, tuple(one.messages), one.response_a, one.response_b, one.human_choice)
+        )
 
 
 def _fill(prompt_set: PromptSet, found: ReadPrompts) -> None:

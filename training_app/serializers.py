@@ -116,6 +116,9 @@ class LaunchSerializer(serializers.Serializer[Any]):
         max_length=60, allow_blank=True, required=False, default="",
         help_text="Name of an allowed model server that writes responses, critiques and revisions.",
     )  # fmt: skip
+    accept_older = serializers.BooleanField(
+        required=False, default=False, help_text="Whether words are meant that a newer version gives another meaning."
+    )
 
 
 class EventSerializer(serializers.ModelSerializer[RunEvent]):

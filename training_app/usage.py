@@ -75,6 +75,25 @@ def _family(pid: int) -> list[psutil.Process]:
         return []
 
 
+def gpu_total(library: Any = None) -> list[int]:
+    """Bytes of memory of each GPU that NVIDIA's library sees; empty where it sees none."""
+    try:
+        nvml = library or __import__("pynvml")
+    except ImportError:
+        return []
+    try:
+        nvml.nvmlInit()
+    except nvml.NVMLError:
+        return []
+    try:
+        handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]
+        return [int(nvml.nvmlDeviceGetMemoryInfo(handle).total) for handle in handles]
+    except nvml.NVMLError:
+        return []
+    finally:
+        nvml.nvmlShutdown()
+
+
 def gpu_use(library: Any = None) -> Values:
     """Percent busy (mean) and GiB used (sum) of the GPUs NVIDIA's library sees; empty where it sees none."""
     try:

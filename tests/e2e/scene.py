@@ -264,6 +264,7 @@ def training_pages(scene: Scene) -> dict[str, str]:
     return {
         "runs": of("runs"),
         "launch": of("launch"),
+        "compared runs": of("compare_runs") + f"?run={done.run.pk}&run={scene.running.pk}&smooth=0.9",
         "finished run": of("run", done.run.pk),
         "running run": of("run", scene.running.pk),
         "queued run": of("run", scene.queued.pk),

@@ -47,6 +47,7 @@ from training_app.models import (
     Trace,
     TraceStep,
 )
+from training_app.prompt_files import ReadPrompt, ReadPrompts
 
 PRINCIPLES = (
     ("open-reasons", "Open reasons", "When the assistant declines a part of a request, it says which part and why."),
@@ -134,9 +135,10 @@ def published_version(author: User, *, slug: str = "harmless-assistant", name: s
 def prompt_set(kind: str, texts: Sequence[str], *, slug: str = "") -> PromptSet:
     """A frozen prompt set with one prompt per text."""
     slug = slug or f"{kind.replace('_', '-')}-{uuid.uuid4().hex[:6]}"
+    rows = tuple(ReadPrompt(f"{kind}-{place}", text, (), ("everyday",)) for place, text in enumerate(texts, start=1))
     made = PromptSet.objects.create(
-        slug=slug, name=slug.replace("-", " ").capitalize(), kind=kind, licence="CC0", digest=digest_of(slug),
-        rows=len(texts),
+        slug=slug, name=slug.replace("-", " ").capitalize(), kind=kind, licence="CC0",
+        digest=ReadPrompts.of(rows).digest, rows=len(texts),
     )  # fmt: skip
     Prompt.objects.bulk_create(
         Prompt(prompt_set=made, key=f"{kind}-{place}", position=place, text=text, tags=["everyday"])

@@ -38,9 +38,10 @@ def launch_group(
     judge: str = "",
     generator: str = "",
     group_id: UUID | None = None,
+    accept_older: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> RunGroup:
-    """Queue one run for every arm and seed. An arm's changes are laid over `overrides`.
+    """Queue one run for every arm and seed. An arm's changes are laid over `overrides`; a version it names is meant.
 
     The same launch sent again under its `group_id` is the group already there. Raises LaunchRefused with one sentence,
     nothing written, as `launch_run` does for any of the runs.
@@ -50,7 +51,7 @@ def launch_group(
         return launch_run(
             user=user, version=arm.version or version, base_model=base_model, prompt_sets=prompt_sets, preset=preset,
             seed=seed, overrides=laid_over(overrides or {}, arm.overrides), name=run_name, judge=judge,
-            generator=generator, run_id=run_id, say=say,
+            generator=generator, run_id=run_id, accept_older=accept_older or arm.version is not None, say=say,
         )  # fmt: skip
 
     return _grouped(launch, user=user, arms=arms, seeds=seeds, name=name, group_id=group_id)

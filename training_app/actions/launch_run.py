@@ -13,13 +13,15 @@ from django.db.models import Max
 
 from constitutions_app.ledger import record
 from constitutions_app.models import Version
-from training_app.base_models import BadBaseModel, BaseModel, find_base_model
+from training_app.base_models import BadBaseModel, BaseModel, find_base_model, folder_of
 from training_app.configuration import BadConfiguration, effective_config
 from training_app.core.config import RunConfig
 from training_app.core.datasets import same_prompt
 from training_app.core.errors import BadInput
+from training_app.launch_checks import against_size, against_version
 from training_app.models import ExemplarSet, Prompt, PromptSet, Run, RunStage
 from training_app.other_models import pinned
+from training_app.prompt_sets import is_as_loaded
 from training_app.refusals import LaunchRefused
 from training_app.tasks import ring
 
@@ -41,6 +43,7 @@ def launch_run(
     judge: str = "",
     generator: str = "",
     run_id: UUID | None = None,
+    accept_older: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> Run:
     """Queue a run and wake a GPU worker. Returns the new run with its stages, all waiting.
@@ -48,6 +51,7 @@ def launch_run(
     `run_id` is the run's id if the sender chose one: the same launch sent again under it returns the run already there.
     `base_model` names a folder under MODELS_ROOT. `overrides` changes options of the preset (configuration.py).
     `judge` and `generator` name a model server that answers in place of the base model (other_models.py), or are "".
+    `accept_older` says that words are meant which a newer version gives another meaning.
     `say` is told a sentence when the queue cannot be reached; the run is kept and starts when the sweeper finds it.
     Raises LaunchRefused with one sentence, nothing written, when something is missing or contradicts itself.
     """
@@ -56,6 +60,7 @@ def launch_run(
     check_seed(seed)
     _check_prompt_sets(prompt_sets)
     model = _model(base_model, config)
+    _check_objections(published, model, config, accept_older=accept_older)
     others = _others({"judge": judge, "generator": generator})
     wanted = Run(
         id=run_id or uuid4(),
@@ -141,6 +146,12 @@ def _check_prompt_sets(prompt_sets: Sequence[PromptSet]) -> None:
                 f"The prompt set {prompt_set} is empty. Load one with prompts, then launch the run.",
                 field="prompt_sets",
             )
+        if not is_as_loaded(prompt_set):
+            raise LaunchRefused(
+                f"The prompt set {prompt_set} was changed in the database since it was loaded: its rows do not "
+                "give its digest any more. Load the file again under another name, and use that.",
+                field="prompt_sets",
+            )
         if prompt_set.kind == PromptSet.Kind.RED_TEAM:
             texts = Prompt.objects.filter(prompt_set=prompt_set).values_list("text", flat=True)
             red_team.update(same_prompt(text) for text in texts)
@@ -164,6 +175,14 @@ def _model(named: str, config: RunConfig) -> BaseModel:
             field="overrides",
         )
     return model
+
+
+def _check_objections(version: Version, model: BaseModel, config: RunConfig, *, accept_older: bool) -> None:
+    """The first of what `launch_checks` has against the launch is what it is refused for."""
+    size = against_size(folder_of(model.as_data()), model.name, asdict(config), config.stages)
+    for objection in (*against_version(version), *size):
+        if not (objection.may_be_accepted and accept_older):
+            raise LaunchRefused(objection.words, field=objection.field)
 
 
 def _others(chosen: Mapping[str, str]) -> dict[str, Any]:

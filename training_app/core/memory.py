@@ -38,6 +38,14 @@ def free_bytes(device: Any) -> int:
     return max(0, min(free))
 
 
+def limit_bytes() -> int:
+    """What this container may take in all; 0 where there is none, or one without a limit."""
+    for limit, _ in _LIMITS:
+        with contextlib.suppress(OSError, ValueError):
+            return int(limit.read_text())
+    return 0
+
+
 @contextlib.contextmanager
 def measured(device: Any) -> Iterator[Taken]:
     """Fills in what the block inside took at its peak."""

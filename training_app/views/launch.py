@@ -18,12 +18,13 @@ from constitutions_app.models import Version
 from training_app.actions import launch_group, launch_run
 from training_app.arms import ALONE, OFFERED
 from training_app.base_models import available_names
-from training_app.estimates import Estimate, estimate_for, prompts_used
 from training_app.forms import LaunchForm, overrides_in, values_of_config, values_of_preset, version_name
-from training_app.mixture import Mixture, expected_mixture
 from training_app.models import PromptSet, Run, RunGroup
 from training_app.other_models import server_choices
 from training_app.refusals import LaunchRefused
+from training_app.run_files import read_run_file
+from training_app.views.launch_files import Reading, form_as_file, offered_by, read_into, text_of_run
+from training_app.views.launch_plan import LaunchPlan
 
 DEFAULT_PRESET = "demo"
 DEFAULT_SEED = 7
@@ -33,10 +34,21 @@ DEFAULT_SEED = 7
 @require_role(Role.ENGINEER)
 @vary_on_headers("HX-Request")
 def launch(request: AuthenticatedHttpRequest) -> HttpResponse:
-    """Fill in, look at every value, launch. `fill` lays a preset's values into the form and launches nothing."""
+    """Fill in, look at every value, launch.
+
+    `fill` lays a preset's values into the form, `read_file` those of a YAML file, `write_file` makes one, and `look`
+    shows what would run; none of them launches anything.
+    """
+    if request.method == "POST" and "look" in request.POST:
+        return _page(request, launch_form(request.POST), part="plan")
+    if request.method == "POST" and "read_file" in request.POST:
+        values, reading = read_into(launch_form(request.POST), request)
+        return _page(request, launch_form(initial=values), status=422 if reading.faults else 200, reading=reading)
     if request.method == "POST" and "fill" not in request.POST:
         form = launch_form(request.POST)
-        if form.is_valid() and (launched := _launched(request, form)):
+        if "write_file" in request.POST and form.is_valid():
+            return form_as_file(form)
+        if "write_file" not in request.POST and form.is_valid() and (launched := _launched(request, form)):
             if isinstance(launched, RunGroup):
                 messages.success(request, "The runs are queued. Workers take them one after another.")
                 return redirect("training:run_group", launched.pk)
@@ -44,7 +56,7 @@ def launch(request: AuthenticatedHttpRequest) -> HttpResponse:
             return redirect("training:run", launched.pk)
         return _page(request, form, status=422)
     form = launch_form(initial=_initial(request.POST if request.method == "POST" else request.GET))
-    return _page(request, form)
+    return _page(request, form, reading=_not_here(request, form))
 
 
 def _launched(request: AuthenticatedHttpRequest, form: LaunchForm) -> Run | RunGroup | None:
@@ -53,7 +65,7 @@ def _launched(request: AuthenticatedHttpRequest, form: LaunchForm) -> Run | RunG
     common: dict[str, Any] = {
         **{
             name: said[name]
-            for name in ("version", "base_model", "prompt_sets", "preset", "name", "judge", "generator")
+            for name in ("version", "base_model", "prompt_sets", "preset", "name", "judge", "generator", "accept_older")
         },
         "user": request.user,
         "overrides": overrides_in(said),
@@ -125,38 +137,33 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-def _page(request: AuthenticatedHttpRequest, form: LaunchForm, *, status: int = 200) -> HttpResponse:
-    part = "#form" if request.htmx else ""
+def _not_here(request: AuthenticatedHttpRequest, form: LaunchForm) -> Reading | None:
+    """What an earlier run was launched with and cannot be chosen any more; None when all of it can."""
+    like = _uuid(request.GET.get("like", ""))
+    if like is None:
+        return None
+    earlier = Run.objects.select_related("version__constitution").filter(pk=like).exclude(preset="write").first()
+    if earlier is None:
+        return None
+    faults = read_run_file(text_of_run(earlier), offered_by(form)).faults
+    return Reading("", faults, is_from_run=True) if faults else None
+
+
+def _page(
+    request: AuthenticatedHttpRequest,
+    form: LaunchForm,
+    *,
+    status: int = 200,
+    reading: Reading | None = None,
+    part: str = "form",
+) -> HttpResponse:
+    """The whole page, or the part of it that htmx asks for."""
     context = {
         "form": form,
-        "estimate": _estimate(form),
-        "mixture": _mixture(form),
+        "plan": LaunchPlan(form),
+        "reading": reading,
+        "run_text": reading.text if reading else request.POST.get("run_text", ""),
         "can_anything": bool(form.versions),
     }
-    return render(request, f"training/launch.html{part}", context, status=status)
-
-
-def _estimate(form: LaunchForm) -> Estimate | None:
-    """From what the form shows, valid or not: what cannot be read counts as the preset's own value."""
-    sets = _sets(form)
-    config = form.config_shown()
-    base_model = _named(form, "base_model") or next(iter(available_names()), "")
-    prompts = prompts_used(sets, config["max_prompts"])
-    return estimate_for(preset=_named(form, "preset"), base_model=base_model, prompts=prompts, config=config)
-
-
-def _mixture(form: LaunchForm) -> Mixture | None:
-    """What the reward model's loss will be made of, from what the form shows."""
-    return expected_mixture(_sets(form), form.config_shown())
-
-
-def _sets(form: LaunchForm) -> list[tuple[str, int]]:
-    """Kind and rows of every set the form shows as chosen."""
-    shown = {name: form[name].value() for name in PromptSet.Kind.values}
-    chosen = [slug for kind in PromptSet.Kind.values for slug in shown[kind] or () if slug in form.prompt_sets]
-    return [(form.prompt_sets[slug].kind, form.prompt_sets[slug].rows) for slug in chosen]
-
-
-def _named(form: LaunchForm, field: str) -> str:
-    """What is chosen, as text that a query can hold."""
-    return str(form[field].value() or "").replace("\x00", "")
+    template = f"training/launch.html#{part}" if request.htmx else "training/launch.html"
+    return render(request, template, context, status=status)

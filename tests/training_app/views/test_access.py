@@ -24,7 +24,7 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
     measured = (JudgeEvaluation.objects.first() or judge_evaluation(finished.run.created_by)).pk
     arguments: dict[str, list[object]] = {
         "run": [run], "run_events": [run], "stop_run": [run], "resume_run": [run], "order_run": [run],
-        "aggregate": [run], "export_feedback": [run, "labels", "icai"],
+        "run_file": [run], "aggregate": [run], "export_feedback": [run, "labels", "icai"],
         "stage": [run, "sft"], "stage_log": [run, "sft"],
         "trace": [finished.traces[0].pk], "audit_step": [finished.steps[0].pk],
         "look_at_step": [finished.steps[0].pk], "look_at_label": [finished.labels[0].pk],

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
 
 from constitutions_app.models import Version
-from tests.training_app import factories
+from tests.training_app import factories, scripted
 from training_app.core.config import PRESETS
 from training_app.forms import values_of_preset
 from training_app.models import Run, RunGroup
@@ -208,3 +209,46 @@ def test_the_form_launches_every_side_with_every_seed(
     engineer.post("/runs/new/", typed(seeds="2"))
     assert [arm.name for arm in said["arms"]] == ["as launched"]
     assert engineer.post("/runs/new/", typed(arms="nonsense")).status_code == 422
+
+
+def test_a_look_shows_the_stages_what_differs_and_what_speaks_against_it(
+    engineer: Client, version: Version, launched: list[dict[str, Any]]
+) -> None:
+    part = engineer.post("/runs/new/", typed(look="1", method="sft_only", **{"sft.epochs": "3"}), headers=HTMX)
+    text = part.content.decode()
+    assert part.status_code == 200
+    assert "<html" not in text
+    assert "SL-CAI" in text
+    assert "Reward model" not in text
+    assert "SL-CAI: Epochs 1 → 3" in text
+    assert "This would be refused." in text  # the model folder holds no weights
+    assert "safetensors" in text
+    whole = engineer.post("/runs/new/", typed(look="1", name="kept"))
+    assert whole.status_code == 200
+    assert 'value="kept"' in whole.content.decode()
+    assert "Nothing was launched" not in whole.content.decode()
+    assert launched == []
+
+
+def test_older_words_are_refused_until_they_are_meant(engineer: Client, ada: User, version: Version) -> None:
+    factories.published_version(ada)
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("UPDATE constitutions_app_principleversion SET since = version_id")
+        cursor.execute("SET session_replication_role = origin")
+    scripted.base_model(Path(settings.MODELS_ROOT) / "tiny")
+    refused = engineer.post("/runs/new/", typed())
+    assert refused.status_code == 422
+    assert "is not the newest: in v2 4 principles came, went or mean something else." in refused.content.decode()
+    assert not Run.objects.exists()
+    look = engineer.post("/runs/new/", typed(look="1", accept_older="on"))
+    assert "This would be refused." not in look.content.decode()
+
+
+def test_memory_and_disk_come_from_what_was_measured(engineer: Client, ada: User, version: Version) -> None:
+    finished = factories.finished_run(ada, version)
+    Run.objects.filter(pk=finished.run.pk).update(base_model={"name": "tiny"})
+    factories.curve(finished.run.stages.get(slug="rl"), "use_memory", 3, 2.0, 2.0)
+    page = engineer.get("/runs/new/").content.decode()
+    assert "2.0\xa0GB" in page
+    assert "of checkpoints" in page

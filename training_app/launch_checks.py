@@ -1,0 +1,98 @@
+"""What speaks against a launch although every field is filled in: unapproved or older words, too large a model.
+
+The launch form shows these before the button is pressed, and `launch_run` refuses by the very same functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from django.conf import settings
+
+from constitutions_app.approvals import missing_approvals
+from constitutions_app.core.ancestry import ancestors
+from constitutions_app.lineages import graph_of
+from constitutions_app.meanings import meanings_of
+from constitutions_app.models import Version
+from training_app.core.memory import limit_bytes
+from training_app.core.model_facts import facts_of
+from training_app.usage import GIB, gpu_total
+
+BYTES_PER_WEIGHT: Mapping[str, int] = {"sft": 8, "reward": 8, "rl": 12, "dpo": 10}
+"""The least a training stage holds per weight, everything in bfloat16: weights 2, gradients 2, Adam's two moments 4;
+RL also the reference 2 and the reward model 2, DPO the reference 2. Activations and caches come on top."""
+
+ONLY_READ = 2
+"""Bytes per weight of a stage that only writes or judges text, or trains small adapters."""
+
+
+@dataclass(frozen=True)
+class Objection:
+    """One reason against a launch. `field` names what it is about; old words can be used all the same, on purpose."""
+
+    field: str
+    words: str
+    may_be_accepted: bool = False
+
+
+def against_version(version: Version) -> Iterator[Objection]:
+    """What speaks against the words: too few approvals under today's rules, or a newer version that means otherwise."""
+    if missing := missing_approvals(version):
+        advice = "Have it reviewed and publish it anew, or choose a version that is approved."
+        yield Objection("version", f"{missing} {advice}")
+    newest = Version.objects.filter(constitution=version.constitution_id).defer("canonical").order_by("-number").first()
+    if newest is not None and newest.number > version.number:
+        changed = _changed(version, newest)
+        if changed:
+            yield Objection(
+                "version",
+                f"{version} is not the newest: in v{newest.number} {changed} principle"
+                f"{'' if changed == 1 else 's'} came, went or mean{'s' if changed == 1 else ''} something else. "
+                "Choose the newest, or tick that the older words are meant.",
+                may_be_accepted=True,
+            )
+
+
+def _changed(version: Version, newest: Version) -> int:
+    """Principles whose meaning differs; 0 where the newest does not go on from the version. Four queries."""
+    if version.pk not in ancestors(graph_of(version.constitution_id), [newest.pk]):
+        return 0
+    then, now = meanings_of(version), meanings_of(newest)
+    return sum(then.get(key) != now.get(key) for key in then.keys() | now.keys())
+
+
+def against_size(folder: Path, name: str, config: Mapping[str, Any], stages: tuple[str, ...]) -> Iterator[Objection]:
+    """That the model cannot be trained in the memory there is. Reads the headers of its weights."""
+    parameters = facts_of(folder).parameters
+    needed = max((_per_weight(slug, config) for slug in stages), default=0) * (parameters or 0)
+    room, where = room_for_a_stage(config)
+    if room and needed > room:
+        yield Objection(
+            "base_model",
+            f"{name} does not fit: with {parameters:,} weights its training holds at least {_gib(needed)}, and {where} "
+            f"has {_gib(room)}. Choose a smaller model, LoRA, or more GPUs that share the weights.",
+        )
+
+
+def room_for_a_stage(config: Mapping[str, Any]) -> tuple[int, str]:
+    """Bytes a stage may take, and where: as the operator said, else this machine's GPUs, else its memory."""
+    if settings.STAGE_MEMORY_GIB:
+        return int(settings.STAGE_MEMORY_GIB * GIB), "a worker"
+    if gpus := gpu_total():
+        shared = config.get("sharding") == "fsdp2" and len(gpus) > 1
+        used = min(int(config.get("processes") or 1), len(gpus)) if shared else 1
+        return sum(sorted(gpus)[-used:]), "a GPU here" if used == 1 else f"{used} GPUs here together"
+    return min(int(psutil.virtual_memory().total), limit_bytes() or 2**63), "this machine"
+
+
+def _per_weight(slug: str, config: Mapping[str, Any]) -> int:
+    options = config.get(slug) or {}
+    return ONLY_READ if options.get("lora_rank") else BYTES_PER_WEIGHT.get(slug, ONLY_READ)
+
+
+def _gib(count: int) -> str:
+    return f"{count / GIB:.1f} GiB"
