@@ -141,3 +141,9 @@ admin.site.unregister(User)
 admin.site.unregister(Group)
 admin.site.register(User, ReadOnlyUserAdmin)
 admin.site.register(Group, ReadOnlyGroupAdmin)
+
+
+@admin.register(rows.TextVector)
+class TextVectorAdmin(FrozenAdmin):
+    list_display = ("digest", "model")
+    exclude = ("vector",)

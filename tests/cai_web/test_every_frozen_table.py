@@ -26,6 +26,7 @@ from training_app.models import (
     PairImport,
     PromptSet,
     RegisteredModel,
+    SignOff,
     TraceImport,
 )
 
@@ -64,6 +65,7 @@ def boss() -> User:
     decided = {"label": done.labels[0], "verdict": "agree", "choice": "neither", "note": "Because."}
     Adjudication.objects.create(adjudicator=boss, **decided)
     AuditImport.objects.create(run=done.run, file_name="x", digest="0" * 64, format="jsonl", source="x", rows=0)
+    SignOff.objects.create(checkpoint=done.rl, role="auditor", word="approve", person=boss)
     ExemplarSet.objects.create(version=version, family="llama", exemplars=[], digest="0" * 64, created_by=author)
     return boss
 

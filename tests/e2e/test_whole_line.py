@@ -179,7 +179,7 @@ def _launch(page: Page) -> None:
         if fold.get_attribute("open") is None:
             fold.locator("summary").click()
         field.fill(value)
-    page.get_by_label("Seed").fill("11")
+    page.get_by_label("Seed", exact=True).fill("11")
     page.get_by_role("button", name="Launch run").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Run 1 The whole line")
 

@@ -77,7 +77,7 @@ def test_runs_are_launched_and_stopped(plain: Page, site: Site, scene: Scene) ->
     plain.goto(site.at(reverse("training:runs")))
     plain.get_by_label("State").select_option("cancelled")
     plain.get_by_role("button", name="Filter").click()
-    assert plain.locator("tbody tr").count() == 1
+    assert plain.locator("#results tbody tr").count() == 1
 
 
 def test_items_are_judged_and_checkpoints_verified(plain: Page, site: Site, scene: Scene) -> None:

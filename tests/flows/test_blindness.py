@@ -19,7 +19,7 @@ from constitutions_app.access import Role
 from constitutions_app.actions import Refused
 from constitutions_app.models import LedgerEntry
 from tests.constitutions_app.factories import make_constitution, newest
-from tests.training_app.factories import FinishedRun, finished_run, judge_evaluation, person
+from tests.training_app.factories import FinishedRun, chat_turn, finished_run, judge_evaluation, person
 from tests.training_app.queue_scenes import queue_of, taken
 from tests.training_app.scenes import comparisons
 from training_app.access import hides_judgement
@@ -41,7 +41,7 @@ from training_app.streams import Message
 pytestmark = pytest.mark.django_db
 
 PEER_SAYS = "Peer4711 disagrees"
-POSTED_ONLY = re.compile(r"constitutions:.*|api-.*|training:.*|person_.*|.*sign_out|.*token.*|read_.*")
+POSTED_ONLY = re.compile(r"constitutions:.*|api-.*|training:.*|person_.*|.*sign_out|.*token.*|read_.*|follow_.*")
 """Addresses that may answer "post this instead"."""
 
 
@@ -136,6 +136,7 @@ def _names(patterns: Any, space: str = "", above: tuple[str, ...] = ()) -> Itera
 def _value(name: str, parameter: str, made: FinishedRun, queues: tuple[AuditQueue, AuditQueue], user: User) -> object:
     run, version, label, step = made.run, made.run.version, made.labels[0], made.steps[0]
     held = Reservation.objects.get(auditor=user, queue=queues[0]) if "queue" in name else None
+    chat = chat_turn(made) if "chat" in name else None
     measured = judge_evaluation(run.created_by) if "judge" in name and parameter == "pk" else None
     if parameter == "pk":
         keys: dict[str, Any] = {
@@ -169,7 +170,7 @@ def _value(name: str, parameter: str, made: FinishedRun, queues: tuple[AuditQueu
             **dict.fromkeys(("constitutions:reopen_thread", "constitutions:resolve_thread"), 1),
             **dict.fromkeys(("person_deactivate", "person_link", "person_reactivate", "person_role"), 1),
             "follow_notification": 1, "training:remove_view": 1,
-            "training:chat_turn": 1, "training:scenario_from_chat": 1,
+            **dict.fromkeys(("training:chat_turn", "training:scenario_from_chat"), chat.pk if chat else None),
             "training:adjudicate_label": label.pk, "training:adjudicate_step": step.pk,
             "training:build_changes": made.builds[1].pk, "training:numbers_principle": label.principle_id,
         }  # fmt: skip
