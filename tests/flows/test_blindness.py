@@ -73,7 +73,7 @@ def made(own_places: None, db: None) -> FinishedRun:
 def queues(made: FinishedRun) -> tuple[AuditQueue, AuditQueue]:
     known = comparisons(2)
     made.run.prompt_sets.add(known)
-    queues = queue_of(calibration_set=known, calibration=2, size=6), queue_of("steps")
+    queues = queue_of(calibration_set=known, calibration=2, size=6, per_item=2), queue_of("steps")
     peer, given = User.objects.get(username="pia"), Reservation.objects.none()
     assert not given
     mine = _calibrated(peer, queues[0])
@@ -100,7 +100,8 @@ def jonas(queues: tuple[AuditQueue, AuditQueue]) -> User:
 
 def marks(made: FinishedRun) -> list[str]:
     """What tells something: as patterns in the text of an answer."""
-    numbers = {value for one in made.labels for value in (one.p_a, one.p_ab, one.p_ba, one.ab_logp_a, one.ba_logp_b)}
+    # Log-probs, which never stand there by coincidence; p(A) alone is looked for as pages write it.
+    numbers = {value for one in made.labels for value in (one.ab_logp_a, one.ba_logp_b)}
     return [
         PEER_SAYS,
         r"p\(A\) 0\.\d\d",

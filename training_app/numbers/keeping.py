@@ -44,6 +44,8 @@ class Numbers:
     is_waiting: bool
     is_live: bool
     """Computed for this page, from what stands in the database now."""
+    is_withheld: bool = False
+    """Not told to this person: so few items would tell what others chose of one they have yet to judge."""
 
 
 def numbers_of(scope: Scope) -> Numbers:

@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, can_write, require_role
-from training_app.access import get_cited_principle_for, hides_judgement
+from training_app.access import get_cited_principle_for, hidden_items, hides_judgement
 from training_app.actions import ask_for_numbers
 from training_app.explorer.tokens import STATES, Fact, token
 from training_app.models import AILabel, LabelFacts
@@ -38,6 +38,8 @@ FIGURES = (
     ("ac1", "Gwet AC1", "Beyond chance, steady where nearly all items are of one kind."),
 )
 MOST_EXAMPLES = 20
+FEW = 20
+"""Judged items under which a sum can tell what was chosen on one of them."""
 
 
 @require_safe
@@ -80,7 +82,7 @@ def principle(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
     """One principle at its version: its figures, what people overrode, and the way to its words."""
     cited = get_cited_principle_for(request.user, pk)
     scope = Scope(principle=pk)
-    numbers = numbers_of(scope)
+    numbers = _told(request, numbers_of(scope))
     rows = [one for one in (numbers.data or {}).get("principles", ()) if one["pk"] == pk]
     context = _context(request, scope, numbers) | {
         "cited": cited,
@@ -162,7 +164,17 @@ def examples_of(request: AuthenticatedHttpRequest, pk: int) -> list[AILabel]:
 
 def _asked(request: AuthenticatedHttpRequest) -> tuple[Scope, Numbers]:
     scope = Scope.from_query(request.GET)
-    return scope, numbers_of(scope)
+    return scope, _told(request, numbers_of(scope))
+
+
+def _told(request: AuthenticatedHttpRequest, numbers: Numbers) -> Numbers:
+    """The figures without those that would tell what others chose of an item this person has yet to judge: of few."""
+    if numbers.data is None or not any(hidden_items(request.user, kind).exists() for kind in ("label", "step")):
+        return numbers
+    if numbers.data["whole"]["judged"] < FEW:
+        return replace(numbers, data=None, is_withheld=True)
+    enough = [one for one in numbers.data["principles"] if one["judged"] >= FEW]
+    return replace(numbers, data=numbers.data | {"principles": enough})
 
 
 def _context(request: AuthenticatedHttpRequest, scope: Scope, numbers: Numbers) -> dict[str, Any]:

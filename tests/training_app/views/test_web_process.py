@@ -20,9 +20,11 @@ from django.test import Client
 assert importlib.util.find_spec("torch")
 client = Client(SERVER_NAME="localhost")
 client.force_login(User.objects.get(username="root"))
-gets, posts, heavy = json.loads(sys.argv[1])
+gets, posts, figures, heavy = json.loads(sys.argv[1])
 answers = [client.get(url).status_code for url in gets] + [client.post(url, {"text": "x"}).status_code for url in posts]
-print(json.dumps([answers, [name for name in heavy if name in sys.modules]]))
+before = [name for name in heavy if name in sys.modules]
+answers += [client.get(url).status_code for url in figures]
+print(json.dumps([answers, before, [name for name in heavy if name in sys.modules]]))
 """
 
 
@@ -31,16 +33,18 @@ def test_no_page_loads_torch() -> None:
     """Every page is really asked for, in a process of its own, with torch installed and importable."""
     finished = factories.finished_run(User.objects.create_superuser("root"))
     urls = addresses(finished)
-    gets = [url for name, url in urls.items() if name not in POST_ONLY | {"stage_log"}]
+    figures = [url for name, url in urls.items() if name.startswith("numbers") and name not in POST_ONLY]
+    gets = [url for name, url in urls.items() if name not in POST_ONLY | {"stage_log"} and url not in figures]
     posts = [urls["checkpoint"], urls["prompt_preview"]]
     ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps([gets, posts, HEAVY])],
+        [sys.executable, "-c", PROGRAM, json.dumps([gets, posts, figures, HEAVY])],
         capture_output=True, text=True, timeout=120, check=False,
         env=program_environment(HTTPS="0", DATABASE_POOL="0", COLLECTED_STATIC="0"),
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
-    answers, heavy = json.loads(ended.stdout.splitlines()[-1])
-    odd = {url: code for url, code in zip([*gets, *posts], answers, strict=True) if code not in (200, 204)}
+    answers, heavy, afterwards = json.loads(ended.stdout.splitlines()[-1])
+    odd = {url: code for url, code in zip([*gets, *posts, *figures], answers, strict=True) if code not in (200, 204)}
     # Without scripts the counts stand on the page, and nobody has been given this item.
     assert odd == {urls["explore_counts"]: 302, urls["queue_item"]: 404}
     assert heavy == []
+    assert afterwards == ["numpy"], "statistics of a few verdicts are computed where they are shown"
