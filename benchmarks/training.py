@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ class Place:
 
 
 # -- jobs --------------------------------------------------------------------------------------------------------------
+
+
+def _keep(last: dict[str, dict[str, Any]], name: str, train: Callable[[], dict[str, Any]]) -> None:
+    """Trains once and keeps what came of it."""
+    last[name] = train()
 
 
 def write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -225,7 +231,7 @@ def measure_sft(report: measuring.Report, place: Place, rounds: int) -> None:
     last: dict[str, dict[str, Any]] = {}
     candidates = {"script": plain(place, "sft", tokens, arguments), "app": through_the_app(place)}
     times = measuring.interleaved(
-        {name: lambda name=name, train=train: last.update({name: train()}) for name, train in candidates.items()},  # type: ignore[misc]
+        {name: partial(_keep, last, name, train) for name, train in candidates.items()},
         rounds=rounds, warm_up=False,
     )  # fmt: skip
     worst = max(abs(one - other) for one, other in zip(last["script"]["losses"], last["app"]["losses"], strict=True))
@@ -275,7 +281,7 @@ def measure_grpo(report: measuring.Report, place: Place, rounds: int) -> None:
     }
     last: dict[str, dict[str, Any]] = {}
     times = measuring.interleaved(
-        {name: lambda name=name, train=train: last.update({name: train()}) for name, train in candidates.items()},  # type: ignore[misc]
+        {name: partial(_keep, last, name, train) for name, train in candidates.items()},
         rounds=rounds, warm_up=False,
     )  # fmt: skip
     for name, seconds in times.items():

@@ -69,7 +69,7 @@ def test_a_branch_closed_between_reading_and_writing_is_changed_by_nobody() -> N
         lambda: actions.import_into_draft(user=ada, draft=side, file=file, way="replace"),
         lambda: actions.start_draft_from_version(user=ada, draft=side, version=newest(made)),
         lambda: actions.publish_version(user=ada, draft=side, note="So."),
-        lambda: actions.open_thread(**{**words, "quote": "true"}),  # type: ignore[arg-type]
+        lambda: actions.open_thread(**{**words, "quote": "true"}),  # type: ignore[arg-type]  # mixed values
         lambda: actions.reply(user=grace, thread=thread, body="!"),
         lambda: actions.apply_suggestion(user=ada, suggestion=suggestion),
         lambda: actions.give_verdict(
@@ -96,7 +96,7 @@ def test_a_thread_and_an_answer_sent_twice_at_once_are_said_once() -> None:
     ada = make_person("ada", Role.AUTHOR)
     made = make_constitution(ada)
     words = {"user": ada, "key": "honesty", "field": "text", "quote": "true", "body": "Why?"}
-    at_once(*[lambda: actions.open_thread(draft=draft_of(made), **words)] * 3)  # type: ignore[arg-type]
+    at_once(*[lambda: actions.open_thread(draft=draft_of(made), **words)] * 3)  # type: ignore[arg-type]  # mixed values
     thread = Thread.objects.get()
     at_once(*[lambda: actions.reply(user=ada, thread=thread, body="So.")] * 3)
     at_once(*[lambda: actions.reply(user=ada, thread=thread, body="So.", replacement="so")] * 3)

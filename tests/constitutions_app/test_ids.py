@@ -109,7 +109,7 @@ def right(address: Address) -> dict[str, object]:
         values["key"] = "rude-letter"
     if "pk" in address.ids:
         (model,) = [model for model, names in ROWS.items() if address.short in names]
-        values["pk"] = model._default_manager.values_list("pk", flat=True).order_by("pk")[0]  # type: ignore[attr-defined]
+        values["pk"] = model._default_manager.values_list("pk", flat=True).order_by("pk")[0]  # type: ignore[attr-defined]  # a model class
     return values
 
 

@@ -210,7 +210,7 @@ def test_a_batch_that_would_leave_no_memory_is_halved_before_it_begins(
     backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = backend.generate(requests(4), SAMPLING, ())
-    free = SimpleNamespace(available=4 * 60 * backend.generator.model.bytes_per_token)  # type: ignore[attr-defined]
+    free = SimpleNamespace(available=4 * 60 * backend.generator.model.bytes_per_token)  # type: ignore[attr-defined]  # the local one has a generator
     monkeypatch.setattr("psutil.virtual_memory", lambda: free)
     backend.take_together()
     assert backend.generate(requests(4), SAMPLING, ()) == expected
