@@ -195,7 +195,8 @@ _database["CONN_HEALTH_CHECKS"] = True
 _database.setdefault("OPTIONS", {})
 _database["OPTIONS"]["application_name"] = "cai"
 if flag("DATABASE_POOL", False):
-    _database["OPTIONS"]["pool"] = {"min_size": 2, "max_size": 20, "timeout": 5, "max_idle": 300}
+    # A machine that trains at the same time can stall for seconds; a page that waits is better than one that fails.
+    _database["OPTIONS"]["pool"] = {"min_size": 2, "max_size": 20, "timeout": 15, "max_idle": 300}
 DATABASES = {"default": _database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
