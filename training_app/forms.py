@@ -73,7 +73,7 @@ class LaunchForm(forms.Form):
     )  # fmt: skip
     seeds = forms.IntegerField(
         min_value=1, max_value=16, required=False, initial=1, label="Seeds",
-        help_text="Runs for each side, from the seed below upwards. At least 3 show what chance does.",
+        help_text="Runs for each side, from the seed upwards. At least 3 show what chance does.",
     )  # fmt: skip
     seed = forms.IntegerField(min_value=0, max_value=LARGEST_SEED, help_text="The same seed makes the same run.")
     name = forms.CharField(max_length=200, required=False, help_text="For the list of runs.")

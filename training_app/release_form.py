@@ -11,12 +11,14 @@ from constitutions_app.access import Role
 from training_app.models import SignOff
 from training_app.releases import SIGNERS
 
+WORDS = ((SignOff.Word.APPROVE, "sign it off"), (SignOff.Word.REFUSE, "refuse it"))
+
 
 class SignOffForm(forms.Form):
     """What somebody says of a checkpoint, in one of their roles."""
 
     field_order = ("role", "word", "note")
-    word = forms.ChoiceField(label="You", choices=SignOff.Word.choices, widget=forms.RadioSelect, initial="approve")
+    word = forms.ChoiceField(label="You", choices=WORDS, widget=forms.RadioSelect, initial="approve")
     note = forms.CharField(
         required=False,
         max_length=4000,
