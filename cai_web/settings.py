@@ -13,7 +13,7 @@ What a deployment may want to change is read from the environment (docs/operatio
     HTTPS               served over https (secure cookies, redirect, HSTS)? default: on; off with DEBUG, in `make run`
     BEHIND_PROXY        trust X-Forwarded-Proto from the proxy in front? default: off
     ALLOWED_HOSTS, CSRF_TRUSTED_ORIGINS     comma-separated
-    DATABASE_POOL       keep a pool of connections (the web server sets it)
+    DATABASE_POOL       keep a pool of connections? default: off, it ran dry at times (docs/lab-notes.md)
     EMAIL_URL           where e-mail goes, for example smtp+tls://user:password@host:587; without it none is sent
     EMAIL_FROM          the address it comes from
     EMBEDDINGS          find near-duplicates by meaning where a language model for it is installed? default: on

@@ -59,7 +59,7 @@ def web_server(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) 
         process = subprocess.Popen(
             [sys.executable, "-m", "cai_web.serve", str(listener.fileno())],
             cwd=settings.BASE_DIR,
-            env=program_environment(DATABASE_POOL="0"),  # see the lab notes of 2026-11-28: the pool ran dry at times
+            env=program_environment(),
             pass_fds=[listener.fileno()],
             stdout=output,
             stderr=subprocess.STDOUT,
