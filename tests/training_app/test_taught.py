@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.training_app import factories
-from tests.training_app.test_api import client_of
+from tests.training_app.api.calls import client_of
 from training_app import taught
 from training_app.models import AILabel, DatasetBuild, DatasetItem
 

@@ -1,0 +1,69 @@
+"""Every list: everybody with a role reads everything, at the same cost, and no key reaches a lookup by itself."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from rest_framework.test import APIClient
+
+from tests.training_app.api.calls import client_of, first
+from tests.training_app.factories import FinishedRun, cited, finished_run, judge_evaluation
+from training_app.api import VIEWS
+from training_app.models import Audit
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def crowd(scene: FinishedRun) -> FinishedRun:
+    """Three runs of the same version, the labels of the first judged."""
+    for _ in range(2):
+        finished_run(scene.run.created_by, scene.run.version)
+    Audit.objects.bulk_create(
+        Audit(auditor=scene.run.created_by, label=label, verdict="agree", blind=False) for label in scene.labels
+    )
+    judge_evaluation(scene.run.created_by)
+    return scene
+
+
+@pytest.mark.parametrize("name", [name for name, _ in VIEWS])
+def test_every_object_is_for_readers_and_for_nobody_else(crowd: FinishedRun, name: str) -> None:
+    reader = client_of("reader")
+    row = first(reader, name)
+    assert reader.get(f"/api/{name}/{row['id']}/").json() == row
+    for stranger, status in ((APIClient(), 401), (client_of(None), 403)):
+        assert stranger.get(f"/api/{name}/").status_code == status
+        assert stranger.get(f"/api/{name}/{row['id']}/").status_code == status
+    for method in ("put", "patch", "delete"):
+        assert getattr(client_of("admin"), method)(f"/api/{name}/{row['id']}/", {}).status_code == 405
+    if name not in ("runs", "audits"):
+        assert client_of("admin").post(f"/api/{name}/", {}).status_code == 405
+
+
+@pytest.mark.parametrize("name", [name for name, _ in VIEWS])
+def test_a_list_costs_the_same_for_one_row_and_for_many(crowd: FinishedRun, name: str) -> None:
+    reader = client_of("reader")
+    counts = []
+    for size in (1, 50):
+        with CaptureQueriesContext(connection) as asked:
+            assert reader.get(f"/api/{name}/", {"page_size": size}).status_code == 200
+        counts.append(len(asked))
+    assert abs(counts[0] - counts[1]) <= 1  # the roles are asked for once
+
+
+def test_only_declared_filters_work(made: FinishedRun) -> None:
+    reader = client_of("reader")
+    label = made.labels[0]
+    wanted = {"principle_key": cited(label).key, "run": str(made.run.pk)}
+    found = reader.get("/api/labels/", wanted).json()["results"]
+    assert found and {row["principle_key"] for row in found} == {cited(label).key}
+    everything = len(reader.get("/api/labels/").json()["results"])
+    for key in ("run__created_by__password__startswith", "judge__name__regex", "pk__in", "_connector"):
+        assert len(reader.get("/api/labels/", {key: "x"}).json()["results"]) == everything
+    assert reader.get("/api/runs/", {"state": "thriving"}).status_code == 400
+    assert reader.get("/api/labels/", {"run": "not-a-uuid"}).status_code == 400
+    assert reader.get("/api/labels/not-a-number/").status_code == 404
+    assert reader.get(f"/api/runs/{uuid4()}/").status_code == 404

@@ -1,0 +1,70 @@
+"""Runs: engineers launch, cancel, resume and order them; others do not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.conf import LazySettings
+
+from tests.training_app import scripted
+from tests.training_app.api.calls import client_of
+from tests.training_app.factories import FinishedRun, queued_run, running_run
+from tests.training_app.scenes import BASE_MODEL, engineer, helpful, red_team
+from training_app.models import Run
+
+pytestmark = pytest.mark.django_db
+
+
+def test_engineers_launch_and_others_do_not(made: FinishedRun, tmp_path: Any, settings: LazySettings) -> None:
+    settings.MODELS_ROOT = tmp_path
+    scripted.base_model(tmp_path / BASE_MODEL)
+    wanted = {
+        "version": made.run.version_id, "base_model": BASE_MODEL, "preset": "demo", "seed": 3,
+        "prompt_sets": [red_team().slug, helpful().slug], "overrides": {"rl": {"steps": 2}},
+    }  # fmt: skip
+    for role in ("reader", "author", "auditor", "reviewer"):
+        assert client_of(role).post("/api/runs/", wanted).status_code == 403
+    answer = client_of("engineer").post("/api/runs/", wanted)
+    assert answer.status_code == 201, answer.content
+    run = answer.json()
+    assert (run["state"], run["config"]["rl"]["steps"], run["notice"], len(run["stages"])) == ("queued", 2, "", 8)
+    refused = client_of("engineer").post("/api/runs/", {**wanted, "base_model": "../../etc"})
+    assert (refused.status_code, list(refused.json())) == (400, ["base_model"])
+    bad = ({"version": 0}, {"prompt_sets": ["nowhere"]}, {"preset": "x"}, {"overrides": {"rl": 1}}, {"seed": -1})
+    for change in bad:
+        assert client_of("engineer").post("/api/runs/", {**wanted, **change}).status_code == 400
+    assert Run.objects.count() == 2
+
+
+def test_engineers_cancel_and_resume(made: FinishedRun) -> None:
+    run = queued_run(engineer(), made.run.version)
+    for verb in ("cancel", "resume"):
+        assert client_of("auditor").post(f"/api/runs/{run.pk}/{verb}/").status_code == 403
+    boss = client_of("engineer")
+    assert boss.post(f"/api/runs/{run.pk}/cancel/").json()["state"] == "cancelled"
+    assert boss.post(f"/api/runs/{run.pk}/cancel/").status_code == 409
+    assert boss.post(f"/api/runs/{run.pk}/resume/").json()["state"] == "queued"
+    assert boss.post(f"/api/runs/{running_run(engineer(), made.run.version).pk}/resume/").status_code == 409
+    assert boss.get(f"/api/runs/{run.pk}/cancel/").status_code == 405
+    discarded = boss.post(f"/api/runs/{run.pk}/cancel/", {"discard": True}).json()
+    assert (discarded["state"], discarded["discarded"]) == ("cancelled", True)
+    assert boss.post(f"/api/runs/{run.pk}/resume/").status_code == 409
+
+
+def test_engineers_order_and_pause_the_queue(made: FinishedRun) -> None:
+    first, second = (queued_run(engineer(), made.run.version) for _ in range(2))
+    boss, reader = client_of("engineer"), client_of("reader")
+    place = f"/api/runs/{second.pk}/place/"
+    assert reader.post(place, {"to": "first"}).status_code == 403
+    assert boss.post(place, {"to": "first"}).status_code == 200
+    assert reader.get("/api/runs/queue/").json() == {
+        "paused": False, "reason": "", "runs": [str(second.pk), str(first.pk)]
+    }  # fmt: skip
+    assert boss.post(place, {"priority": -1}).json()["priority"] == -1
+    assert reader.post("/api/runs/queue/", {"paused": True}).status_code == 403
+    paused = boss.post("/api/runs/queue/", {"paused": True, "reason": "disks"}).json()
+    assert (paused["paused"], paused["reason"]) == (True, "disks")
+    assert paused["runs"] == [str(first.pk), str(second.pk)]
+    assert boss.post(place, {"to": "sideways"}).status_code == 400
+    assert boss.post(f"/api/runs/{made.run.pk}/place/", {"to": "first"}).status_code == 409

@@ -1,0 +1,42 @@
+"""What every list of this API shares: how it is read, its filters, and what is kept from whom."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import django_filters as filters
+from django.contrib.auth.models import AnonymousUser
+from django.db import models
+from django.db.models import Q, QuerySet
+from rest_framework import mixins, viewsets
+from rest_framework.request import Request
+
+from constitutions_app.api.asking import HasRole
+from training_app import access
+
+Row = TypeVar("Row", bound=models.Model)
+
+
+class Reading(mixins.RetrieveModelMixin, mixins.ListModelMixin, viewsets.GenericViewSet[Row]):
+    """One object, and a list of them by cursor. Subclasses say which, with which fields and filters."""
+
+    permission_classes = [HasRole]
+    hides: tuple[tuple[str, str], ...] = ()
+    """Kinds of items ("label", "step", "comparison") with the path to one: rows of those that the caller has yet to
+    judge blind are left out."""
+
+    def get_queryset(self) -> QuerySet[Row]:
+        rows = super().get_queryset()
+        request: Request | None = self.request  # none where the schema is written
+        user = request.user if request is not None else AnonymousUser()
+        for kind, path in self.hides if access.can_audit(user) else ():
+            rows = rows.filter(~Q(**{f"{path}__in": access.hidden_items(user, kind)}) | Q(**{path: None}))
+        return rows
+
+
+class Filters(filters.FilterSet):  # type: ignore[misc]  # django-filter ships no types
+    """What every list's filters have in common: they are declared, so that no key of a user reaches the ORM."""
+
+
+class OfRunFilter(Filters):
+    run = filters.UUIDFilter(field_name="run_id")
