@@ -13,7 +13,7 @@ What a deployment may want to change is read from the environment (docs/operatio
     HTTPS               served over https (secure cookies, redirect, HSTS)? default: on; off with DEBUG, in `make run`
     BEHIND_PROXY        trust X-Forwarded-Proto from the proxy in front? default: off
     ALLOWED_HOSTS, CSRF_TRUSTED_ORIGINS     comma-separated
-    DATABASE_POOL       keep a pool of connections? default: off, it ran dry at times (docs/lab-notes.md)
+    DATABASE_POOL       keep a pool of connections (the web server sets it)
     EMAIL_URL           where e-mail goes, for example smtp+tls://user:password@host:587; without it none is sent
     EMAIL_FROM          the address it comes from
     EMBEDDINGS          find near-duplicates by meaning where a language model for it is installed? default: on
@@ -196,7 +196,11 @@ _database.setdefault("OPTIONS", {})
 _database["OPTIONS"]["application_name"] = "cai"
 if flag("DATABASE_POOL", False):
     # A machine that trains at the same time can stall for seconds; a page that waits is better than one that fails.
-    _database["OPTIONS"]["pool"] = {"min_size": 2, "max_size": 20, "timeout": 15, "max_idle": 300}
+    # While the server is away the pool tries again after 1, 2, 4 s and then gives up, so that the next page asks anew.
+    _database["OPTIONS"]["pool"] = {
+        "min_size": 2, "max_size": 20, "timeout": 15, "max_idle": 300, "reconnect_timeout": 5
+    }  # fmt: skip
+    _database["CONN_HEALTH_CHECKS"] = False  # our own backend asks, in a better way (cai_web/postgres/base.py)
 DATABASES = {"default": _database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

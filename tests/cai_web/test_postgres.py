@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.db import OperationalError, connection
 
+from cai_web.postgres.base import DatabaseWrapper
 from cai_web.services import OwnServices, ServiceError
 from tests.cai_web.test_settings import run
 
@@ -68,3 +70,30 @@ def test_a_command_without_its_services_ends_with_the_sentence_alone(tmp_path: P
 def test_tests_use_a_database_of_their_own() -> None:
     assert str(connection.settings_dict["NAME"]).startswith("test_cai")
     assert str(connection.settings_dict["HOST"]).startswith(os.environ["CAI_TEST_VAR"])
+
+
+@pytest.fixture
+def pooled() -> Iterator[DatabaseWrapper]:
+    """A connection that comes from a pool of six, as pages have them; a page waits at most 4 seconds for one."""
+    options = {**connection.settings_dict["OPTIONS"], "application_name": "pooled"}
+    options["pool"] = {"min_size": 6, "max_size": 6, "timeout": 4}
+    wrapper = DatabaseWrapper({**connection.settings_dict, "OPTIONS": options, "CONN_HEALTH_CHECKS": False})
+    yield wrapper
+    wrapper.close()
+    wrapper.close_pool()
+
+
+@pytest.mark.django_db
+def test_after_a_restart_of_the_server_no_page_waits_for_one_dead_connection_after_the_other(
+    pooled: DatabaseWrapper,
+) -> None:
+    pooled.ensure_connection()
+    pooled.close()
+    pooled.pool.wait()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'pooled'")
+        assert cursor.fetchall() == [(True,)] * 6
+    with pooled.cursor() as cursor:  # psycopg's own check gives up here: 0 + 1 + 2 + 4 s for four of six
+        cursor.execute("SELECT 1")
+        assert cursor.fetchone() == (1,)
+    assert pooled.pool.get_stats()["connections_lost"] == 5, "the others were taken out at once"
