@@ -8,6 +8,7 @@ What a deployment may want to change is read from the environment (docs/operatio
     ARTIFACT_ROOT       datasets, runs and checkpoints (default: VAR_DIR/artifacts)
     ARTIFACT_STORAGE    where workers that do not share that folder exchange them: s3://bucket/prefix or file:///folder
     MODELS_ROOT         unpacked models (default: VAR_DIR/models)
+    MODEL_SIGNING_KEY   the key that checkpoints are signed with (default: VAR_DIR/model_signing_key.pem, if any)
     SECRET_KEY          default: made once, kept in VAR_DIR/secret_key
     DEBUG               default: off
     HTTPS               served over https (secure cookies, redirect, HSTS)? default: on; off with DEBUG, in `make run`
@@ -68,6 +69,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(text("VAR_DIR", str(BASE_DIR / "var"))).resolve()
 ARTIFACT_ROOT = Path(text("ARTIFACT_ROOT", str(VAR_DIR / "artifacts"))).resolve()
 MODELS_ROOT = Path(text("MODELS_ROOT", str(VAR_DIR / "models"))).resolve()
+
+MODEL_SIGNING_KEY = Path(text("MODEL_SIGNING_KEY", str(VAR_DIR / "model_signing_key.pem"))).resolve()
+"""The private key of `manage.py signing_key`; where there is none, nothing is signed."""
 
 # Safety -------------------------------------------------------------------------------------------------------------
 DEBUG = flag("DEBUG", False)

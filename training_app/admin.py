@@ -21,6 +21,7 @@ from training_app.models import (
     ChatTurn,
     Checkpoint,
     CheckpointAlias,
+    CheckpointSignature,
     Comparison,
     ComparisonFacts,
     DatasetBuild,
@@ -219,3 +220,10 @@ class ChatTurnAdmin(ReadOnly):
     list_display = ("id", "left", "right", "state", "created_by", "created_at")
     list_filter = ("state",)
     list_select_related = ("left", "right", "created_by")
+
+
+@admin.register(CheckpointSignature)
+class CheckpointSignatureAdmin(ReadOnly):
+    list_display = ("id", "checkpoint", "fingerprint", "state", "created_by", "created_at")
+    list_filter = ("state",)
+    list_select_related = ("checkpoint", "created_by")

@@ -1,4 +1,4 @@
-"""From a queued row to its result: a claim, a stage program, its events, one outcome. Judge evaluations and chats.
+"""From a queued row to its result: a claim, a stage program, its events, one outcome. Judging, chats, signatures.
 
 The row decides, as with runs: a claim is one conditional update with a lease and a fencing token, every write is
 conditioned on that token, and a worker that vanished is replaced when its lease has ended. The program resumes from its
@@ -46,7 +46,8 @@ class Conduct:
 
 @dataclass(frozen=True)
 class Work(Generic[Row]):
-    """One kind of work. `folder` holds a row's job and events; `result` turns the program's summary into columns.
+    """One kind of work. `folder` holds a row's job and events; `result` turns the program's summary into columns, and
+    raises NotKept where what was made cannot be put where it belongs.
 
     `done_verb` and `failed_verb` go into the ledger; `said` is what the ledger keeps of a summary.
     """
@@ -59,6 +60,10 @@ class Work(Generic[Row]):
     said: Callable[[Row, Data], Data]
     done_verb: str
     failed_verb: str
+
+
+class NotKept(Exception):
+    """The program ended well, but its result cannot be kept; the message is one sentence."""
 
 
 class Lost(Exception):
@@ -151,9 +156,12 @@ class _Working(Generic[Row]):
         return last or f"It ended with exit code {code}.", ""
 
     def _succeed(self, summary: Data) -> str:
+        try:
+            result = self.work.result(self.row, summary)
+        except NotKept as error:
+            return self._fail(str(error), "Mend that, then ask again.")
         with transaction.atomic():
-            self._write(state=State.SUCCEEDED, eta_s=None, finished_at=Now(), lease_expires_at=None,
-                        **self.work.result(self.row, summary))  # fmt: skip
+            self._write(state=State.SUCCEEDED, eta_s=None, finished_at=Now(), lease_expires_at=None, **result)
             record(actor=None, verb=self.work.done_verb, obj=self.row, data=self.work.said(self.row, summary))
         return State.SUCCEEDED
 

@@ -29,8 +29,9 @@ from training_app.core import verify_evidence
 from training_app.core.manifest import manifest_text
 from training_app.core.statistics import Estimate, wilson
 from training_app.model_card import card_of
-from training_app.models import AILabel, Audit, Checkpoint, DatasetBuild, DatasetItem
+from training_app.models import AILabel, Audit, Checkpoint, CheckpointSignature, DatasetBuild, DatasetItem
 from training_app.releases import release_of
+from training_app.signatures import signing_of
 
 SCHEMA = 1
 VERBS_ABOUT_WORDS = (
@@ -54,6 +55,7 @@ The checkpoint `{digest}` ({stage} of run {run}), made under {constitution} v{nu
 - `statistics.json`: labels and people's verdicts by principle, with 95 % intervals; `evaluations.json`: what was
   measured.
 - `manifests/`: this checkpoint, its parents and its reward model, byte for byte; `builds.json`: what they learnt from.
+- `signature/`: the checkpoint's signature (OpenSSF model signing) and its public key, where it has one.
 - `ledger.jsonl`: the entries of the ledger about all of these.
 - `model_card.md`: the same facts to read.
 
@@ -61,6 +63,10 @@ No prompt, answer or critique is in it. Verify it with Python alone, no network:
 
     python verify.py
     python verify.py --weights FOLDER_OF_THE_CHECKPOINT
+
+Whether the signature holds for its key takes more than Python's own library: `pip install model-signing`, then
+
+    model_signing verify key FOLDER_OF_THE_CHECKPOINT --signature signature/model.sig --public_key signature/key.pub
 """
 
 
@@ -105,6 +111,10 @@ def _files(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
     yield "evaluations.json", _json([{"model": one.model, "metrics": one.metrics} for one in line.evaluations])
     for one in family:
         yield f"manifests/{one.stage}-{one.digest[:12]}.json", manifest_text(one.manifest)
+    signed = signing_of(checkpoint).made
+    if signed is not None:
+        yield "signature/model.sig", signed.bundle
+        yield "signature/key.pub", signed.public_key
     yield "model_card.md", card_of(line)
     yield "ledger.jsonl", "".join(_lines(_excerpt(line, family, versions)))
 
@@ -241,11 +251,13 @@ def _rate(estimate: Estimate) -> dict[str, Any]:
 def _excerpt(
     line: lineage.CheckpointLineage, family: Iterable[Checkpoint], versions: Iterable[Version]
 ) -> list[LedgerEntry]:
-    """The ledger's entries about the words, the run, its data and its checkpoints, oldest first. One query."""
+    """The ledger's entries about the words, the run, its data and its checkpoints, oldest first. Two queries."""
     constitutions = {str(version.constitution_id) for version in versions}
     about = Q(object_type="constitutions_app.constitution", object_id__in=constitutions, verb__in=VERBS_ABOUT_WORDS)
     about |= Q(object_type="training_app.run", object_id=str(line.run.pk))
     about |= Q(object_type="training_app.checkpoint", object_id__in=[str(one.pk) for one in family])
+    signatures = CheckpointSignature.objects.filter(checkpoint=line.checkpoint).values_list("pk", flat=True)
+    about |= Q(object_type="training_app.checkpointsignature", object_id__in=[str(pk) for pk in signatures])
     about |= Q(object_type="training_app.datasetbuild", object_id__in=[str(one.pk) for one in line.builds])
     return list(LedgerEntry.objects.filter(about).order_by("seq"))
 

@@ -1,9 +1,10 @@
 """Which weights may be deleted to make room: never those that anything still rests on.
 
-The weights of a checkpoint are kept when it has an alias or ever had one, when somebody signed it off, when another
-checkpoint was made from it (as its parent or by its reward model), when its run is under way or among the newest, or
-when its run failed and may be resumed. What is deleted are the weights alone: the manifest, the constitution, the row
-and everything that leads to them stay, so lineage can still be read, and `verify_checkpoint` says what is missing.
+The weights of a checkpoint are kept when it has an alias or ever had one, when somebody signed it off or had it
+signed, when another checkpoint was made from it (as its parent or by its reward model), when its run is under way or
+among the newest, or when its run failed and may be resumed. What is deleted are the weights alone: the manifest, the
+constitution, the row and everything that leads to them stay, so lineage can still be read, and `verify_checkpoint` says
+what is missing.
 """
 
 from __future__ import annotations
@@ -41,7 +42,12 @@ def prunable(*, keep_runs: int) -> Sequence[Prunable]:
     ended = Q(run__state=RunState.SUCCEEDED) | Q(run__state__in=ENDED_STATES, run__discarded=True)
     free = (
         Checkpoint.objects.filter(
-            ended, aliases__isnull=True, sign_offs__isnull=True, children__isnull=True, rewarded__isnull=True
+            ended,
+            aliases__isnull=True,
+            sign_offs__isnull=True,
+            signatures__isnull=True,
+            children__isnull=True,
+            rewarded__isnull=True,
         )
         .exclude(run__in=list(newest.values_list("pk", flat=True)))
         .exclude(Exists(promoted))

@@ -17,7 +17,7 @@ from celery import Task, shared_task
 from celery.signals import worker_shutting_down
 from django.db import transaction
 
-from training_app import chats, judge_evaluations, placement, runner
+from training_app import chats, judge_evaluations, placement, runner, signatures
 from training_app.models.run import RunState
 from training_app.numbers import keeping
 from training_app.stage_process import LAUNCHER
@@ -70,6 +70,12 @@ def answer_chat(turn_id: str) -> None:
     chats.run_once(UUID(turn_id))
 
 
+@shared_task(name="training_app.do_release_work", ignore_result=True)
+def do_release_work(pk: str) -> None:
+    """Claim what a release asked for (a signature) and have it done; nothing happens when somebody else has it."""
+    signatures.run_once(UUID(pk))
+
+
 @worker_shutting_down.connect(weak=False)
 def stop_stages(**_: object) -> None:
     """A worker that is asked to end asks its stage to stop, so that the run goes back into the queue in seconds.
@@ -102,34 +108,44 @@ def ring(run_id: UUID, *, say: Callable[[str], None] | None = None) -> None:
 
 def wake_for_judge(evaluation_id: UUID) -> bool:
     """Put one wake-up for a judge evaluation into the queue. False when the queue cannot be reached."""
-    return _wake_to_infer(evaluate_judge, evaluation_id)
+    return _wake_for(evaluate_judge, evaluation_id, INFER)
 
 
 def wake_for_chat(turn_id: UUID) -> bool:
     """Put one wake-up for a question to checkpoints into the queue. False when the queue cannot be reached."""
-    return _wake_to_infer(answer_chat, turn_id)
+    return _wake_for(answer_chat, turn_id, INFER)
+
+
+def wake_for_release_work(pk: UUID) -> bool:
+    """Put one wake-up for a release's work into the queue. False when the queue cannot be reached."""
+    return _wake_for(do_release_work, pk, DEFAULT)
 
 
 def ring_judge(evaluation_id: UUID, *, say: Callable[[str], None] | None = None) -> None:
     """Wake a worker once the surrounding transaction is committed, and tell `say` when that did not work."""
-    _ring_to_infer(partial(wake_for_judge, evaluation_id), "The evaluation", say)
+    _ring_for(partial(wake_for_judge, evaluation_id), "The evaluation", say)
 
 
 def ring_chat(turn_id: UUID, *, say: Callable[[str], None] | None = None) -> None:
     """Wake a worker once the surrounding transaction is committed, and tell `say` when that did not work."""
-    _ring_to_infer(partial(wake_for_chat, turn_id), "The question", say)
+    _ring_for(partial(wake_for_chat, turn_id), "The question", say)
 
 
-def _wake_to_infer(task: Task[[str], None], pk: UUID) -> bool:
+def ring_release_work(pk: UUID, what: str, *, say: Callable[[str], None] | None = None) -> None:
+    """Wake a worker once the surrounding transaction is committed, and tell `say` when that did not work."""
+    _ring_for(partial(wake_for_release_work, pk), what, say)
+
+
+def _wake_for(task: Task[[str], None], pk: UUID, queue: str) -> bool:
     try:
-        task.apply_async(args=(str(pk),), queue=INFER, expires=STALE_AFTER_S)
+        task.apply_async(args=(str(pk),), queue=queue, expires=STALE_AFTER_S)
     except Exception:  # as in wake(): a doorbell that does not ring must not undo a commit
         log.warning("The queue cannot be reached; the sweeper will wake a worker for %s.", pk, exc_info=True)
         return False
     return True
 
 
-def _ring_to_infer(wake_now: Callable[[], bool], what: str, say: Callable[[str], None] | None) -> None:
+def _ring_for(wake_now: Callable[[], bool], what: str, say: Callable[[str], None] | None) -> None:
     def ring_now() -> None:
         if not wake_now() and say is not None:
             say(f"The queue cannot be reached just now. {what} is kept and starts when the queue is back.")

@@ -40,6 +40,7 @@ from training_app.actions.register_model import register_model
 from training_app.actions.release import change_release_rules, promote_checkpoint, sign_off, withdraw_alias
 from training_app.actions.resume_run import resume_run
 from training_app.actions.save_exemplars import save_exemplars
+from training_app.actions.sign import sign_checkpoint
 from training_app.actions.write_prompts import write_prompts
 
 __all__ = [
@@ -82,6 +83,7 @@ __all__ = [
     "reopen_queue",
     "resume_run",
     "save_exemplars",
+    "sign_checkpoint",
     "sign_off",
     "take_next",
     "undo",

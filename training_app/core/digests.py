@@ -2,8 +2,8 @@
 
 A model folder's digest is the sha256 of one line per file, ``<sha256 of the file>  <relative path>\\n``, in the order
 of the paths: what ``sha256sum`` prints, so anybody can recompute it with `find`, `sort` and `sha256sum`. Hidden files
-and the lineage documents beside the weights (`manifest.json`, `constitution.json`) are left out: weights, configuration
-and tokenizer are what makes the answers.
+and the lineage documents beside the weights (`manifest.json`, `constitution.json`, `model.sig`) are left out: weights,
+configuration and tokenizer are what makes the answers.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-LINEAGE = frozenset({"manifest.json", "constitution.json"})
+SIGNATURE = "model.sig"
+LINEAGE = frozenset({"manifest.json", "constitution.json", SIGNATURE})
 
 
 def digest_file(path: Path) -> str:

@@ -8,8 +8,9 @@ alone still say where they come from.
 The manifest seals itself: `content_digest` is the sha256 of the document without that entry, in canonical JSON, and the
 file's bytes must be exactly what `manifest_text` writes, so any flipped byte is found even where no database knows the
 manifest's own digest. The seal shows damage and carelessness; against a forger who recomputes it stands the digest kept
-in the database. What is left out: signatures (OpenSSF model signing) and the question whether those digests are known
-here, which only the app can answer.
+in the database, or a signature (`signing.py`). Files named in `BESIDE` may lie in the folder unlisted: a signature is
+made of the finished manifest, a model card says what was learnt later, a hub adds its own; nothing loads any of them.
+What is left out: the question whether those digests are known here, which only the app can answer.
 """
 
 from __future__ import annotations
@@ -24,13 +25,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from constitutions_app.core.principles import digest_of_text
-from training_app.core.digests import digest_file, digest_model_folder
+from training_app.core.digests import SIGNATURE, digest_file, digest_model_folder
 
 __all__ = ["Verification", "digest_file", "digest_model_folder", "read_manifest", "verify", "write_manifest"]
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
 CONSTITUTION = "constitution.json"
+BESIDE = frozenset({SIGNATURE, "README.md", ".gitattributes", ".cache"})
+"""What may lie in a checkpoint's folder without being listed (`.cache`: what a hub's client notes of a download)."""
 SEAL = "content_digest"
 SIZE_LIMIT = 64 * 2**20
 """Bytes of a manifest or of a safetensors header beyond which it is not read: ours have a few thousand."""
@@ -86,7 +89,7 @@ def write_manifest(folder: Path, content: Mapping[str, Any]) -> str:
     listed = {
         path.relative_to(folder).as_posix(): {"sha256": digest_file(path), "bytes": path.stat().st_size}
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.relative_to(folder).as_posix() != MANIFEST
+        if path.is_file() and path.relative_to(folder).as_posix() not in (MANIFEST, SIGNATURE)
     }
     text = manifest_text({"schema": SCHEMA, **content, "files": listed})
     (folder / MANIFEST).write_text(text, encoding="utf-8", newline="")
@@ -214,7 +217,7 @@ class _Verifier:
         listed = listed if isinstance(listed, dict) else {}
         present = [name for name in sorted(listed) if self._is_there(name, listed[name])]
         for name in self._found():
-            if name not in listed and name != MANIFEST:
+            if name not in listed and name != MANIFEST and name.split("/")[0] not in BESIDE:
                 self.wrong(name, f"{_shown(name)} is in the folder, but the manifest does not list it.")
         return present
 

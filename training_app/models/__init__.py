@@ -21,6 +21,7 @@ from training_app.models.run import MetricPoint, Run, RunEvent, RunStage
 from training_app.models.run_group import RunGroup
 from training_app.models.run_queue import RunQueue
 from training_app.models.saved_view import SavedView
+from training_app.models.signature import CheckpointSignature
 from training_app.models.trace import Trace, TraceImport, TraceStep
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "ChatTurn",
     "Checkpoint",
     "CheckpointAlias",
+    "CheckpointSignature",
     "Comparison",
     "ComparisonFacts",
     "DatasetBuild",

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, get_principle_for, get_version_for, require_role
-from training_app import lineage
+from training_app import lineage, signatures
 from training_app.access import can_launch, get_build_for, get_checkpoint_for, hides_judgement
 from training_app.core.manifest import Problem, verify
 from training_app.gates import gate_among, gate_of
@@ -80,6 +80,7 @@ def checkpoint(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
         "files": files_of(read),
         "hardware": hardware_of(read),
         "verified": verified,
+        "signing": signatures.signing_of(read),
         "evaluations": measured_rows(evaluations, this=read),
         "changes": [one for one in changes if one not in hidden],
     }
@@ -134,14 +135,18 @@ def principle_checkpoints(request: AuthenticatedHttpRequest, slug: str, number: 
 
 
 def verification_of(read: Checkpoint) -> Verified:
-    """Recompute every digest of the folder, and hold its manifest against the database. Reads all of its files."""
+    """Recompute every digest of the folder; hold manifest and signature against the database. Reads all of its files.
+
+    Whether the signature holds for its key is `verify_checkpoint`'s: that is no work for the web process.
+    """
     found = verify(read.folder)
     agreement = lineage.database_agrees(read)
+    held, problems = signatures.lies_beside(read)
     if agreement.ok:
-        return Verified((*found.checked, agreement.sentence), found.problems)
+        return Verified((*found.checked, agreement.sentence, *held), (*found.problems, *problems))
     known = any(problem.file == "manifest.json" for problem in found.problems)
     extra = () if known else (Problem("manifest.json", agreement.sentence),)
-    return Verified(found.checked, (*found.problems, *extra))
+    return Verified((*found.checked, *held), (*found.problems, *extra, *problems))
 
 
 def files_of(read: Checkpoint) -> list[ListedFile]:

@@ -27,6 +27,7 @@ from training_app.model_card import card_of
 from training_app.refusals import ReleaseRefused
 from training_app.release_form import ReleaseRulesForm, SignOffForm
 from training_app.releases import SIGNERS, release_of, required_roles
+from training_app.signatures import signing_of
 from training_app.views.sending import send_file
 
 
@@ -50,6 +51,7 @@ def release(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
         "checkpoint": read,
         "release": release_of(read),
         "form": form if roles else None,
+        "signing": signing_of(read),
         "can_promote": can_launch(request.user),
     }
     return render(request, "training/release.html", context, status=422 if form.errors else 200)

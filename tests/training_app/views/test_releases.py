@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import io
 import zipfile
+from pathlib import Path
 
 import pytest
+from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from constitutions_app.access import Role
 from tests.training_app.factories import FinishedRun
 from tests.training_app.views.conftest import signed_in, somebody
-from training_app.models import CheckpointAlias, SignOff
+from training_app import tasks
+from training_app.core.signing_keys import make_key, public_half
+from training_app.models import CheckpointAlias, CheckpointSignature, SignOff
 
 pytestmark = pytest.mark.django_db
 
@@ -75,3 +80,33 @@ def test_the_card_and_the_evidence_can_be_taken_away(reader: Client, ada: User, 
     assert "evidence-run-" in answer["Content-Disposition"]
     content = b"".join(answer.streaming_content)  # type: ignore[attr-defined]  # a streaming response
     assert "verify.py" in zipfile.ZipFile(io.BytesIO(content)).namelist()
+
+
+def test_engineers_sign_and_others_read_by_which_key(
+    engineer: Client, auditor: Client, stranger: Client, finished: FinishedRun, settings: LazySettings, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(tasks.do_release_work, "apply_async", lambda **options: None)
+    settings.MODEL_SIGNING_KEY = tmp_path / "key.pem"
+    url = reverse("training:sign", args=[finished.rl.pk])
+    without = engineer.get(release_url(finished)).content.decode()
+    assert "It is not signed." in without and "manage.py signing_key" in without and f'action="{url}"' not in without
+    assert "There is no signing key" in engineer.post(url, follow=True).content.decode()
+    make_key(settings.MODEL_SIGNING_KEY)
+    fingerprint = public_half(settings.MODEL_SIGNING_KEY).fingerprint
+    assert f"Sign with key {fingerprint[:12]}" in engineer.get(release_url(finished)).content.decode()
+    assert auditor.post(url).status_code == stranger.post(url).status_code == 403
+    assert f'action="{url}"' not in auditor.get(release_url(finished)).content.decode()
+    assert "Waiting for a worker to sign it" in engineer.post(url, follow=True).content.decode()
+    row = CheckpointSignature.objects.get()
+    row.state, row.reason, row.advice = "failed", "<b>config.json</b> was changed.", "Verify it."
+    row.save()
+    page = auditor.get(reverse("training:signature", args=[finished.rl.pk])).content.decode()
+    assert "It was not signed." in page and "&lt;b&gt;config.json" in page
+    row.state, row.bundle, row.digest, row.finished_at = "succeeded", "{}", "d" * 64, timezone.now()
+    row.save()
+    for page in (release_url(finished), reverse("training:checkpoint", args=[finished.rl.pk])):
+        assert fingerprint[:12] in auditor.get(page).content.decode()
+    assert "BEGIN PUBLIC KEY" in auditor.get(release_url(finished)).content.decode()
+    verified = engineer.post(reverse("training:checkpoint", args=[finished.rl.pk])).content.decode()
+    assert "is missing." in verified, "the row knows a signature that the folder has not"

@@ -12,7 +12,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from constitutions_app.tasks import wake_for_mail, wake_for_vectors
 from training_app.sweeper import Sweeper, Swept, try_lock
-from training_app.tasks import wake, wake_for_chat, wake_for_judge, wake_for_numbers
+from training_app.tasks import wake, wake_for_chat, wake_for_judge, wake_for_numbers, wake_for_release_work
 
 EVERY_S = 2.0
 
@@ -29,7 +29,15 @@ class Command(BaseCommand):
         if not options["once"]:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: over.set())
-        sweeper = Sweeper(wake, wake_for_judge, wake_for_mail, wake_for_vectors, wake_for_numbers, wake_for_chat)
+        sweeper = Sweeper(
+            wake,
+            wake_for_judge,
+            wake_for_mail,
+            wake_for_vectors,
+            wake_for_numbers,
+            wake_for_chat,
+            wake_for_release_work,
+        )
         while not over.is_set():
             self._pass(sweeper)
             if options["once"]:

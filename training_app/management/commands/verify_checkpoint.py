@@ -1,4 +1,4 @@
-"""`manage.py verify_checkpoint PATH`: recompute every digest of a checkpoint folder and say what was checked."""
+"""`manage.py verify_checkpoint PATH`: recompute every digest of a checkpoint folder, verify its signature, say so."""
 
 from __future__ import annotations
 
@@ -10,32 +10,52 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from training_app.core.manifest import Verification, verify
+from training_app.core.manifest import Problem, Verification, verify
+from training_app.core.signing_keys import NoKey, PublicKey, read_public_key
 from training_app.models import Checkpoint
+from training_app.signatures import checked
 
 
 class Command(BaseCommand):
-    help = "Recomputes every digest of a checkpoint folder. Exits non-zero, naming the file, when a byte differs."
+    help = (
+        "Recomputes every digest of a checkpoint folder and verifies its signature where it has one. Exits non-zero, "
+        "naming the file, when a byte differs."
+    )
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("path", type=Path, help="the checkpoint folder, with its manifest.json")
+        parser.add_argument("--key", type=Path, metavar="FILE", help="the public key it must be signed with (PEM)")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            key = read_public_key(options["key"]) if options["key"] else None
+        except NoKey as error:
+            raise CommandError(str(error)) from error
         found = verify(options["path"])
-        for sentence in found.checked:
+        held, wrong = signature_of(found, key)
+        for sentence in (*found.checked, *held):
             self.stdout.write(f"ok   {sentence}")
-        problems = [problem.sentence for problem in found.problems]
-        for file, sentence in found.problems:
+        said = (*found.problems, *wrong)
+        problems = [problem.sentence for problem in said]
+        for file, sentence in said:
             self.stdout.write(f"BAD  {file}: {sentence}")
         if found.manifest_digest is not None:
             known, good = known_here(found)
             self.stdout.write(f"{'ok ' if good else 'BAD'}  {known}")
             problems += [] if good else [known]
         if problems:
-            names = sorted({problem.file for problem in found.problems}) or ["manifest.json"]
+            names = sorted({problem.file for problem in said}) or ["manifest.json"]
             raise CommandError(f"{options['path']} does not verify: {', '.join(names)}. {problems[0]}")
-        self.stdout.write(f"{options['path']} verifies: {len(found.checked)} checks, nothing differs.")
+        self.stdout.write(f"{options['path']} verifies: {len(found.checked) + len(held)} checks, nothing differs.")
+
+
+def signature_of(found: Verification, key: PublicKey | None) -> tuple[list[str], list[Problem]]:
+    """What verifying the signature found; without a database it is asked of the given key or this installation's."""
+    try:
+        return checked(found.path, digest=found.manifest_digest, key=key)
+    except DatabaseError:
+        return checked(found.path, digest=None, key=key)
 
 
 def known_here(found: Verification) -> tuple[str, bool]:
