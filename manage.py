@@ -18,7 +18,8 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cai_web.settings")
     signal.signal(signal.SIGTERM, leave)
     from django.core.management import execute_from_command_line
-    from django.db import OperationalError
+    from django.db import OperationalError, ProgrammingError
+    from psycopg.errors import UndefinedTable
 
     from cai_web.services import ServiceError
 
@@ -28,6 +29,12 @@ def main() -> None:
         if not isinstance(error.__cause__, ServiceError):
             raise
         sys.exit(str(error))  # a service that cannot be had: its sentence says what to do, a traceback would hide it
+    except ProgrammingError as error:
+        if not isinstance(error.__cause__, UndefinedTable):
+            raise
+        sys.exit(
+            "The database has no such table yet: start the app, or run `python manage.py migrate`; then try again."
+        )
     except KeyboardInterrupt:
         sys.exit(130)  # Ctrl-C asks for an end, not for a traceback
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -79,6 +80,15 @@ def test_a_command_that_uses_the_database_works_alone_and_leaves_nothing_running
     result = run("manage.py", "shell", "--no-imports", "-c", code, var=tmp_path / "var", DURABLE="0")
     assert result.stdout.strip() == "42", result.stderr
     assert not (tmp_path / "var" / "postgres" / "postmaster.pid").exists()
+
+
+def test_a_database_without_tables_is_told_in_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "traits.json"
+    file.write_text('[{"trait": "I ask."}]', encoding="utf-8")
+    result = run("manage.py", "import_constitution", str(file), "--json", var=tmp_path / "var", DURABLE="0")
+    assert (result.returncode, result.stderr.count("\n")) == (1, 1)
+    assert "manage.py migrate" in result.stderr
+    assert json.loads(result.stdout)["principles"][0]["text"] == "I ask."
 
 
 def test_with_servers_of_your_own_nothing_is_started(tmp_path: Path) -> None:

@@ -13,8 +13,6 @@ from constitutions_app.core.interchange.tables import Row, header, rows
 from constitutions_app.core.principles import Principle, Source, normalise
 
 _FRAMINGS = {
-    "positive vs negative framing": "framing",
-    "trait vs behavior framing": "framing",
     "positive-vs-negative-framing": "framing",
     "trait-vs-behavior-framing": "framing",
 }
@@ -35,7 +33,8 @@ def read(document: Document) -> Found:
         return Found()
     for name in columns:
         if name not in _KNOWN:
-            document.remarks.add(1, name, f"The C3AI format has no column {name!r}; it was left out.")
+            reason = f"The C3AI format has no column {name!r}; it was left out."
+            document.remarks.add(1, name, reason if name else "A column without a name was left out.")
     ids = Ids()
     principles: list[Principle] = []
     provenance: dict[str, Provenance] = {}

@@ -46,8 +46,12 @@ def parse(document: Document) -> Located | None:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
+        if not text.strip():
+            if not remarks.items:
+                remarks.add(1, "", "The file is empty.")
+            return None
         line = document.lines[min(error.lineno, len(document.lines)) - 1]
-        remarks.add(error.lineno, line, f"Not JSON: {error.msg} at column {error.colno}.")
+        remarks.add(error.lineno, line, _reason(document, error))
         return None
     except RecursionError:
         remarks.add(1, "", "The JSON is nested far too deeply.")
@@ -65,6 +69,14 @@ def parse(document: Document) -> Located | None:
     if "\\ud" in text.lower():
         value = _whole(value, lines, document)
     return Located(value, lines)
+
+
+def _reason(document: Document, error: json.JSONDecodeError) -> str:
+    """Why this is no JSON, in a sentence. What people write most often, a comma too many, is named."""
+    before = document.text[: error.pos].rstrip()
+    if before.endswith(",") and document.text[error.pos : error.pos + 1] in ("]", "}"):
+        return f"Not JSON: nothing follows the comma before column {error.colno}; take it out."
+    return f"Not JSON: {error.msg.removesuffix(' at')} at column {error.colno}."
 
 
 def depth_of(value: Any) -> int:

@@ -179,6 +179,9 @@ def _fill(document: Document, section: Section, body: list[tuple[int, str]]) -> 
         elif definition := _DEFINITION.fullmatch(line):
             section.commentary.append(f"[^{definition[1]}]: {definition[2]}")
             at += 1
+            while at < len(body) and body[at][1].startswith(("    ", "\t")) and body[at][1].strip():
+                section.commentary.append(body[at][1].strip())
+                at += 1
         else:
             for tag in _FOOTNOTE.findall(line):
                 section.footnotes.setdefault(tag, number)
@@ -268,6 +271,9 @@ def _principles(
             )
         anchors |= {section.anchor} - {""}
         principle = _principle(document, section, ids)
+        if not principle.text:
+            reason = "This clause has a level of authority but no words of its own; write them before you publish."
+            document.remarks.add(section.line, section.title, reason)
         principles.append(principle)
         owners.append((section, principle.id))
         provenance[principle.id] = {"line": section.line, "anchor": section.anchor, "authority": section.authority}

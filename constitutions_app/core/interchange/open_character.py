@@ -1,4 +1,4 @@
-"""OpenCharacterTraining: a JSON list (or one object a line) of `{"trait", "questions", ..}`.
+"""OpenCharacterTraining: a JSON list (or one object, or one object a line) of `{"trait", "questions", ..}`.
 
 A trait becomes a principle, and each of its probe questions a scenario without responses, to be filled in later.
 `clarification`, which some files have, becomes the rationale.
@@ -27,6 +27,8 @@ LineOf = Callable[..., int]
 
 def looks_like(value: Any) -> bool:
     """Whether parsed JSON has this format's shape."""
+    if isinstance(value, Mapping):
+        return "trait" in value
     return isinstance(value, list) and any(isinstance(item, Mapping) and "trait" in item for item in value)
 
 
@@ -72,11 +74,13 @@ def _items(document: Document) -> Iterator[tuple[Any, LineOf]]:
     located = parse(document)
     if located is None:
         return
-    if not isinstance(located.value, list):
+    if looks_like(located.value) and isinstance(located.value, Mapping):
+        yield located.value, located.line
+    elif not isinstance(located.value, list):
         document.remarks.add(1, located.value, "This is not a list of traits.")
-        return
-    for index, item in enumerate(located.value):
-        yield item, partial(located.line, index)
+    else:
+        for index, item in enumerate(located.value):
+            yield item, partial(located.line, index)
 
 
 def _item_of_a_line(document: Document, number: int, line: str) -> Iterator[tuple[Any, LineOf]]:

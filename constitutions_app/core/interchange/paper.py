@@ -64,6 +64,7 @@ def read(document: Document, link: Document | None = None, choices: Mapping[str,
     if not first or not second or kinds[0] == kinds[1]:
         reason = "Only a file of critique and revision requests and a file of comparison questions can be linked."
         document.remarks.add(0, link.name, reason)
+        _pass_on(link, document)
         return _found(first)
     pairs_first = first[0].principle.stages == ("revise",)
     pairs, questions = (_List(document, first), _List(link, second))
@@ -195,9 +196,14 @@ def _linked(document: Document, link: Document, pairs: _List, questions: _List, 
         principles.append(replace(item.principle, id=ids.keep(item.principle.id, "item")))
         reason = f"{where.name}, line {item.line}: nothing of the other file belongs to this, so no link was made."
         document.remarks.add(item.line if where is document else 0, item.principle.title, reason)
+    _pass_on(link, document)
+    return Found(principles=tuple(principles), provenance=provenance, links=tuple(links))
+
+
+def _pass_on(link: Document, document: Document) -> None:
+    """What was not understood of the second file is told with the first, which has other lines: they stand in words."""
     for remark in link.remarks.items:
         document.remarks.add(0, remark.text, f"{link.name}, line {remark.line}: {remark.reason}")
-    return Found(principles=tuple(principles), provenance=provenance, links=tuple(links))
 
 
 def _joined(pair: Principle, question: Principle, choice: Choice) -> Principle:

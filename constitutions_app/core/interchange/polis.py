@@ -24,7 +24,7 @@ _VOTES = {
     "passes": ("passes", "total-passes", "pass"),
 }
 _VERBS = (("agrees", "agree"), ("disagrees", "disagree"), ("passes", "pass"))
-_GROUP = re.compile(r"group[- ]([a-z0-9]+)[- ](.+)")
+_GROUP = re.compile(r"group-([a-z0-9]+)-(.+)")
 _READ_OVER = {"comment-id", "timestamp", "datetime", "author-id", "moderated", "total-votes", "importance", "velocity"}
 _MODERATED_OUT, _MODERATED_IN = "-1", "1"
 
@@ -76,7 +76,9 @@ def _figures(document: Document, columns: tuple[str, ...], table: list[Row]) -> 
     for name in dict.fromkeys(columns):
         if name in known or _GROUP.fullmatch(name):
             continue
-        names_somebody = "id" in name.replace("-", " ").split()
+        names_somebody = "id" in name.split("-")
+        if not name and not any(row.cell(name) for row in table):
+            continue
         if name and not names_somebody and all(_is_figure(row.cell(name)) for row in table):
             figures.append(name)
         else:
@@ -127,7 +129,7 @@ def _facts(row: Row, remarks: Remarks) -> dict[str, str | int | float]:
 
 def _is_consensus(column: str) -> bool:
     """Whether a group's column tells its consensus, in [0, 1]."""
-    return column.endswith(("-consensus", " consensus"))
+    return column.endswith("-consensus")
 
 
 def _number(row: Row, cell: str, name: str, remarks: Remarks) -> int | float | None:

@@ -1,4 +1,8 @@
-"""Rows of a comma-separated file with their lines; a broken row costs only itself."""
+"""Rows of a comma-separated file with their lines; a broken row costs only itself.
+
+A quotation mark that is never closed would swallow the lines below it: reading goes on with the very next one. Empty
+cells behind the last column, which spreadsheets like to write, are passed over.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +39,8 @@ class Row:
 
 
 def column_name(cell: str) -> str:
-    """A column's name as it is compared: small letters, one space between words, hyphens for underscores."""
-    return " ".join(cell.lower().replace("_", "-").split())
+    """A column's name as it is compared: small letters, with a hyphen for white space or an underscore."""
+    return "-".join(cell.lower().replace("_", " ").split())
 
 
 def header(document: Document) -> tuple[str, ...]:
@@ -51,20 +55,29 @@ def rows(document: Document) -> Iterator[Row]:
     spelled = dict(zip(names, cells, strict=True))
     for name in sorted(name for name, number in Counter(names).items() if number > 1):
         document.remarks.add(skipped + 1, name, f"The column {name!r} stands here more than once; the last one counts.")
-    reader = csv.reader(_lines(document, skipped), delimiter=_delimiter(document.lines[skipped]), strict=True)
-    began, first = skipped + 1, True
+    delimiter = _delimiter(document.lines[skipped])
+    reader = csv.reader(_lines(document, skipped), delimiter=delimiter, strict=True)
+    start, began, first, empty = skipped, skipped + 1, True, True
     while True:
         try:
             row = next(reader)
         except StopIteration:
+            if empty:
+                document.remarks.add(skipped + 1, document.lines[skipped], "There is no row below this header.")
             return
         except csv.Error as error:
             document.remarks.add(began, document.lines[began - 1], f"Not a row of comma-separated values: {error}.")
-            row = []
-        line, began = began, min(skipped + reader.line_num + 1, len(document.lines))
+            row, empty = [], False
+            if start + reader.line_num > began:
+                start, first = began, False
+                reader = csv.reader(_lines(document, start), delimiter=delimiter, strict=True)
+        line, began = began, min(start + reader.line_num + 1, len(document.lines))
         if first:
             first = False
         elif row and any(cell.strip() for cell in row):
+            empty = False
+            while len(row) > len(names) and not row[-1].strip():
+                row.pop()
             if len(row) == len(names):
                 yield Row(line, dict(zip(names, row, strict=True)), spelled)
             else:

@@ -56,18 +56,25 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         path: Path = options["file"]
         found = read(path, format, options["link"])
-        made = None
-        if not (options["dry_run"] or found.is_empty):
-            licence = options["licence"] or _licence_beside(path)
-            made = self._written(ImportedFile(found, path.name, path.read_bytes(), licence), options["user"])
+        # Shown first: whatever hinders the writing, what was understood is told.
         if options["json"]:
             body = {name: part for name, part in found.as_json().items() if name in PRINTED}
             self.stdout.write(json.dumps(body, ensure_ascii=False, indent=2))
         else:
-            self._preview(found, made)
+            self._preview(found)
         if found.is_empty:
             first = found.not_understood[0].reason if found.not_understood else "The file holds nothing."
             raise CommandError(f"Nothing was understood: {_plain(first)}")
+        if options["link"] and not found.unconfirmed_links:
+            raise CommandError(f"Nothing was written: {_plain(_why_not_linked(found, options['link'].name))}")
+        said = "Nothing was written."
+        if not options["dry_run"]:
+            licence = options["licence"] or _licence_beside(path)
+            made = self._written(ImportedFile(found, path.name, path.read_bytes(), licence), options["user"])
+            along = f", with {len(found.scenarios)} scenarios" if found.scenarios else ""
+            said = f"Written as the draft of the new constitution {made.slug}{along}."
+        if not options["json"]:
+            self.stdout.write(said)
 
     def _written(self, file: ImportedFile, username: str) -> Constitution:
         user, body = _author(username), file.found.constitution
@@ -82,7 +89,7 @@ class Command(BaseCommand):
         except Refused as error:
             raise CommandError(f"Nothing was written: {_plain(str(error))}") from error
 
-    def _preview(self, found: Imported, made: Constitution | None) -> None:
+    def _preview(self, found: Imported) -> None:
         body = found.constitution
         self.stdout.write(
             f"{_plain(body.name)} ({FORMATS.get(found.format, 'no known format')}): {len(body.principles)} principles, "
@@ -101,11 +108,13 @@ class Command(BaseCommand):
             self.stdout.write(f"  line {item.line}: {_plain(item.reason)}{quoted}")
         if len(found.not_understood) > SHOWN:
             self.stdout.write(f"  and {len(found.not_understood) - SHOWN} more; --json prints them all.")
-        if made is None:
-            self.stdout.write("Nothing was written.")
-            return
-        along = f", with {len(found.scenarios)} scenarios" if found.scenarios else ""
-        self.stdout.write(f"Written as the draft of the new constitution {made.slug}{along}.")
+
+
+def _why_not_linked(found: Imported, name: str) -> str:
+    """What was said of the second file: a constitution without any link is not what --link asked for."""
+    remarks = (item for item in found.not_understood if name in (item.text, item.reason.partition(", line ")[0]))
+    told = [item.reason for item in remarks]
+    return " ".join(dict.fromkeys(told[:2])) or f"nothing of {name} could be linked."
 
 
 def _licence_beside(path: Path) -> str:

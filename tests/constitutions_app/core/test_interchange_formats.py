@@ -396,3 +396,47 @@ def test_polis_keeps_figures_it_does_not_know_and_leaves_out_what_may_name_peopl
     assert found.provenance["comment-8"] == {"comment-id": "8"}
     assert found.constitution.principles[0].source.article == "Comment 7: group a consensus 0.900"
     assert [item.text for item in found.not_understood] == ["email", "voter-id"]
+
+
+def test_rows_as_spreadsheets_write_them_are_read() -> None:
+    named = "Comment ID,Comment Body,Agrees,\n1,Be nice,3,,\n2,Be clear,4,\n3,short\n"
+    found = read_bytes(named.encode(), "x.csv")
+    assert [(item.id, item.text) for item in found.constitution.principles] == [
+        ("comment-1", "Be nice"),
+        ("comment-2", "Be clear"),
+    ]
+    assert told(found) == [(4, "3, short")]
+
+
+@pytest.mark.parametrize("last", ['3,"Said ""so"""', "3,Fine too", '3,"Fine\ntoo"'])
+def test_a_quotation_mark_that_nothing_closes_costs_its_own_row_only(last: str) -> None:
+    found = read_bytes(f'comment-id,comment-body\n1,"never closed\n2,Fine\n{last}\n'.encode(), "x.csv")
+    assert [item.id for item in found.constitution.principles] == ["comment-2", "comment-3"]
+    assert told(found) == [(2, '1,"never closed')]
+
+
+@pytest.mark.parametrize("text", ["comment-id,comment-body\n", "statement,principle\n\n\n"])
+def test_a_table_without_rows_says_so(text: str) -> None:
+    found = read_bytes(text.encode(), "x.csv")
+    assert found.is_empty
+    assert [(item.line, item.reason) for item in found.not_understood] == [(1, "There is no row below this header.")]
+
+
+def test_one_trait_may_stand_alone() -> None:
+    found = read_bytes(b'{\n "trait": "I ask.",\n "questions": ["Why?", 3]\n}', "one.json")
+    assert (found.format, len(found.constitution.principles), len(found.scenarios)) == ("open-character", 1, 1)
+    assert told(found) == [(3, "3")]
+
+
+def test_a_comma_too_many_is_named() -> None:
+    found = read_bytes(b'{"principles": [\n {"id": "a", "text": "t"},\n]}', "own.json", "json")
+    (item,) = found.not_understood
+    assert (item.line, item.reason) == (3, "Not JSON: nothing follows the comma before column 1; take it out.")
+
+
+def test_a_clause_without_words_is_told_and_a_footnote_keeps_all_its_lines() -> None:
+    spec = "# A {#a authority=user}\n\n# B {#b authority=user}\nDo.[^n]\n\n[^n]: See there,\n    and there.\n\nGo on.\n"
+    found = read_bytes(spec.encode(), "spec.md")
+    empty, full = found.constitution.principles
+    assert (empty.text, full.text, full.rationale) == ("", "Do.\n\nGo on.", "[^n]: See there,\nand there.")
+    assert (1, "A") in told(found)

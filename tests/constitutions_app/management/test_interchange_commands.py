@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
-from constitutions_app.actions import edit_preamble, text_revision
+from constitutions_app.actions import edit_preamble, move_alias, publish_version, start_branch, text_revision
 from constitutions_app.core.interchange import WRITTEN, read_bytes
 from constitutions_app.core.principles import digest
 from constitutions_app.models import Constitution, Import, LedgerEntry
@@ -91,6 +91,21 @@ def test_links_are_counted_and_marked(tmp_path: Path) -> None:
     assert body["principles"][0]["tags"] == ["link-unconfirmed"]
 
 
+@pytest.mark.django_db
+def test_what_cannot_be_linked_is_told_and_nothing_is_written(tmp_path: Path, admin: User) -> None:
+    pairs = tmp_path / "p.json"
+    pairs.write_text('{"k": {"prompt": ["C"], "edit_request": "R"}}', encoding="utf-8")
+    for link, reason in (
+        (tmp_path / "none.json", "none.json, line 0: There is no such file"),
+        (pairs, "can be linked"),
+    ):
+        out = StringIO()
+        with pytest.raises(CommandError, match=f"Nothing was written: .*{reason}"):
+            call_command("import_constitution", str(pairs), "--link", str(link), "--json", stdout=out)
+        assert [item["id"] for item in json.loads(out.getvalue())["principles"]] == ["k"]
+    assert not Constitution.objects.exists()
+
+
 def test_what_is_no_constitution_is_told_and_fails(tmp_path: Path) -> None:
     path = tmp_path / "letter.txt"
     path.write_text("Dear all,\n", encoding="utf-8")
@@ -122,11 +137,25 @@ def test_the_draft_can_be_exported_too(constitution: Constitution, author: User)
 
 
 @pytest.mark.django_db
+def test_versions_go_by_alias_and_drafts_by_branch(constitution: Constitution, author: User) -> None:
+    first = newest(constitution)
+    move_alias(user=author, constitution=constitution, name="production", version=first)
+    branch = start_branch(user=author, version=first, name="trial")
+    edit_preamble(user=author, draft=branch, expected=text_revision(branch.preamble), text="Tried words.")
+    publish_version(user=author, draft=branch, note="Tried.")
+    printed = {name: run("export_constitution", f"{constitution.slug}@{name}") for name in ["1", "2", "trial"]}
+    assert "Tried words." in printed["trial"] and printed["trial"] == printed["2"]
+    for name in ("latest", "production"):  # the newest of the main branch, not of all branches
+        assert run("export_constitution", f"{constitution.slug}@{name}") == printed["1"]
+
+
+@pytest.mark.django_db
 def test_what_is_not_there_is_not_exported(constitution: Constitution) -> None:
     for state, reason in (
         ("nothing", "SLUG@N"),
         ("other@1", "no constitution other"),
         (f"{constitution.slug}@7", "no version 7"),
+        (f"{constitution.slug}@nowhere", "no version, alias or branch 'nowhere'"),
     ):
         with pytest.raises(CommandError, match=reason):
             run("export_constitution", state)
