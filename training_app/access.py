@@ -40,6 +40,9 @@ from training_app.models import (
 
 Person = User | AnonymousUser
 
+FEW = 20
+"""Items under which a sum can tell what was chosen on one of them."""
+
 NOBODY = -(2**31)
 """A primary key that no person has."""
 

@@ -2,7 +2,8 @@
 
 It holds the constitution's versions and what changed between them, approvals, label and audit statistics, evaluations,
 the manifests of the checkpoint and of everything it was made from, sign-offs, and the ledger's entries about all of
-these; no prompts and no answers. `verify.py` in it (core/verify_evidence.py) checks it without the app.
+these; no prompts and no answers. `verify.py` in it (core/verify_evidence.py) checks it without the app. Whoever has
+yet to judge items blind gets it without the figures of few items: of one label, the mean p(A) is that label's own.
 """
 
 from __future__ import annotations
@@ -25,15 +26,18 @@ from constitutions_app.core.principles import digest_of_text
 from constitutions_app.ledger import name_of
 from constitutions_app.models import LedgerEntry, Version
 from training_app import lineage
+from training_app.access import FEW, Person
 from training_app.core import verify_evidence
 from training_app.core.manifest import manifest_text
 from training_app.core.statistics import Estimate, wilson
+from training_app.explorer.blindness import keeps_anything
 from training_app.model_card import card_of
 from training_app.models import AILabel, Audit, Checkpoint, CheckpointSignature, DatasetBuild, DatasetItem
 from training_app.releases import release_of
 from training_app.signatures import signing_of
 
 SCHEMA = 1
+WITHHELD = f"withheld: figures of fewer than {FEW} items are not told to whoever has yet to judge some of them blind"
 VERBS_ABOUT_WORDS = (
     "version.publish",
     "review.request",
@@ -75,14 +79,15 @@ def file_name(checkpoint: Checkpoint) -> str:
     return f"evidence-run-{checkpoint.run.number}-{checkpoint.stage}-{checkpoint.digest[:12]}.zip"
 
 
-def write_evidence(checkpoint: Checkpoint, target: Path) -> str:
+def write_evidence(checkpoint: Checkpoint, target: Path, *, reader: Person | None = None) -> str:
     """Write the pack to `target`; returns the sha256 of its index, by which the pack is known.
 
+    `reader` is who takes it away: what would tell them of items they have yet to judge is withheld, and said to be.
     The number of queries does not grow with labels or audits. Raises OSError where the file cannot be written.
     """
     listed: dict[str, str] = {}
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in _files(checkpoint):
+        for name, text in _files(checkpoint, fewest=FEW if reader is not None and keeps_anything(reader) else 0):
             archive.writestr(name, text)
             listed[name] = digest_of_text(text)
         index = _json({"schema": SCHEMA, "checkpoint": checkpoint.digest, "files": listed})
@@ -90,7 +95,7 @@ def write_evidence(checkpoint: Checkpoint, target: Path) -> str:
     return digest_of_text(index)
 
 
-def _files(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
+def _files(checkpoint: Checkpoint, *, fewest: int) -> Iterator[tuple[str, str]]:
     line = lineage.of_checkpoint(checkpoint)
     family = _family(line)
     versions = _history(line.version)
@@ -107,7 +112,7 @@ def _files(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
     yield "approvals.json", _json(_approvals(versions))
     yield "sign_offs.json", _json(_sign_offs(checkpoint))
     yield "builds.json", _json([_build(one) for one in line.builds])
-    yield "statistics.json", _json(_statistics(line.builds))
+    yield "statistics.json", _json(_statistics(line.builds, fewest=fewest))
     yield "evaluations.json", _json([{"model": one.model, "metrics": one.metrics} for one in line.evaluations])
     for one in family:
         yield f"manifests/{one.stage}-{one.digest[:12]}.json", manifest_text(one.manifest)
@@ -212,8 +217,11 @@ def _build(build: DatasetBuild) -> dict[str, Any]:
     }
 
 
-def _statistics(builds: Sequence[DatasetBuild]) -> list[dict[str, Any]]:
-    """By principle: the labels these builds were made of, and people's verdicts on them. Two queries."""
+def _statistics(builds: Sequence[DatasetBuild], *, fewest: int) -> list[dict[str, Any]]:
+    """By principle: the labels these builds were made of, and people's verdicts on them. Two queries.
+
+    Where there are fewer than `fewest` of either, how many there are is told and the figures are not.
+    """
     used = DatasetItem.objects.filter(build__in=builds, label__isnull=False).values("label")
     labels = AILabel.objects.filter(pk__in=used).values("principle__key", "principle__version__number")
     counted = labels.annotate(n=Count("pk"), mean=Avg("p_a"), same=Count("pk", filter=Q(same_position=True))).order_by(
@@ -235,10 +243,10 @@ def _statistics(builds: Sequence[DatasetBuild]) -> list[dict[str, Any]]:
                 "principle": key[0] or "all principles at once",
                 "version": key[1],
                 "labels": row["n"],
-                "mean_p_a": row["mean"],
-                "same_position": _rate(wilson(row["same"], row["n"])),
+                "mean_p_a": row["mean"] if row["n"] >= fewest else WITHHELD,
+                "same_position": _rate(wilson(row["same"], row["n"])) if row["n"] >= fewest else WITHHELD,
                 "verdicts": said["n"],
-                "override_rate": _rate(wilson(said["overrides"], said["n"])),
+                "override_rate": _rate(wilson(said["overrides"], said["n"])) if said["n"] >= fewest else WITHHELD,
             }
         )
     return found

@@ -12,18 +12,23 @@ from pathlib import Path
 
 import pytest
 from django.conf import LazySettings
+from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from constitutions_app.access import Role
 from constitutions_app.ledger import record
 from tests.training_app import factories
 from tests.training_app.factories import FinishedRun
+from tests.training_app.queue_scenes import queue_of
 from training_app.actions import sign_off
 from training_app.core import verify_evidence
 from training_app.evidence import write_evidence
 from training_app.models import Checkpoint
 
 pytestmark = pytest.mark.django_db
+
+FIGURES = ("mean_p_a", "same_position", "override_rate")
 
 
 @pytest.fixture(autouse=True)
@@ -172,3 +177,23 @@ def test_it_takes_as_many_queries_for_many_labels(made: FinishedRun, tmp_path: P
     with CaptureQueriesContext(connection) as many:
         packed(more.rl, tmp_path)
     assert len(many) == len(few)
+
+
+def test_figures_of_few_are_withheld_from_whoever_has_yet_to_judge(made: FinishedRun, tmp_path: Path) -> None:
+    """Of one label, the mean p(A) is that label's own."""
+    jonas = factories.person("jonas")
+    jonas.groups.add(Group.objects.get(name=Role.AUDITOR))
+
+    def figures(reader: User | None) -> list[dict[str, object]]:
+        write_evidence(made.rl, tmp_path / "pack.zip", reader=reader)
+        with zipfile.ZipFile(tmp_path / "pack.zip") as archive:
+            return list(json.loads(archive.read("statistics.json")))
+
+    whole = figures(jonas)
+    assert whole == figures(None) and all(isinstance(one["mean_p_a"], float) for one in whole)
+    queue_of(size=2)
+    told = figures(jonas)
+    assert [one["labels"] for one in told] == [one["labels"] for one in whole]
+    assert all(str(one[name]).startswith("withheld") for one in told for name in FIGURES)
+    assert figures(made.run.created_by) == whole, "who judges nothing has nothing to be kept from"
+    assert verified(tmp_path / "pack.zip")[0] == 0

@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, can_write, require_role
-from training_app.access import get_cited_principle_for, hidden_items, hides_judgement
+from training_app.access import FEW, get_cited_principle_for, hidden_items, hides_judgement
 from training_app.actions import ask_for_numbers
 from training_app.explorer.tokens import STATES, Fact, token
 from training_app.models import AILabel, LabelFacts
@@ -38,8 +38,6 @@ FIGURES = (
     ("ac1", "Gwet AC1", "Beyond chance, steady where nearly all items are of one kind."),
 )
 MOST_EXAMPLES = 20
-FEW = 20
-"""Judged items under which a sum can tell what was chosen on one of them."""
 
 
 @require_safe

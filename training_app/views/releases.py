@@ -117,5 +117,5 @@ def evidence(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
     """The evidence pack as one zip."""
     read = get_checkpoint_for(request.user, pk)
     file = tempfile.NamedTemporaryFile(prefix="evidence-")  # noqa: SIM115  # closed with the response
-    write_evidence(read, Path(file.name))
+    write_evidence(read, Path(file.name), reader=request.user)
     return send_file(request, file, file_name(read))
