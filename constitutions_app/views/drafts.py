@@ -130,7 +130,9 @@ def move(request: AuthenticatedHttpRequest, slug: str, key: str) -> HttpResponse
                 return redirect("constitutions:draft", slug)
     if request.htmx:
         at = form.cleaned_data.get("at") or key
-        return editing.render_outline(request, get_editable_draft_for(request.user, slug), at)
+        return editing.render_moved(request, get_editable_draft_for(request.user, slug), at, key)
+    if form.errors:
+        messages.info(request, "Nothing was moved. Say a place of the outline, counted from 1.")
     return redirect("constitutions:draft_principle", slug, key)
 
 

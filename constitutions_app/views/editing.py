@@ -101,8 +101,15 @@ def editor_name(row: DraftPrinciple | Draft) -> str:
 
 
 def render_outline(request: AuthenticatedHttpRequest, draft: Draft, current: str) -> HttpResponse:
-    """The outline alone, for htmx."""
-    return render(request, "constitutions/_outline.html", outline_context(draft, current=current))
+    """The outline alone, for htmx, with what else on the page goes by its order."""
+    return render(request, "constitutions/_outline_alone.html", outline_context(draft, current=current))
+
+
+def render_moved(request: AuthenticatedHttpRequest, draft: Draft, current: str, key: str) -> HttpResponse:
+    """The outline after a move of `key`, with a sentence to announce that says where it stands now."""
+    ctx = outline_context(draft, current=current)
+    item = next((item for item in ctx["outline"] if item.key == key), None)
+    return render(request, "constitutions/_outline_alone.html", {**ctx, "moved": item, "gone": item is None})
 
 
 def _address(draft: Draft, current: str) -> str:

@@ -274,6 +274,8 @@ class TestOrderAndRemoval:
         html = response.content.decode()
         assert 'id="outline"' in html and "<html" not in html
         assert "HX-Request" in response.headers["Vary"]
+        assert "Principle 3 <" in html and "“Honesty” stands at place 3 of 3." in html
+        assert page("kindness") in html.partition('id="standing"')[2] and 'value="3"' in html
         assert list(draft_of(constitution).principles.values_list("key", flat=True)) == [
             "privacy",
             "kindness",
@@ -282,7 +284,10 @@ class TestOrderAndRemoval:
 
     def test_a_senseless_direction_moves_nothing(self, constitution: Constitution, client: Client) -> None:
         before = LedgerEntry.objects.count()
-        client.post(reverse("constitutions:move_principle", args=["test", "honesty"]), {"direction": "sideways"})
+        url = reverse("constitutions:move_principle", args=["test", "honesty"])
+        for said in ({"direction": "sideways"}, {"place": "0"}, {"place": "many"}, {}):
+            answer = client.post(url, said)
+            assert "Nothing was moved." in str(next(iter(get_messages(answer.wsgi_request))))
         assert LedgerEntry.objects.count() == before
 
     def test_removing_can_be_undone(self, constitution: Constitution, client: Client) -> None:
