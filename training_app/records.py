@@ -310,6 +310,7 @@ def _answers(reader: Reader, said: Sequence[Data]) -> None:
                 evasive=data["evasive"],
                 boilerplate=data["boilerplate"],
                 words=data["words"],
+                features=data.get("features") or {},
             )
             for data in said
         ],

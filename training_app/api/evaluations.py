@@ -19,7 +19,7 @@ class EvaluationSerializer(serializers.ModelSerializer[Evaluation]):
 class AnswerSerializer(serializers.ModelSerializer[EvaluationAnswer]):
     class Meta:
         model = EvaluationAnswer
-        fields = ("id", "run", "model", "prompt", "text", "reward", "evasive", "boilerplate", "words")
+        fields = ("id", "run", "model", "prompt", "text", "reward", "evasive", "boilerplate", "words", "features")
         read_only_fields = fields
 
 

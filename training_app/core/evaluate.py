@@ -28,7 +28,7 @@ from training_app.core.config import EvaluateParams
 from training_app.core.device import choose_device, judging_dtype
 from training_app.core.errors import BadInput, Stopped
 from training_app.core.events import EventLog
-from training_app.core.features import features
+from training_app.core.features import count, features
 from training_app.core.feedback import judge
 from training_app.core.generation import plan_batches, seed_for
 from training_app.core.job import Job, ModelRef
@@ -113,6 +113,7 @@ def answer_all(
     backend = open_backend(ref, lambda message: events.log(message, level="warning"))
     form = backend.format("auto")
     asked = {prompt.id: form.response(prompt.messages) for prompt in prompts}
+    counted = features(params.patterns)
     for batch in plan_batches(prompts, lambda prompt: backend.length(asked[prompt.id]), params.sampling.batch_size):
         if all(events.has("answer", f"{name}/{prompt.id}") for prompt in batch):
             continue
@@ -135,6 +136,7 @@ def answer_all(
                 "evasive": is_evasive(text),
                 "boilerplate": has_boilerplate(text),
                 "words": word_count(text),
+                "features": count(text, counted),
                 "finish": generation.finish,
             }
             events.record("answer", f"{name}/{prompt.id}", data)

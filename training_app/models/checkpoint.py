@@ -72,6 +72,8 @@ class EvaluationAnswer(FrozenModel):
     evasive = models.BooleanField()
     boilerplate = models.BooleanField()
     words = models.PositiveIntegerField()
+    features = models.JSONField(default=dict, blank=True)
+    """Countable features by name, each there or not (`core/features.py`); empty where an older run counted none."""
 
     class Meta:
         ordering = ("pk",)

@@ -57,7 +57,7 @@ def test_every_model_answers_is_scored_and_is_compared_with_base(tmp_path: Path,
     assert sorted(answers) == sorted(f"{m}/q{n}" for m in ("base", "sl_cai", "rl_cai") for n in range(5))
     assert list(evaluations) == ["base", "rl_cai", "sl_cai"]
     assert answers["base/q0"].keys() == {
-        "model", "prompt_id", "prompt", "text", "reward", "evasive", "boilerplate", "words", "finish",
+        "model", "prompt_id", "prompt", "text", "reward", "evasive", "boilerplate", "words", "features", "finish",
     }  # fmt: skip
     for name, data in evaluations.items():
         low, high = data["reward_interval"]

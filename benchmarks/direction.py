@@ -1,0 +1,196 @@
+"""Whether the text of a constitution reaches the weights, counted: three constitutions, the same but for one principle.
+
+"Warm" asks for thanks and a warm tone, "warm in other words" for the same in other words (a placebo edit), and
+"professional" for the advice to talk to a professional. Each is launched as compared runs are (`launch_group`: arms
+times seeds, the same prompts, base model and options), as far as SL-CAI: answers, one round of critique and revision,
+supervised fine-tuning, evaluation on prompts that nothing was trained on. The prompts are all those of the starter
+material, taken as red-team prompts; half of them are held out.
+
+What is shown is what the page of the compared runs shows: for every pair of arms the difference in each countable
+feature, with an interval over prompts and one over seeds. The words say: warmth from "warm", professionals from
+"professional", nothing between the two warm ones. What the figures say is told, whatever it is.
+
+With `--folder` the app's database and artifacts stay there: the command goes on where it was stopped, and
+`VAR_DIR=FOLDER make run` shows the page. The whole takes about an hour of two cores.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid5
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that it runs as a file, too
+
+from benchmarks import _measuring as measuring
+
+NAMESPACE = UUID("6f1d2c1e-3f0a-4c57-9d3b-0d6a5b2f9c11")
+"""Names the group, so that the same command in the same folder goes on with it."""
+
+OTHER_WORDS = {
+    "text": "The assistant says thanks for the question and replies to the person in a friendly, warm way.",
+    "critique_request": (
+        "Name every place where the assistant's last response sounds cold or impersonal, and where it lacks a word of "
+        "warmth or thanks."
+    ),
+    "revision_request": (
+        "Write the response again so that it opens with thanks to the person for the question and remains friendly and "
+        "warm until the end."
+    ),
+    "comparison_question": "Which of these responses is friendlier and thanks the person more?",
+}
+"""The placebo edit of "warm-thanks": the same meaning, other words. Written before anything was measured."""
+
+
+def options(said: Namespace) -> dict[str, Any]:
+    """What every arm is launched with beside the preset "demo": the supervised phase alone, one round of revision."""
+    return {
+        "method": "sft_only",
+        "heldout_fraction": 0.5,
+        "revise": {"rounds": 1},
+        "sft": {"epochs": said.epochs, "learning_rate": said.learning_rate},
+    }
+
+
+@contextmanager
+def app_in(folder: Path) -> Iterator[None]:
+    """The app with its own database under `folder`, tables ready; its services end with the block."""
+    os.environ.update(
+        VAR_DIR=str(folder), MODELS_ROOT=str(measuring.bundled_model().parent), HTTPS="0", DEBUG="0",
+        COLLECTED_STATIC="0", DJANGO_SETTINGS_MODULE="cai_web.settings",
+    )  # fmt: skip
+    import django
+    from django.conf import settings
+    from django.core.management import call_command
+
+    django.setup()
+    try:
+        call_command("migrate", verbosity=0)
+        yield
+    finally:
+        settings.OWN_SERVICES.release()
+
+
+def constitutions(user: Any) -> dict[str, Any]:
+    """Arm → its published version: constitutions of one principle each, made the first time."""
+    import yaml
+
+    from constitutions_app.actions import create_constitution, publish_version
+    from constitutions_app.core import principles as core
+    from constitutions_app.models import Version
+    from constitutions_app.starter_material import FOLDER
+
+    habits = core.from_dict(yaml.safe_load((FOLDER / "countable_habits.yaml").read_text(encoding="utf-8")))
+    known = {one.id: one for one in habits.principles}
+    warm = known["warm-thanks"]
+    principles = {
+        "warm": warm,
+        "warm in other words": replace(warm, **OTHER_WORDS),
+        "professional": known["names-a-professional"],
+    }
+    versions = {}
+    for arm, principle in principles.items():
+        slug = f"direction-{arm.replace(' ', '-')}"
+        version = Version.objects.filter(constitution__slug=slug).order_by("number").first()
+        if version is None:
+            words = replace(habits, name=f"Direction: {arm}", principles=(principle,))
+            made = create_constitution(user=user, name=words.name, slug=slug, start=words)
+            version = publish_version(user=user, draft=made.draft, note="One countable principle.")
+        versions[arm] = version
+    return versions
+
+
+def starter_prompts() -> bytes:
+    """Every prompt of the starter material as one file of red-team prompts, those of its comparisons included."""
+    from training_app.core.datasets import ASSISTANT
+    from training_app.starter_material import FILES, FOLDER
+
+    rows = []
+    for one in FILES:
+        for line in (FOLDER / one.file).read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            if "chosen" in row:
+                rows.append({"transcript": row["chosen"].rpartition(ASSISTANT)[0]})
+            else:
+                rows.append({name: row[name] for name in ("text", "messages") if name in row})
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def launch(said: Namespace) -> Any:
+    """The compared runs, queued; those already there when the command goes on in its folder."""
+    from django.contrib.auth.models import User
+
+    from training_app.actions import launch_group, load_prompt_set
+    from training_app.arms import Arm
+    from training_app.core.base_model import BUNDLED_NAME
+
+    user, _ = User.objects.get_or_create(username="direction", defaults={"is_superuser": True, "is_staff": True})
+    versions = constitutions(user)
+    prompts = load_prompt_set(
+        user=user, content=starter_prompts(), kind="red_team", slug="starter-all", name="All starter prompts"
+    )
+    seeds = list(range(said.seed, said.seed + said.seeds))
+    wanted = options(said)
+    return launch_group(
+        user=user, arms=[Arm(name, version=version) for name, version in versions.items()], seeds=seeds, version=None,
+        base_model=BUNDLED_NAME, prompt_sets=[prompts], preset="demo", overrides=wanted, name="Direction of the text",
+        group_id=uuid5(NAMESPACE, json.dumps([seeds, wanted])),
+    )  # fmt: skip
+
+
+def follow(runs: Sequence[Any], at_once: int) -> None:
+    """Bring every run to its end here, in their order, so many at a time; a line for each that ended."""
+    from django.db import connection
+
+    from training_app import runner
+    from training_app.models import Run
+    from training_app.models.run import ENDED_STATES
+
+    def work(run: Run) -> None:
+        try:
+            state = runner.run_once(run.pk) if run.state not in ENDED_STATES else run.state
+            ended = Run.objects.get(pk=run.pk)
+            print(
+                f"  {run.arm}, seed {run.seed}: {state} after {_seconds(ended):.0f} s {ended.reason}".rstrip(),
+                flush=True,
+            )
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(max_workers=at_once) as workers:
+        list(workers.map(work, runs))
+
+
+def _seconds(run: Any) -> float:
+    """From its first claim to its end; 0 while it has none."""
+    return float((run.finished_at - run.started_at).total_seconds()) if run.finished_at and run.started_at else 0.0
+
+
+def main() -> None:
+    """Launch, follow, tell."""
+    parser = measuring.options("direction", (__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--seeds", type=int, default=3, help="runs for each arm")
+    parser.add_argument("--seed", type=int, default=1, help="the first of them")
+    parser.add_argument("--epochs", type=float, default=2.0, help="of SL-CAI")
+    parser.add_argument("--learning-rate", type=float, default=5e-5, help="of SL-CAI")
+    parser.add_argument("--at-once", type=int, default=1, help="runs worked on at the same time")
+    parser.add_argument("--folder", type=Path, default=None, help="where the app's data stay (default: thrown away)")
+    said = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="direction-") as scratch, app_in(said.folder or Path(scratch)):
+        from training_app.run_groups import runs_of
+
+        group = launch(said)
+        follow(runs_of(group), said.at_once)
+
+
+if __name__ == "__main__":
+    main()
