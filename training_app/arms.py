@@ -6,7 +6,7 @@ the same seeds, prompts and base model. A new comparison is an entry of `OFFERED
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +47,18 @@ OFFERED: Mapping[str, tuple[str, tuple[Arm, ...]]] = {
 
 ALONE = (Arm("as launched"),)
 """The one arm of several seeds without a comparison."""
+
+
+def arms_of(version: Version, also: Sequence[Version]) -> tuple[Arm, ...]:
+    """An arm for the launch's own version and for each other one; ALONE where there is no other."""
+    others = {one.pk: one for one in also if one.pk != version.pk}
+    return (Arm(name_of(version)), *(Arm(name_of(one), version=one) for one in others.values())) if others else ALONE
+
+
+def name_of(version: Version) -> str:
+    """How a version is named as an arm: "Harmless assistant v4". Reads the constitution."""
+    return f"{str(version.constitution)[:90]} v{version.number}"
+
 
 VERDICTS = (Arm("AI labels only", {"audits": False}), Arm("with people's verdicts", {"audits": True}))
 """The arms of `compare_verdicts`: the same labels, without and with what people overrode."""

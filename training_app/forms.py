@@ -14,7 +14,7 @@ from django import forms
 from django.forms import BoundField
 
 from constitutions_app.models import Version
-from training_app.arms import OFFERED
+from training_app.arms import OFFERED, name_of
 from training_app.core.aggregate import HOW, Aggregation
 from training_app.core.config import PRESETS, STAGE_SLUGS
 from training_app.core.judge_items import QUESTION
@@ -58,10 +58,9 @@ class LaunchForm(forms.Form):
         label="Red-team prompts", widget=forms.CheckboxSelectMultiple, help_text="Answered, criticised and revised."
     )
     helpful = forms.MultipleChoiceField(
-        label="Helpfulness prompts",
-        widget=forms.CheckboxSelectMultiple,
+        label="Helpfulness prompts", widget=forms.CheckboxSelectMultiple, required=False,
         help_text="Answered and trained on as they are.",
-    )
+    )  # fmt: skip
     comparisons = forms.MultipleChoiceField(
         label="Human comparisons", widget=forms.CheckboxSelectMultiple, required=False,
         help_text="Mixed into the reward model's training.",
@@ -70,6 +69,10 @@ class LaunchForm(forms.Form):
     arms = forms.ChoiceField(
         label="Compare", required=False, help_text="Launches a run for each side, the same but for this.",
         choices=[("", "nothing: one run"), *((slug, words) for slug, (words, _) in OFFERED.items())],
+    )  # fmt: skip
+    also = forms.MultipleChoiceField(
+        label="Compare with versions", widget=forms.CheckboxSelectMultiple, required=False,
+        help_text="Launches a run on each of them too, the same but for the words.",
     )  # fmt: skip
     seeds = forms.IntegerField(
         min_value=1, max_value=16, required=False, initial=1, label="Seeds",
@@ -96,9 +99,8 @@ class LaunchForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.versions = {version_name(version): version for version in versions}
         self.prompt_sets = {prompt_set.slug: prompt_set for prompt_set in prompt_sets}
-        self._offer(
-            "version", [(name, f"{version.constitution} v{version.number}") for name, version in self.versions.items()]
-        )
+        for field in ("version", "also"):
+            self._offer(field, [(name, name_of(version)) for name, version in self.versions.items()])
         self._offer("base_model", list(base_models))
         answering = [("", "The base model"), *servers]
         for role in ("generator", "judge"):
@@ -133,6 +135,9 @@ class LaunchForm(forms.Form):
         chosen = (slug for kind in PromptSet.Kind.values for slug in cleaned.get(kind, ()))
         cleaned["prompt_sets"] = [self.prompt_sets[slug] for slug in chosen]
         cleaned["seeds"] = cleaned.get("seeds") or 1
+        cleaned["also"] = [self.versions[name] for name in cleaned.get("also", ())]
+        if cleaned["also"] and cleaned.get("arms"):
+            self.add_error("also", "Compare either versions or an option, not both at once.")
         return cleaned
 
     def config_shown(self) -> dict[str, Any]:

@@ -20,9 +20,10 @@ LARGEST = 100_000
 """Characters; a whole file has some 3,000."""
 
 NAMED = ("version", "base_model", "generator", "judge", "preset", "arms")
-"""What is chosen by name. A file may also say `prompt_sets`, `seed`, `seeds`, `name`, `digests` and `options`."""
+"""What is chosen by name. A file may also say `also` (versions to compare with), `prompt_sets`, `seed`, `seeds`,
+`name`, `digests` and `options`."""
 
-TOP = (*NAMED, "prompt_sets", "seed", "seeds", "name", "digests", "options")
+TOP = (*NAMED, "also", "prompt_sets", "seed", "seeds", "name", "digests", "options")
 NUMBERS = {"seed": (0, 2**31 - 1), "seeds": (1, 16)}
 """Whole numbers, with the least and the most they may be."""
 
@@ -145,8 +146,8 @@ def _read_options(node: yaml.Node, path: str, known: Mapping[str, Option], read:
 
 
 def _read_choice(key: str, node: yaml.Node, offered: Offered, read: RunFile) -> None:
-    if key == "prompt_sets":
-        _read_sets(node, offered, read)
+    if key in ("prompt_sets", "also"):
+        _read_names(key, node, offered, read)
         return
     said, words = _scalar(node)
     if key in NUMBERS:
@@ -167,19 +168,23 @@ def _read_choice(key: str, node: yaml.Node, offered: Offered, read: RunFile) -> 
         read.base_model_line = _line(node)
 
 
-def _read_sets(node: yaml.Node, offered: Offered, read: RunFile) -> None:
+def _read_names(key: str, node: yaml.Node, offered: Offered, read: RunFile) -> None:
+    """The names of prompt sets, or of the versions to compare with."""
+    known, what, advice = offered.versions, "version", "Choose another."
+    if key == "prompt_sets":
+        known, what, advice = offered.prompt_sets, "prompt set", "Load it, or choose another."
     if not isinstance(node, yaml.SequenceNode):
-        read.faults.append(Fault(_line(node), "prompt_sets", "This should be a list of names, “- everyday” a line."))
+        read.faults.append(Fault(_line(node), key, "This should be a list of names, “- everyday” a line."))
         return
     found: list[str] = []
     for one in node.value:
         said, words = _scalar(one)
-        if words or str(said) not in offered.prompt_sets:
-            words = words or f"There is no prompt set {str(said)!r} here. Load it, or choose another."
-            read.faults.append(Fault(_line(one), "prompt_sets", words))
+        if words or str(said) not in known:
+            words = words or f"There is no {what} {str(said)!r} here. {advice}"
+            read.faults.append(Fault(_line(one), key, words))
         elif str(said) not in found:
             found.append(str(said))
-    read.choices["prompt_sets"] = found
+    read.choices[key] = found
 
 
 def _check_digests(node: yaml.Node, offered: Offered, read: RunFile) -> None:

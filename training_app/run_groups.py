@@ -1,22 +1,30 @@
-"""Compared runs, read: what each arm measured on the held-out prompts, and how far it differs from the first.
+"""Compared runs, read: what each arm measured on the held-out prompts, and how far the arms differ from one another.
 
 Values come from the answers of the stage `evaluate`, one per run, model and prompt. A new quantity is an entry of
-`METRICS`: a function of one answer. Two queries, however many runs and prompts.
+`METRICS`: a function of one answer; the countable features that answers carry are added by their names. Two queries,
+however many runs and prompts.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from uuid import UUID
+from functools import partial
+from itertools import combinations
 
-from training_app.core.paired import Difference, paired_difference
+from training_app.core.features import BUILT_IN
+from training_app.core.paired import Paired, Verdict, crossed_mean, paired_difference, verdicts
 from training_app.measured import MODEL_NAMES
 from training_app.models import EvaluationAnswer, Run, RunGroup
 
 Metric = Callable[[EvaluationAnswer], float | None]
 """One answer → a number, or None where it has none."""
+
+Answers = Sequence[tuple[str, int, EvaluationAnswer]]
+"""Arm, seed, and one answer of a run of theirs."""
+
+Measured = Mapping[str, Mapping[tuple[int, int], float]]
+"""Arm → (prompt, seed) → what one metric says of the answer there."""
 
 METRICS: Mapping[str, tuple[str, Metric]] = {
     "reward": ("Reward", lambda answer: answer.reward),
@@ -26,36 +34,113 @@ METRICS: Mapping[str, tuple[str, Metric]] = {
 }
 """Slug → (name, what it says of one answer)."""
 
+OWN_SCALE = "Every run has a reward model of its own, on its own scale."
 SCALED_BY_RUN = frozenset({"reward"})
 """Metrics whose scale is each run's own, so that arms cannot be held against each other in them."""
 
+AMOUNTS = frozenset({"reward", "words"})
+"""Metrics that say how much; every other one says whether an answer has something, so that its mean is a share."""
+
+BASE = "base"
+BASE_MODEL = "the base model"
+"""How what the arms began as is called beside them."""
+
+MOST_PAIRED = 4
+"""Arms up to which every two are held against each other; more of them against the first alone."""
+
 
 @dataclass(frozen=True)
-class ArmValue:
-    """One arm in one metric: its mean, over how many answers, and how it differs from the first arm."""
+class Side:
+    """One side of a pair: its name, and what it measured in each metric that both have on one scale."""
 
-    arm: str
-    mean: float | None
-    answers: int
-    difference: Difference | None
-    """None for the first arm."""
+    name: str
+    values: Sequence[Mapping[tuple[int, int], float]]
 
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One metric of one model over all arms."""
+    """One metric: means with intervals over prompts, of the base model where it was measured, then arm by arm."""
 
     name: str
-    values: tuple[ArmValue, ...]
+    values: tuple[Paired, ...]
+    counts: bool
+    """Whether the means are shares of the answers."""
+    columns: tuple[str, ...]
     note: str = ""
+
+    @property
+    def by_column(self) -> list[tuple[str, Paired]]:
+        """Each value beside the name of its column."""
+        return list(zip(self.columns, self.values, strict=True))
+
+
+@dataclass(frozen=True)
+class Bar:
+    """An interval as percentages of the line it is drawn on."""
+
+    low: int
+    mid: int
+    high: int
+
+
+@dataclass(frozen=True)
+class MetricDifference:
+    """Two arms in one metric."""
+
+    name: str
+    counts: bool
+    difference: Paired
+    verdict: Verdict
+
+    @property
+    def bar(self) -> Bar | None:
+        """The difference of two shares between -1 and 1; None where it is none, or has no interval."""
+        if not self.counts or self.difference.value is None or self.difference.over_both is None:
+            return None
+        low, high = self.difference.over_both
+        return Bar(*(round(50 + 50 * min(max(one, -1.0), 1.0)) for one in (low, self.difference.value, high)))
+
+
+@dataclass(frozen=True)
+class PairPart:
+    """Two arms in every metric that they share a scale in: `ours` less `theirs`."""
+
+    ours: str
+    theirs: str
+    rows: tuple[MetricDifference, ...]
+
+    def named(self, verdict: Verdict) -> list[str]:
+        """The metrics that come to this verdict."""
+        return [row.name for row in self.rows if row.verdict is verdict]
+
+    @property
+    def higher(self) -> list[str]:
+        return self.named(Verdict.HIGHER)
+
+    @property
+    def lower(self) -> list[str]:
+        return self.named(Verdict.LOWER)
+
+    @property
+    def with_base(self) -> bool:
+        return self.theirs == BASE_MODEL
+
+    @property
+    def is_told(self) -> bool:
+        """Whether any figure could be judged at all."""
+        return any(row.verdict is not Verdict.UNTOLD for row in self.rows)
 
 
 @dataclass(frozen=True)
 class ModelPart:
-    """One model (SL-CAI, RL-CAI …) in every metric."""
+    """One model (SL-CAI, RL-CAI …): every metric by arm, and every pair of arms."""
 
     model: str
+    columns: tuple[str, ...]
+    """What the values of `rows` are of."""
     rows: tuple[MetricRow, ...]
+    pairs: tuple[PairPart, ...]
+    """Arms against arms, then each arm against the base model."""
 
 
 def runs_of(group: RunGroup) -> list[Run]:
@@ -64,47 +149,79 @@ def runs_of(group: RunGroup) -> list[Run]:
     return sorted(Run.objects.filter(group=group), key=lambda run: (run.seed, place.get(run.arm, len(place))))
 
 
-def compared(
-    group: RunGroup, runs: Sequence[Run], metrics: Mapping[str, tuple[str, Metric]] = METRICS
-) -> tuple[ModelPart, ...]:
-    """Every model of the group's runs in every metric, arm by arm. One query."""
+def compared(group: RunGroup, runs: Sequence[Run]) -> tuple[ModelPart, ...]:
+    """Every model that the group's runs made, in every metric, by arm and pair by pair. One query."""
     of_run = {run.pk: (run.arm, run.seed) for run in runs}
-    answers = list(EvaluationAnswer.objects.filter(run__in=of_run).order_by("pk"))
-    models = [slug for slug in MODEL_NAMES if any(answer.model == slug for answer in answers)]
-    return tuple(
-        ModelPart(
-            model,
-            tuple(
-                _row(slug, name, metric, group.arms, [one for one in answers if one.model == model], of_run)
-                for slug, (name, metric) in metrics.items()
-            ),
-        )
-        for model in models
-    )
-
-
-def _row(
-    slug: str,
-    name: str,
-    metric: Metric,
-    arms: Sequence[str],
-    answers: Iterable[EvaluationAnswer],
-    of_run: Mapping[UUID, tuple[str, int]],
-) -> MetricRow:
-    measured: dict[str, dict[tuple[int, int], float]] = {arm: {} for arm in arms}
-    for answer in answers:
+    answers: dict[str, list[tuple[str, int, EvaluationAnswer]]] = {}
+    for answer in EvaluationAnswer.objects.filter(run__in=of_run).defer("text").order_by("pk"):
         arm, seed = of_run[answer.run_id]
-        if arm in measured and (value := metric(answer)) is not None:
-            measured[arm][answer.prompt_id, seed] = value
-    first = measured[arms[0]]
-    comparable = slug not in SCALED_BY_RUN
-    values = tuple(
-        ArmValue(
-            arm,
-            math.fsum(found.values()) / len(found) if found else None,
-            len(found),
-            paired_difference(found, first) if comparable and place else None,
+        if arm in group.arms:
+            answers.setdefault(answer.model, []).append((arm, seed, answer))
+    base = answers.pop(BASE, [])
+    return tuple(_part(model, group.arms, answers[model], base) for model in MODEL_NAMES if model in answers)
+
+
+def _part(model: str, arms: Sequence[str], answers: Answers, base: Answers) -> ModelPart:
+    metrics = metrics_of(answer for *_, answer in answers)
+    ours = {slug: _measured(metric, arms, answers) for slug, (_, metric) in metrics.items()}
+    begun = {slug: _measured(metric, arms, base) for slug, (_, metric) in metrics.items()}
+    columns = (*([BASE_MODEL] if base else []), *arms)
+    rows = tuple(
+        MetricRow(
+            name,
+            tuple(crossed_mean(one) for one in ([_of_any(begun[slug])] if base else []) + [*ours[slug].values()]),
+            slug not in AMOUNTS,
+            columns,
+            OWN_SCALE if slug in SCALED_BY_RUN else "",
         )
-        for place, (arm, found) in enumerate(measured.items())
+        for slug, (name, _) in metrics.items()
     )
-    return MetricRow(name, values, "" if comparable else "Every run has a reward model of its own, on its own scale.")
+    shared = [slug for slug in metrics if slug not in SCALED_BY_RUN]
+
+    def side(name: str, measured: Mapping[str, Measured], arm: str) -> Side:
+        return Side(name, [measured[slug][arm] for slug in shared])
+
+    names = [(metrics[slug][0], slug not in AMOUNTS) for slug in shared]
+    pairs = [_pair(names, side(arm, ours, arm), side(other, ours, other)) for other, arm in pairs_of(arms)]
+    if base:
+        pairs += [_pair(names, side(arm, ours, arm), side(BASE_MODEL, begun, arm)) for arm in arms]
+    return ModelPart(model, columns, rows, tuple(pairs))
+
+
+def _of_any(measured: Measured) -> dict[tuple[int, int], float]:
+    """What the runs of all arms measured of the one model they began as."""
+    return {cell: value for of_arm in measured.values() for cell, value in of_arm.items()}
+
+
+def metrics_of(answers: Iterable[EvaluationAnswer]) -> dict[str, tuple[str, Metric]]:
+    """METRICS, and every countable feature that the answers carry: the built-in ones first, then by name."""
+    carried = {name for answer in answers for name in answer.features}
+    names = [*(name for name in BUILT_IN if name in carried), *sorted(carried - BUILT_IN.keys())]
+    features = {f"feature {name}": (name.replace("_", " ").capitalize(), partial(_has, name)) for name in names}
+    return {**METRICS, **features}
+
+
+def _has(name: str, answer: EvaluationAnswer) -> float | None:
+    return float(answer.features[name]) if name in answer.features else None
+
+
+def pairs_of(arms: Sequence[str]) -> list[tuple[str, str]]:
+    """Which two are held against each other, the earlier one first: all of them, or each against the first."""
+    if len(arms) <= MOST_PAIRED:
+        return list(combinations(arms, 2))
+    return [(arms[0], arm) for arm in arms[1:]]
+
+
+def _measured(metric: Metric, arms: Sequence[str], answers: Answers) -> Measured:
+    found: dict[str, dict[tuple[int, int], float]] = {arm: {} for arm in arms}
+    for arm, seed, answer in answers:
+        if (value := metric(answer)) is not None:
+            found[arm][answer.prompt_id, seed] = value
+    return found
+
+
+def _pair(names: Sequence[tuple[str, bool]], ours: Side, theirs: Side) -> PairPart:
+    differences = [paired_difference(one, other) for one, other in zip(ours.values, theirs.values, strict=True)]
+    judged = zip(names, differences, verdicts(differences), strict=True)
+    rows = tuple(MetricDifference(*name, difference, verdict) for name, difference, verdict in judged)
+    return PairPart(ours.name, theirs.name, rows)

@@ -75,6 +75,19 @@ def span(interval: Sequence[float] | None) -> str:
 
 
 @register.filter
+def gain(value: float) -> str:
+    """A difference with its sign and two places: "+0.27"; "0.00" has none."""
+    rounded = f"{value:+.2f}"
+    return "0.00" if float(rounded) == 0 else rounded.replace("-", "\u2212")
+
+
+@register.filter
+def bounds(interval: Sequence[float] | None) -> str:
+    """An interval with two places: "[0.20, 0.35]"; "" when there is none."""
+    return "[{}, {}]".format(*map(signed, interval)) if interval else ""
+
+
+@register.filter
 def stage_name(slug: str) -> str:
     """A stage as people call it: "SL-CAI" for "sft"."""
     return options.STAGE_NAMES.get(slug, slug)
@@ -176,8 +189,8 @@ def p_a_words(value: float) -> str:
 
 @register.filter
 def signed(value: float) -> str:
-    """A log-probability with two places and a real minus sign."""
-    return f"{value:.2f}".replace("-", "\u2212")
+    """A number with two places and a real minus sign, such as a log-probability."""
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "\u2212")
 
 
 @register.filter

@@ -16,7 +16,7 @@ from django.views.decorators.vary import vary_on_headers
 from constitutions_app.access import AuthenticatedHttpRequest, Role, require_role
 from constitutions_app.models import Version
 from training_app.actions import launch_group, launch_run
-from training_app.arms import ALONE, OFFERED
+from training_app.arms import OFFERED, arms_of
 from training_app.base_models import available_names
 from training_app.forms import LaunchForm, overrides_in, values_of_config, values_of_preset, version_name
 from training_app.models import PromptSet, Run, RunGroup
@@ -72,8 +72,8 @@ def _launched(request: AuthenticatedHttpRequest, form: LaunchForm) -> Run | RunG
         "say": partial(messages.warning, request),
     }
     try:
-        if said["arms"] or said["seeds"] > 1:
-            arms = OFFERED[said["arms"]][1] if said["arms"] else ALONE
+        if said["arms"] or said["also"] or said["seeds"] > 1:
+            arms = OFFERED[said["arms"]][1] if said["arms"] else arms_of(said["version"], said["also"])
             seeds = range(said["seed"], said["seed"] + said["seeds"])
             return launch_group(arms=arms, seeds=list(seeds), group_id=said["idempotency_key"], **common)
         return launch_run(seed=said["seed"], run_id=said["idempotency_key"], **common)
@@ -101,6 +101,7 @@ def _initial(query: QueryDict) -> dict[str, Any]:
     values = _like(earlier) if earlier else _first_choice()
     for name in ("preset", "version", "base_model", "judge", "generator", "seed", "name", "arms", "seeds"):
         values[name] = query.get(name, values.get(name))
+    values["also"] = query.getlist("also")
     for kind in PromptSet.Kind.values:
         values[kind] = query.getlist(kind) if "fill" in query else query.getlist(kind) or values.get(kind, [])
     options = values_of_config(earlier.config) if earlier else values_of_preset(str(values["preset"]))

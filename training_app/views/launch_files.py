@@ -44,7 +44,8 @@ def form_as_file(form: LaunchForm) -> HttpResponse:
     """What a valid form says, as a file."""
     said = form.cleaned_data
     version, sets = said["version"], said["prompt_sets"]
-    choices = {**said, "version": version_name(version), "prompt_sets": [one.slug for one in sets]}
+    also = [version_name(one) for one in said["also"]]
+    choices = {**said, "version": version_name(version), "also": also, "prompt_sets": [one.slug for one in sets]}
     digests = {"version": version.digest, "prompt_sets": {one.slug: one.digest for one in sets}}
     return _download(write_run_file(choices, overrides_in(said), digests, title="A run to be launched."), "run.yaml")
 

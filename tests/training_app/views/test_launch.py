@@ -14,7 +14,7 @@ from django.test import Client
 from constitutions_app.models import Version
 from tests.training_app import factories, scripted
 from training_app.core.config import PRESETS
-from training_app.forms import values_of_preset
+from training_app.forms import values_of_preset, version_name
 from training_app.models import Run, RunGroup
 from training_app.refusals import LaunchRefused
 
@@ -192,9 +192,9 @@ def test_it_warns_when_harmlessness_would_dominate_the_loss(engineer: Client, ve
     assert "Add a set of human comparisons" in page
 
 
-def test_the_form_launches_every_side_with_every_seed(
-    engineer: Client, version: Version, monkeypatch: pytest.MonkeyPatch, ada: User
-) -> None:
+@pytest.fixture
+def launched_groups(monkeypatch: pytest.MonkeyPatch, ada: User) -> dict[str, Any]:
+    """What the newest launch of compared runs was told; nothing is queued."""
     said: dict[str, Any] = {}
 
     def launch(**given: Any) -> RunGroup:
@@ -202,6 +202,13 @@ def test_the_form_launches_every_side_with_every_seed(
         return RunGroup.objects.create(arms=["x"], created_by=ada)
 
     monkeypatch.setattr("training_app.views.launch.launch_group", launch)
+    return said
+
+
+def test_the_form_launches_every_side_with_every_seed(
+    engineer: Client, version: Version, launched_groups: dict[str, Any]
+) -> None:
+    said = launched_groups
     answer = engineer.post("/runs/new/", typed(arms="critique", seeds="3"))
     assert answer.status_code == 302 and "/runs/compared/" in answer["Location"]
     assert [arm.name for arm in said["arms"]] == ["with critique", "without critique"]
@@ -209,6 +216,27 @@ def test_the_form_launches_every_side_with_every_seed(
     engineer.post("/runs/new/", typed(seeds="2"))
     assert [arm.name for arm in said["arms"]] == ["as launched"]
     assert engineer.post("/runs/new/", typed(arms="nonsense")).status_code == 422
+
+
+def test_the_form_launches_the_same_on_several_versions(
+    engineer: Client, version: Version, launched_groups: dict[str, Any], ada: User
+) -> None:
+    other = factories.published_version(ada)
+    name = version_name(other)
+    answer = engineer.post("/runs/new/", typed(also=[name, "harmless-assistant@1"], seeds="3", helpful=[]))
+    assert answer.status_code == 302 and "/runs/compared/" in answer["Location"]
+    assert [(arm.name, arm.version) for arm in launched_groups["arms"]] == [
+        (f"{version.constitution} v1", None), (f"{other.constitution} v{other.number}", other)
+    ]  # fmt: skip
+    assert launched_groups["version"] == version and launched_groups["seeds"] == [7, 8, 9]
+    refused = engineer.post("/runs/new/", typed(also=[name], arms="critique"))
+    assert refused.status_code == 422 and "not both at once" in refused.content.decode()
+    file = engineer.post("/runs/new/", typed(also=[name], write_file="1")).content.decode()
+    assert f"also:\n- {name}\n" in file
+    filled = engineer.post("/runs/new/", typed(run_text=file.replace(name, "gone@1"), read_file="1"))
+    assert filled.status_code == 422 and "There is no version &#x27;gone@1&#x27; here." in filled.content.decode()
+    read = engineer.post("/runs/new/", typed(run_text=file, read_file="1")).content.decode()
+    assert re.search(rf'name="also" value="{name}"[^>]*checked', read)
 
 
 def test_a_look_shows_the_stages_what_differs_and_what_speaks_against_it(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
@@ -12,44 +13,99 @@ from tests.training_app import factories
 from tests.training_app.factories import FinishedRun
 from tests.training_app.views.conftest import Queries
 from training_app.models import EvaluationAnswer, Run, RunGroup
-from training_app.run_groups import compared, runs_of
+from training_app.run_groups import compared, metrics_of, pairs_of, runs_of
 
 pytestmark = pytest.mark.django_db
 
 
-def grouped(ada: User, lengths: dict[str, int], *, seeds: tuple[int, ...] = (1, 2, 3)) -> RunGroup:
+Has = Callable[[int, int], bool]
+"""(prompt, seed) → whether an answer there has the feature."""
+
+
+def grouped(
+    ada: User, arms: dict[str, tuple[int, Has]], *, seeds: tuple[int, ...] = (1, 2, 3), base: Has | None = None
+) -> RunGroup:
     """A group with one run for each arm and seed; an arm's answers have so many words, and one more at every prompt."""
-    group = RunGroup.objects.create(name="lengths", arms=list(lengths), created_by=ada)
+    group = RunGroup.objects.create(name="lengths", arms=list(arms), created_by=ada)
     prompts = list(
         factories.prompt_set("red_team", [f"q{n}" for n in range(8)], slug=f"s{group.pk}"[:40]).prompts.all()
     )
     for seed in seeds:
-        for arm, words in lengths.items():
+        for arm, (words, has) in arms.items():
             run = factories.queued_run(ada)
             Run.objects.filter(pk=run.pk).update(group=group, arm=arm, seed=seed)
+            models = {"sl_cai": (words, has)} | ({"base": (20, base)} if base else {})
             EvaluationAnswer.objects.bulk_create(
                 EvaluationAnswer(
-                    run=run, model="sl_cai", prompt=prompt, text="x", reward=0.5, evasive=False, boilerplate=False,
-                    words=words + place,
+                    run=run, model=model, prompt=prompt, text="x", reward=0.5, evasive=False, boilerplate=False,
+                    words=long + place, features={"warmth": had(place, seed), "my_own": True},
                 )
+                for model, (long, had) in models.items()
                 for place, prompt in enumerate(prompts)
             )  # fmt: skip
     return group
 
 
-def test_arms_are_held_against_the_first_prompt_by_prompt(reader: Client, ada: User) -> None:
-    group = grouped(ada, {"long": 40, "short": 10, "twin": 40})
+def never(_prompt: int, _seed: int) -> bool:
+    return False
+
+
+def always(_prompt: int, _seed: int) -> bool:
+    return True
+
+
+def half(prompt: int, seed: int) -> bool:
+    return (prompt + seed) % 2 == 0
+
+
+def test_every_two_arms_are_held_against_each_other_prompt_by_prompt(reader: Client, ada: User) -> None:
+    group = grouped(ada, {"warm": (40, always), "plain": (10, never), "twin": (40, always)}, base=never)
     (part,) = compared(group, runs_of(group))
+    assert part.columns == ("the base model", "warm", "plain", "twin")
     words = next(row for row in part.rows if row.name == "Words")
-    first, short, twin = words.values
-    assert (first.mean, first.difference) == (43.5, None)
-    assert short.difference is not None and twin.difference is not None
-    assert (short.difference.estimate.value, short.difference.is_one) == (-30.0, True)
-    assert (twin.difference.estimate.value, twin.difference.is_one) == (0.0, False)
-    assert short.difference.by_seed == (-30.0, -30.0, -30.0)
+    assert [value.value for value in words.values] == [23.5, 43.5, 13.5, 43.5]
+    pairs = {(pair.ours, pair.theirs): pair for pair in part.pairs}
+    assert list(pairs) == [
+        ("plain", "warm"), ("twin", "warm"), ("twin", "plain"),
+        ("warm", "the base model"), ("plain", "the base model"), ("twin", "the base model"),
+    ]  # fmt: skip
+    assert (pairs["plain", "warm"].higher, pairs["plain", "warm"].lower) == ([], ["Words", "Warmth"])
+    assert (pairs["twin", "warm"].higher, pairs["twin", "warm"].lower) == ([], [])
+    assert pairs["warm", "the base model"].higher == ["Words", "Warmth"]
+    (of_words,) = [row for row in pairs["plain", "warm"].rows if row.name == "Words"]
+    assert of_words.difference.by_seed == (-30.0, -30.0, -30.0) and of_words.bar is None
     page = reader.get(f"/runs/compared/{group.pk}/").content.decode()
-    assert "differs" in page and "no difference shown" in page
+    assert "Lower: <strong>words, warmth</strong>. In the rest no difference is shown." in page
+    assert "<h3>twin against warm</h3>\n        <p>No difference is shown in anything counted.</p>" in page
     assert "Every run has a reward model of its own" in page
+
+
+def test_a_text_without_effect_is_shown_as_exactly_that(reader: Client, ada: User) -> None:
+    group = grouped(ada, {"empty words": (20, half), "other": (20, always)}, base=half)
+    page = reader.get(f"/runs/compared/{group.pk}/").content.decode()
+    assert "No difference is shown in anything counted: no effect of its text was seen." in page
+    assert "Higher: <strong>warmth</strong>" in page and "My own" in page
+
+
+def test_one_seed_tells_nothing_of_chance_between_runs(reader: Client, ada: User) -> None:
+    group = grouped(ada, {"warm": (40, always), "plain": (10, never)}, seeds=(1,))
+    (part,) = compared(group, runs_of(group))
+    assert not part.pairs[0].is_told
+    page = reader.get(f"/runs/compared/{group.pk}/").content.decode()
+    assert "Too little is measured to tell." in page and "one seed does not tell" in page
+
+
+def test_answers_of_older_runs_count_no_features(ada: User) -> None:
+    group = RunGroup.objects.create(name="old", arms=["a"], created_by=ada)
+    assert "feature warmth" not in metrics_of([EvaluationAnswer(words=1, evasive=False, boilerplate=False)])
+    counted = metrics_of([EvaluationAnswer(features={"zeal": True, "question": False})])
+    assert list(counted)[-2:] == ["feature question", "feature zeal"]
+    assert compared(group, []) == ()
+
+
+def test_many_arms_are_held_against_the_first() -> None:
+    assert pairs_of(["a", "b", "c"]) == [("a", "b"), ("a", "c"), ("b", "c")]
+    assert pairs_of(list("abcde")) == [("a", "b"), ("a", "c"), ("a", "d"), ("a", "e")]
 
 
 def test_a_group_without_measurements_says_so(reader: Client, ada: User) -> None:
@@ -60,12 +116,12 @@ def test_a_group_without_measurements_says_so(reader: Client, ada: User) -> None
 
 
 def test_the_page_takes_the_same_questions_for_more_runs(reader: Client, ada: User, queries: Queries) -> None:
-    few, many = grouped(ada, {"a": 1}, seeds=(1,)), grouped(ada, {"a": 1, "b": 2})
+    few, many = grouped(ada, {"a": (1, half)}, seeds=(1,)), grouped(ada, {"a": (1, half), "b": (2, half)}, base=half)
     assert queries(reader, f"/runs/compared/{few.pk}/") == queries(reader, f"/runs/compared/{many.pk}/")
 
 
 def test_hostile_names_stay_text(reader: Client, ada: User) -> None:
-    group = grouped(ada, {"<script>alert(1)</script>": 3, "b": 1}, seeds=(1,))
+    group = grouped(ada, {"<script>alert(1)</script>": (3, half), "b": (1, half)}, seeds=(1, 2))
     page = reader.get(f"/runs/compared/{group.pk}/").content.decode()
     assert "<script>alert(1)" not in page and "&lt;script&gt;" in page
 
