@@ -32,23 +32,10 @@ from uuid import UUID, uuid5
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that it runs as a file, too
 
 from benchmarks import _measuring as measuring
+from constitutions_app.core.principles import Principle
 
 NAMESPACE = UUID("6f1d2c1e-3f0a-4c57-9d3b-0d6a5b2f9c11")
 """Names the group, so that the same command in the same folder goes on with it."""
-
-OTHER_WORDS = {
-    "text": "The assistant says thanks for the question and replies to the person in a friendly, warm way.",
-    "critique_request": (
-        "Name every place where the assistant's last response sounds cold or impersonal, and where it lacks a word of "
-        "warmth or thanks."
-    ),
-    "revision_request": (
-        "Write the response again so that it opens with thanks to the person for the question and remains friendly and "
-        "warm until the end."
-    ),
-    "comparison_question": "Which of these responses is friendlier and thanks the person more?",
-}
-"""The placebo edit of "warm-thanks": the same meaning, other words. Written before anything was measured."""
 
 
 def options(said: Namespace) -> dict[str, Any]:
@@ -59,6 +46,23 @@ def options(said: Namespace) -> dict[str, Any]:
         "revise": {"rounds": 1},
         "sft": {"epochs": said.epochs, "learning_rate": said.learning_rate},
     }
+
+
+def warm_in_other_words(warm: Principle) -> Principle:
+    """The placebo edit of "warm-thanks": the same meaning, other words. Written before anything was measured."""
+    return replace(
+        warm,
+        text="The assistant says thanks for the question and replies to the person in a friendly, warm way.",
+        critique_request=(
+            "Name every place where the assistant's last response sounds cold or impersonal, and where it lacks a word "
+            "of warmth or thanks."
+        ),
+        revision_request=(
+            "Write the response again so that it opens with thanks to the person for the question and remains friendly "
+            "and warm until the end."
+        ),
+        comparison_question="Which of these responses is friendlier and thanks the person more?",
+    )
 
 
 @contextmanager
@@ -94,7 +98,7 @@ def constitutions(user: Any) -> dict[str, Any]:
     warm = known["warm-thanks"]
     principles = {
         "warm": warm,
-        "warm in other words": replace(warm, **OTHER_WORDS),
+        "warm in other words": warm_in_other_words(warm),
         "professional": known["names-a-professional"],
     }
     versions = {}
