@@ -17,13 +17,10 @@ With `--folder` the app's database and artifacts stay there: the command goes on
 from __future__ import annotations
 
 import json
-import os
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +29,7 @@ from uuid import UUID, uuid5
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that it runs as a file, too
 
 from benchmarks import _measuring as measuring
+from benchmarks._own_app import app_in, follow, somebody
 from constitutions_app.core.principles import Principle
 
 NAMESPACE = UUID("6f1d2c1e-3f0a-4c57-9d3b-0d6a5b2f9c11")
@@ -43,7 +41,7 @@ def options(said: Namespace) -> dict[str, Any]:
     return {
         "method": "sft_only",
         "heldout_fraction": 0.5,
-        "revise": {"rounds": 1},
+        "revise": {"rounds": 1, **({"critique": False} if said.without_critique else {})},
         "sft": {"epochs": said.epochs, "learning_rate": said.learning_rate},
     }
 
@@ -63,25 +61,6 @@ def warm_in_other_words(warm: Principle) -> Principle:
         ),
         comparison_question="Which of these responses is friendlier and thanks the person more?",
     )
-
-
-@contextmanager
-def app_in(folder: Path) -> Iterator[None]:
-    """The app with its own database under `folder`, tables ready; its services end with the block."""
-    os.environ.update(
-        VAR_DIR=str(folder), MODELS_ROOT=str(measuring.bundled_model().parent), HTTPS="0", DEBUG="0",
-        COLLECTED_STATIC="0", DJANGO_SETTINGS_MODULE="cai_web.settings",
-    )  # fmt: skip
-    import django
-    from django.conf import settings
-    from django.core.management import call_command
-
-    django.setup()
-    try:
-        call_command("migrate", verbosity=0)
-        yield
-    finally:
-        settings.OWN_SERVICES.release()
 
 
 def constitutions(user: Any) -> dict[str, Any]:
@@ -131,13 +110,11 @@ def starter_prompts() -> bytes:
 
 def launch(said: Namespace) -> Any:
     """The compared runs, queued; those already there when the command goes on in its folder."""
-    from django.contrib.auth.models import User
-
     from training_app.actions import launch_group, load_prompt_set
     from training_app.arms import Arm
     from training_app.core.base_model import BUNDLED_NAME
 
-    user, _ = User.objects.get_or_create(username="direction", defaults={"is_superuser": True, "is_staff": True})
+    user = somebody()
     versions = constitutions(user)
     prompts = load_prompt_set(
         user=user, content=starter_prompts(), kind="red_team", slug="starter-all", name="All starter prompts"
@@ -151,32 +128,25 @@ def launch(said: Namespace) -> Any:
     )  # fmt: skip
 
 
-def follow(runs: Sequence[Any], at_once: int) -> None:
-    """Bring every run to its end here, in their order, so many at a time; a line for each that ended."""
-    from django.db import connection
+def told(report: measuring.Report, group: Any, runs: Sequence[Any]) -> None:
+    """Means of each arm, and the differences of each pair with their intervals over prompts and seeds."""
+    from training_app.run_groups import compared
 
-    from training_app import runner
-    from training_app.models import Run
-    from training_app.models.run import ENDED_STATES
-
-    def work(run: Run) -> None:
-        try:
-            state = runner.run_once(run.pk) if run.state not in ENDED_STATES else run.state
-            ended = Run.objects.get(pk=run.pk)
-            print(
-                f"  {run.arm}, seed {run.seed}: {state} after {_seconds(ended):.0f} s {ended.reason}".rstrip(),
-                flush=True,
-            )
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(max_workers=at_once) as workers:
-        list(workers.map(work, runs))
-
-
-def _seconds(run: Any) -> float:
-    """From its first claim to its end; 0 while it has none."""
-    return float((run.finished_at - run.started_at).total_seconds()) if run.finished_at and run.started_at else 0.0
+    for part in compared(group, runs):
+        for row in part.rows:
+            for column, value in row.by_column:
+                if value.value is not None and value.over_prompts:
+                    low, high = value.over_prompts
+                    report.results[f"{row.name}: {column}"] = measuring.Figure(value.value, low, high, "mean")
+        for pair in part.pairs:
+            for one in pair.rows:
+                if one.difference.value is not None and one.difference.over_both:
+                    low, high = one.difference.over_both
+                    name = f"{one.name}: {pair.ours} less {pair.theirs}"
+                    report.results[name] = measuring.Figure(one.difference.value, low, high, str(one.verdict))
+            lists = {"higher": pair.higher, "lower": pair.lower}
+            words = ", ".join(f"{how} in {' and '.join(names)}" for how, names in lists.items() if names)
+            report.notes.append(f"{pair.ours} against {pair.theirs}: {words or 'no difference is shown'}")
 
 
 def main() -> None:
@@ -186,14 +156,23 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="the first of them")
     parser.add_argument("--epochs", type=float, default=2.0, help="of SL-CAI")
     parser.add_argument("--learning-rate", type=float, default=5e-5, help="of SL-CAI")
+    parser.add_argument("--without-critique", action="store_true", help="revise without a critique before it")
     parser.add_argument("--at-once", type=int, default=1, help="runs worked on at the same time")
     parser.add_argument("--folder", type=Path, default=None, help="where the app's data stay (default: thrown away)")
     said = parser.parse_args()
+    report = measuring.Report("direction", measuring.machine(rounds=said.rounds), measuring.versions())
     with tempfile.TemporaryDirectory(prefix="direction-") as scratch, app_in(said.folder or Path(scratch)):
+        from training_app.models.run import RunState
         from training_app.run_groups import runs_of
 
         group = launch(said)
         follow(runs_of(group), said.at_once)
+        runs = runs_of(group)
+        report.notes += [f"{run.name}: {run.state}, {run.reason}" for run in runs if run.state != RunState.SUCCEEDED]
+        told(report, group, runs)
+    report.notes.append("intervals: of means over prompts, of differences over prompts and seeds")
+    report.print()
+    report.write(said.json)
 
 
 if __name__ == "__main__":

@@ -384,7 +384,8 @@ def _evaluations(run: Run, sft: Checkpoint, rl: Checkpoint, prompts: Any, answer
         )  # fmt: skip
         EvaluationAnswer.objects.bulk_create(
             EvaluationAnswer(run=run, model=model, prompt=prompt, text=answer or said(place), reward=reward,
-                             evasive=False, boilerplate=False, words=2)
+                             evasive=False, boilerplate=False, words=2,
+                             features={"short": True, "warmth": place > 0})
             for prompt in prompts
         )  # fmt: skip
 

@@ -168,7 +168,7 @@ def _answers(job: Job) -> Records:
         for prompt in prompts:
             yield "answer", f"{model}/{prompt['id']}", {
                 "model": model, "prompt_id": prompt["id"], "prompt": prompt["text"], "text": "Words.", "reward": 0.1,
-                "evasive": False, "boilerplate": False, "words": 1, "finish": "stop",
+                "evasive": False, "boilerplate": False, "words": 1, "finish": "stop", "features": {"short": True},
             }  # fmt: skip
         yield "evaluation", model, {"model": model, "n": len(prompts), "reward_mean": 0.1, "reward_interval": [0, 1]}
 

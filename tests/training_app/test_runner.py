@@ -98,6 +98,7 @@ def test_it_brings_a_run_through_all_stages_and_a_second_message_does_nothing() 
     red_team = {prompt.text for trace in traces if (prompt := trace.prompt).prompt_set.kind == "red_team"}
     answered = set(EvaluationAnswer.objects.filter(run=run).values_list("prompt__text", flat=True))
     assert red_team | answered >= set(RED_TEAM)
+    assert all(answer.features == {"short": True} for answer in EvaluationAnswer.objects.filter(run=run))
     assert not {trace.prompt.text for trace in traces} & answered  # what is evaluated on was not trained on
     assert len(red_team) + len(set(HELPFUL) & {trace.prompt.text for trace in traces}) == traces.count()
     assert all("\x00" not in trace.initial_response for trace in traces)

@@ -19,6 +19,7 @@ from tests.training_app.core.training_jobs import (
 from training_app.core.backends.scripted import ScriptedBackend
 from training_app.core.config import EvaluateParams, Sampling
 from training_app.core.evaluate import Verdicts, compare, measure
+from training_app.core.features import BUILT_IN
 from training_app.core.rows import Prompt
 
 PARAMS = EvaluateParams(Sampling(max_new_tokens=5, batch_size=2), bootstrap=200)
@@ -59,8 +60,11 @@ def test_every_model_answers_is_scored_and_is_compared_with_base(tmp_path: Path,
     assert answers["base/q0"].keys() == {
         "model", "prompt_id", "prompt", "text", "reward", "evasive", "boilerplate", "words", "features", "finish",
     }  # fmt: skip
+    assert answers["base/q0"]["features"].keys() == BUILT_IN.keys()
     for name, data in evaluations.items():
         low, high = data["reward_interval"]
+        counted = [one["features"]["short"] for one in answers.values() if one["model"] == name]
+        assert data["features"]["short"]["rate"] == sum(counted) / len(counted)
         assert low <= data["reward_mean"] <= high
         assert data["n"] == 5
         assert 0 <= data["evasion_interval"][0] <= data["evasion_rate"] <= data["evasion_interval"][1] <= 1
