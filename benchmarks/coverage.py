@@ -1,8 +1,11 @@
-"""How often the intervals of agreement hold the truth: 95 of 100 is what they promise.
+"""How often the intervals of agreement, and those between arms, hold the truth: 95 of 100 is what they promise.
 
 For each design (who rates, how right they are, how common each category is, how many items) data sets are drawn from a
 population whose figures are known exactly, and the share of intervals that hold them is counted, for every figure.
 Data sets in which an interval is not given (all items alike, too few defined resamples) are reported beside it.
+
+Between arms of compared runs (`core/paired.py`) the truth is 0, a placebo: prompts differ between the arms by so much
+and runs lean by so much, both in standard deviations of what is left to chance in a single answer.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import numpy as np
 from benchmarks import _measuring
 from benchmarks._measuring import Figure, Report
 from training_app.core import agreement
+from training_app.core.paired import crossed_mean
 from training_app.core.resampling import MOST_UNDEFINED, bounds
 from training_app.core.statistics import wilson
 
@@ -30,6 +34,12 @@ DESIGNS = (
     ("one rare", (0.8, 0.2), 0.9),
     ("nearly always right", (0.45, 0.45, 0.1), 0.95),
 )
+PROMPTS = 64
+SEEDS = (3, 5)
+OF_PROMPTS = (0.0, 0.5, 1.5)
+LEANING = (0.0, 0.05, 0.15, 0.3, 1.0)
+"""Standard deviations of what a prompt and a run add to the difference of two answers."""
+
 AT_A_TIME = 500
 
 
@@ -60,8 +70,26 @@ def main() -> None:
                     report.results[key] = Figure(held[place], held[place], held[place], "share")
                     if given[place] < 1:
                         report.notes.append(f"{key}: an interval in {given[place]:.1%} of the data sets")
+    for seeds, of_prompts, leaning in itertools.product(SEEDS, OF_PROMPTS, LEANING):
+        key = f"placebo, {seeds} seeds, prompts {of_prompts:g}, runs {leaning:g}"
+        for over, held_by in placebo(seeds, of_prompts, leaning, arguments.data_sets).items():
+            report.results[f"{key}, {over}"] = Figure(held_by, held_by, held_by, "share")
     report.print()
     report.write(arguments.json)
+
+
+def placebo(seeds: int, of_prompts: float, leaning: float, data_sets: int) -> dict[str, float]:
+    """The share of the intervals between two arms that hold 0, where prompts and runs are drawn with such spreads."""
+    rng = np.random.default_rng(1)
+    shape = (data_sets, PROMPTS, seeds)
+    drawn = rng.normal(size=shape) + of_prompts * rng.normal(size=(*shape[:2], 1))
+    drawn += leaning * rng.normal(size=(data_sets, 1, seeds))
+    held = {"over prompts": 0, "over both": 0}
+    for one in drawn:
+        found = crossed_mean({(q, s): float(value) for (q, s), value in np.ndenumerate(one)})
+        for over, interval in (("over prompts", found.over_prompts), ("over both", found.over_both)):
+            held[over] += interval is not None and interval[0] <= 0 <= interval[1]
+    return {over: count / data_sets for over, count in held.items()}
 
 
 def between(common: tuple[float, ...], right: float) -> Population:

@@ -14,7 +14,7 @@ between an arm and its placebo sooner or later. So what counts is the interval o
 whose prompts and whose seeds are samples (1973, "The language-as-fixed-effect fallacy", Journal of Verbal Learning and
 Verbal Behavior 12, 335-359), written as an interval; degrees of freedom after Satterthwaite (1946). It counts the
 noise of single cells twice, so it is too wide where runs hardly lean; where their leaning is as large as that noise,
-three seeds are so few that it is somewhat too narrow (simulated: it leaves out 0 for 1% and for 7% of placebos).
+three seeds are so few that it is somewhat too narrow (`benchmarks/coverage.py` draws placebos and counts).
 
 Many figures are looked at together, so what is called a difference holds for all of them at once: Holm's procedure
 (1979, "A simple sequentially rejective multiple test procedure") over the figures of one pair of arms. Intervals are
