@@ -10,6 +10,7 @@ import gc
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,9 +21,11 @@ import hypothesis
 import psutil
 import pytest
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
+from cai_web.services.postgres import DATABASE
 from tests.base import thawed_flush
+from tests.prepared import prepare
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -35,22 +38,29 @@ hypothesis.settings.register_profile("gate", parent=hypothesis.settings.get_prof
 hypothesis.settings.load_profile("gate" if os.environ.get("CI") else "writ")
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PREPARING = pytest.StashKey[threading.Thread]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     gc.disable()  # until everything is collected: nothing of it is garbage
     if _owns_folder():
         _remove_abandoned()
+        if config.getoption("tx", None):  # while the workers look for tests
+            config.stash[PREPARING] = threading.Thread(target=prepare)
+            config.stash[PREPARING].start()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """From here on garbage is looked for among what tests make, not among the modules and tests themselves."""
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)  # a request makes thousands of objects; what is left of them is little
     gc.enable()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if _owns_folder():
+        if thread := config.stash.get(PREPARING, None):
+            thread.join()
         settings.OWN_SERVICES.release()
         _stop_and_remove(Path(os.environ["CAI_TEST_VAR"]))
 
@@ -74,6 +84,13 @@ def _shares_with_its_module(item: pytest.Item) -> bool:
     """Whether it asks for a fixture that is made once for its module."""
     known = item._fixtureinfo.name2fixturedefs if isinstance(item, pytest.Function) else {}
     return any(made.scope == "module" for one in known.values() for made in one)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
+    """pytest-django's own, and then: this worker's database is made as a copy of one that is migrated."""
+    prepare()
+    connection.settings_dict["TEST"]["TEMPLATE"] = DATABASE
 
 
 @pytest.fixture(scope="session")

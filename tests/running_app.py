@@ -14,6 +14,7 @@ from pathlib import Path
 from django.conf import settings
 
 from tests.base import wait_for
+from tests.prepared import copy_servers_data
 
 
 @dataclass
@@ -51,8 +52,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start_app(folder: Path, *, wait: bool = True, **environment: str) -> RunningApp:
-    """Starts the app with `folder/var` as its var. With `wait`, returns when it says that it is ready."""
+def start_app(folder: Path, *, wait: bool = True, prepared: bool = False, **environment: str) -> RunningApp:
+    """Starts the app with `folder/var` as its var. With `wait`, returns when it says that it is ready.
+
+    With `prepared` it finds a database whose tables are made, else whatever there is in the folder, or nothing.
+    """
+    if prepared:
+        copy_servers_data(folder / "var")
     var, output, port = folder / "var", folder / "output.txt", int(environment.pop("PORT", "0")) or free_port()
     dropped = {"ARTIFACT_ROOT", "COLLECTED_STATIC", "HTTPS", "PYTHONDEVMODE"}
     base = {name: value for name, value in os.environ.items() if name not in dropped}

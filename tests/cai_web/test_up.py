@@ -37,6 +37,7 @@ def test_it_starts_answers_lets_the_owner_in_and_stops_everything(tmp_path: Path
     app = start_app(tmp_path)
     try:
         assert get(f"{app.address}/healthz")[0] == 200
+        assert "Preparing the tables" in app.said()
         check_sign_in(app)
         check_second_start_is_refused(app, tmp_path)
         check_child_is_restarted(app)
@@ -59,7 +60,7 @@ def test_it_starts_answers_lets_the_owner_in_and_stops_everything(tmp_path: Path
 
 
 def test_after_kill_9_no_child_is_left_and_the_next_start_takes_over(tmp_path: Path) -> None:
-    app = start_app(tmp_path)
+    app = start_app(tmp_path, prepared=True)
     children = psutil.Process(app.process.pid).children(recursive=True)
     app.stop(signal.SIGKILL)
     wait_for(lambda: all(gone(process) for process in children), 30, what="every child to end")

@@ -54,7 +54,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
     folder = tmp_path_factory.mktemp("app")
     models = folder / "models"
     build_tiny_model(models / "tiny")
-    app = start_app(folder, MODELS_ROOT=str(models), OMP_NUM_THREADS="1", DURABLE="0")
+    app = start_app(folder, prepared=True, MODELS_ROOT=str(models), OMP_NUM_THREADS="1", DURABLE="0")
     try:
         yield app
     finally:
