@@ -55,16 +55,19 @@ class Chain:
         return self.form.revision([Message("user", self.prompt)], self.answer, self.wordings, critique)
 
 
-def chains_of(form: PromptFormat, prompts: int, *, words: Callable[[int], int] | None = None) -> list[Chain]:
+def chains_of(
+    form: PromptFormat, prompts: int, *, words: Callable[[int], int] | None = None, mark: str = ""
+) -> list[Chain]:
     """`prompts` x `CHAINS` chains: prompts of the starter set, each against the next four starter principles.
 
-    `words` says for the number of a chain how many words of the answer it has; all of them by default.
+    `words` says for the number of a chain how many words of the answer it has; all of them by default. `mark` begins
+    every conversation, so that chains of another mark share nothing with them but the format's own beginning.
     """
     starter = ROOT / "constitutions_app" / "starter" / "harmless_assistant.yaml"
     constitution = from_dict(yaml.safe_load(starter.read_text(encoding="utf-8")))
     wordings = [wordings_for(principle) for principle in constitution.principles]
     lines = (ROOT / "training_app" / "starter" / "red_team.jsonl").read_text(encoding="utf-8").splitlines()
-    texts = [json.loads(line)["text"] for line in lines[:prompts]]
+    texts = [mark + json.loads(line)["text"] for line in lines[:prompts]]
     said = ANSWER.split()
     chains = []
     for number, text in enumerate(text for text in texts for _ in range(CHAINS)):

@@ -6,10 +6,11 @@
 * `openvino`: OpenVINO GenAI's continuous batching with prefix caching, bfloat16 where the processor has it. It reads
   the same weights from a GGUF file written for it. Where it is not installed this part is left out, and said so.
 
-All answer the same critique prompts; each makes its revision prompts from its own critiques. A figure is new tokens a
-second, end to end. Equality comes first, on some of these chains: in float32 the app's greedy text must be
-`generate`'s, token for token, except where the two best logits lie within 1e-4; else nothing is timed. All 200 prompts
-are `benchmarks.equality`'s business.
+All answer the same critique prompts; each makes its revision prompts from its own critiques. Every round has
+conversations of its own, because OpenVINO GenAI remembers those of rounds before and would not read them again. A
+figure is new tokens a second, end to end. Equality comes first, on some of these chains: in float32 the app's greedy
+text must be `generate`'s, token for token, except where the two best logits lie within 1e-4; else nothing is timed. All
+200 prompts are `benchmarks.equality`'s business.
 
     python -m benchmarks.generation --json FILE
 """
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +109,11 @@ def main() -> None:
     chains = chains_of(backends["float32"].format("auto"), options.prompts)
     compare(report, backends["float32"], chains[:: max(1, len(chains) // options.equal_chains)], options.new_tokens)
     candidates = candidates_of(options, backends, chains, folder, report)
-    measure(report, candidates, chains, options)
+    report.notes.append(f"the app writes with {backends[choose_device().dtype].engine or 'torch'}")
+    rounds = [
+        chains_of(backends["float32"].format("auto"), options.prompts, mark=f"{n + 1}. ") for n in range(options.rounds)
+    ]
+    measure(report, candidates, rounds, options)
     counts(report, backends[choose_device().dtype], chains, options)
     report.print()
     report.write(options.json)
@@ -165,28 +171,23 @@ def rate(write: Write, chains: Sequence[Chain]) -> float:
     return tokens / (time.perf_counter() - start)
 
 
-def measure(report: measuring.Report, candidates: dict[str, Write], chains: Sequence[Chain], options: Any) -> None:
-    """Rounds in turn; a figure is new tokens a second, a ratio that of the seconds per new token."""
-    tokens = dict.fromkeys(candidates, 0)
+def measure(
+    report: measuring.Report, candidates: dict[str, Write], rounds: Sequence[Sequence[Chain]], options: Any
+) -> None:
+    """Rounds in turn, each on its own chains; figures are new tokens a second, ratios those of seconds per token."""
+    some = {"sequential": options.sequential_chains, "static": options.static_chains}
+    each: dict[str, list[float]] = {name: [] for name in candidates}
 
-    def work(name: str) -> Callable[[], None]:
-        some = chains[: {"sequential": options.sequential_chains, "static": options.static_chains}.get(name)]
+    def once(name: str) -> None:
+        each[name].append(1 / rate(candidates[name], rounds[len(each[name])][: some.get(name)]))
 
-        def once() -> None:
-            tokens[name] = candidates[name](some)
-
-        return once
-
-    seconds = measuring.interleaved({name: work(name) for name in candidates}, rounds=options.rounds, warm_up=False)
-    each = {
-        name: measuring.Figure(f.median / tokens[name], f.min / tokens[name], f.max / tokens[name], "s per token")
-        for name, f in seconds.items()
-    }
-    for name, figure in seconds.items():
-        report.results[f"{name}_new_tokens"] = figure.per(tokens[name], "tokens/s")
+    measuring.interleaved({name: partial(once, name) for name in candidates}, rounds=len(rounds), warm_up=False)
+    figures = {name: measuring.Figure.of(values, "s per token") for name, values in each.items()}
+    for name, figure in figures.items():
+        report.results[f"{name}_new_tokens"] = figure.per(1, "tokens/s")
     for name in candidates:
         if name != "app":
-            report.ratio(f"generation_vs_{name}", baseline=each[name], candidate=each["app"])
+            report.ratio(f"generation_vs_{name}", baseline=figures[name], candidate=figures["app"])
 
 
 def counts(report: measuring.Report, backend: LocalBackend, chains: Sequence[Chain], options: Any) -> None:

@@ -28,6 +28,7 @@ from training_app.core.backends import (
     prompt_tokens_of,
     spent_of,
     together_of,
+    writing_label,
 )
 from training_app.core.config import ReviseParams
 from training_app.core.errors import BadInput, Stopped
@@ -91,7 +92,7 @@ def revise(
     rounds = len(principles) if params.draw == "in_order" else params.rounds
     revisions = {key: data["revision"] for key, data in events.iter_records("step")}
     events.started(
-        device=backend.label,
+        device=writing_label(backend),
         dtype=backend.dtype,
         total=len(responses) * rounds,
         unit="steps",

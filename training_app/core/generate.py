@@ -11,7 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from training_app.core.backends import Backend, GenerationRequest, open_backend, prompt_tokens_of, spent_of, together_of
+from training_app.core.backends import (
+    Backend,
+    GenerationRequest,
+    open_backend,
+    prompt_tokens_of,
+    spent_of,
+    together_of,
+    writing_label,
+)
 from training_app.core.config import GenerateParams
 from training_app.core.errors import Stopped
 from training_app.core.events import EventLog
@@ -42,7 +50,7 @@ def respond(
     form = backend.format("auto")
     done, tokens = len(events.known("response")), 0
     events.started(
-        device=backend.label,
+        device=writing_label(backend),
         dtype=backend.dtype,
         total=len(prompts),
         unit="prompts",

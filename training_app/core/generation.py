@@ -8,9 +8,10 @@
   carried over from any other batch, so that in bfloat16, too, a batch done again after a kill is the same batch.
 
 `generator_for` chooses who computes: models of the llama family on a processor are written by `sharing`, which also
-keeps every place filled; on a GPU vLLM or transformers' pages write (`gpu_generation`, which draws otherwise); any
-other model is written by `Generator` here, through its own module. Here prompts are padded on the left and positions
-count real tokens only. Left out: beam search, repetition penalties.
+keeps every place filled, or in bfloat16 by `openvino_generation`, where that library is installed; on a GPU vLLM or
+transformers' pages write (`gpu_generation`, which draws otherwise); any other model is written by `Generator` here,
+through its own module. Here prompts are padded on the left and positions count real tokens only. Left out: beam search,
+repetition penalties.
 """
 
 from __future__ import annotations
@@ -131,14 +132,21 @@ class Writer(Protocol):
 def generator_for(model: Any, tokenizer: Any, folder: Path | None = None) -> Writer:
     """Who writes with this model where it stands.
 
-    On a processor the fast way for the models it computes exactly; on a GPU vLLM, where it is installed and the model's
-    `folder` is known, else transformers' pages; the model's own module for all others.
+    On a processor the fast way for the models it computes exactly: in bfloat16 OpenVINO where it is installed, else
+    torch (in float32 an item alone must give the same text, whatever else is installed). On a GPU vLLM, where it is
+    installed and the model's `folder` is known, else transformers' pages. The model's own module for all others.
     """
+    import torch
+
+    from training_app.core import openvino_llama
     from training_app.core.fused_llama import supports
     from training_app.core.gpu_generation import PagedWriter, VllmWriter, can_be_paged, vllm_is_installed
+    from training_app.core.openvino_generation import OpenVinoGenerator
     from training_app.core.sharing import SharingGenerator
 
     if supports(model):
+        if model.dtype == torch.bfloat16 and openvino_llama.is_installed() and openvino_llama.has_room(model):
+            return OpenVinoGenerator(model, tokenizer)
         return SharingGenerator(model, tokenizer)
     if model.device.type == "cuda":
         if folder is not None and vllm_is_installed():
@@ -189,6 +197,17 @@ class Remembering(ABC):
             self._continue(prompts, written, sampling, stops)
             self.reused += sum(map(len, prompts)) - (self.computed - before)
             return written
+
+    def _draw(self, logits: Any, rows: Sequence[Continuation], sampling: Sampling, stops: Sequence[str]) -> list[int]:
+        """The next token of every row by its logits (B, V); a row that is over gets one that nobody keeps."""
+        import torch
+
+        _refuse_nan(logits)
+        numbers = torch.tensor([row.next_number for row in rows], device=logits.device)
+        drawn: list[int] = draw_tokens(logits, numbers, sampling.temperature, sampling.top_p).tolist()
+        for row, token in zip(rows, drawn, strict=True):
+            row.add(token, self.ending, stops)
+        return drawn
 
     @abstractmethod
     def _continue(
@@ -268,10 +287,7 @@ class Generator(Remembering):
             use_cache=True,
             logits_to_keep=1,
         )
-        logits = output.logits[:, -1].float()
-        if logits.isnan().any():
-            raise NotFinite("The model answers with numbers that are not finite.", "Choose another checkpoint.")
-        return logits
+        return output.logits[:, -1].float()
 
     # -- writing -------------------------------------------------------------------------------------------------
 
@@ -283,10 +299,7 @@ class Generator(Remembering):
 
         whole, active = memory, list(range(len(rows)))
         for step in range(sampling.max_new_tokens):
-            numbers = torch.tensor([rows[row].next_number for row in active], device=logits.device)
-            drawn = draw_tokens(logits, numbers, sampling.temperature, sampling.top_p).tolist()
-            for row, token in zip(active, drawn, strict=True):
-                rows[row].add(token, self.ending, stops)
+            drawn = self._draw(logits, [rows[row] for row in active], sampling, stops)
             running = [row for row in active if not rows[row].is_stopped]
             if not running or step + 1 == sampling.max_new_tokens:
                 break
@@ -322,6 +335,11 @@ def _new_cache(model: Any, room: int) -> Any:
     from training_app.core.kv_cache import new_cache
 
     return new_cache(model, room)
+
+
+def _refuse_nan(logits: Any) -> None:
+    if logits.isnan().any():
+        raise NotFinite("The model answers with numbers that are not finite.", "Choose another checkpoint.")
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:

@@ -18,6 +18,7 @@ from training_app.core.backends import (
     prompt_tokens_of,
     spent_of,
     together_of,
+    writing_label,
 )
 from training_app.core.config import SampleParams, Sampling
 from training_app.core.errors import Stopped
@@ -53,7 +54,7 @@ def draw_pairs(
     form = backend.format("auto")
     done, tokens = len(events.known("comparison")), 0
     events.started(
-        device=backend.label,
+        device=writing_label(backend),
         dtype=backend.dtype,
         total=len(prompts),
         unit="prompts",

@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from training_app.core.config import Sampling
-from training_app.core.drawing import draw_tokens
-from training_app.core.errors import NotFinite
 from training_app.core.fused_llama import FusedLlama
 from training_app.core.generation import MIN_SHARED, Continuation, Remembering
 from training_app.core.shared_cache import Level, Rows, Shared
@@ -167,7 +165,8 @@ class SharingGenerator(Remembering):
         """Draw token after token until every row has ended. `first` (B, hidden) are the states of the prompts' ends."""
 
         def draw(hidden: Any, numbers: Sequence[int]) -> list[int]:
-            return self._draw(hidden, [written[number] for number in numbers], sampling, stops)
+            rows = [written[number] for number in numbers]
+            return self._draw(self.model.logits(hidden), rows, sampling, stops)
 
         room, count = rows.own.keys[0].shape[2], len(written)
         active = list(range(min(self.places, count)))
@@ -191,19 +190,6 @@ class SharingGenerator(Remembering):
             drawn = draw(hidden, active)
         if part is not rows:
             rows.own.put(active, part.own)
-
-    def _draw(self, hidden: Any, rows: Sequence[Continuation], sampling: Sampling, stops: Sequence[str]) -> list[int]:
-        """The next token of every row; a row that is over gets one that nobody keeps."""
-        import torch
-
-        logits = self.model.logits(hidden)
-        if logits.isnan().any():
-            raise NotFinite("The model answers with numbers that are not finite.", "Choose another checkpoint.")
-        numbers = torch.tensor([row.next_number for row in rows])
-        drawn: list[int] = draw_tokens(logits, numbers, sampling.temperature, sampling.top_p).tolist()
-        for row, token in zip(rows, drawn, strict=True):
-            row.add(token, self.ending, stops)
-        return drawn
 
     def _step(self, part: Rows, drawn: Sequence[int], running: set[int]) -> Any:
         """Read the drawn tokens; what a row that is over reads leaves no trace."""

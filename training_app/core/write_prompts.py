@@ -27,6 +27,7 @@ from training_app.core.backends import (
     prompt_tokens_of,
     spent_of,
     together_of,
+    writing_label,
 )
 from training_app.core.config import WriteParams
 from training_app.core.errors import BadInput, Stopped
@@ -85,7 +86,7 @@ def write(
     known = events.records("attempt")
     kept = 0
     events.started(
-        device=backend.label,
+        device=writing_label(backend),
         dtype=backend.dtype,
         total=params.count,
         unit="prompts",

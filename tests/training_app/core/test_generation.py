@@ -152,7 +152,7 @@ def test_it_stops_at_the_end_and_at_a_stop_sequence(backend: LocalBackend, monke
     def script(tokens: list[int]) -> None:
         left = list(tokens)
         monkeypatch.setattr(
-            "training_app.core.sharing.draw_tokens",
+            "training_app.core.generation.draw_tokens",
             lambda logits, *_: torch.full((logits.shape[0],), left.pop(0) if left else end),
         )
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.tiny_model import build_tiny_model
-from training_app.core import gpu_generation
+from training_app.core import gpu_generation, openvino_llama
 from training_app.core.base_model import load_model, load_tokenizer
 from training_app.core.config import Sampling
 from training_app.core.device import Device
@@ -61,6 +61,7 @@ def test_a_gpu_writes_with_vllm_where_it_is_installed_else_with_pages(
     model: Any, tokenizer: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on_gpu = OnGpu(model)
+    monkeypatch.setattr(openvino_llama, "is_installed", lambda: False)
     assert isinstance(generator_for(model, tokenizer, folder), SharingGenerator)
     monkeypatch.setattr(gpu_generation, "vllm_is_installed", lambda: False)
     assert isinstance(generator_for(on_gpu, tokenizer, folder), PagedWriter)

@@ -128,6 +128,12 @@ def prompt_tokens_of(backend: Backend) -> dict[str, object]:
     return read if isinstance(read, dict) else {}
 
 
+def writing_label(backend: Backend) -> str:
+    """For people: where a backend writes, and the engine it writes with where that is not torch."""
+    engine = getattr(backend, "engine", "")
+    return f"{backend.label}, {engine}" if engine else backend.label
+
+
 def together_of(backend: Backend) -> list[int]:
     """Sizes of what a local model computed together since the last call, halves told apart; empty for all others."""
     take = getattr(backend, "take_together", None)

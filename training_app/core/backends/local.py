@@ -62,6 +62,11 @@ class LocalBackend:
         return int(self.model.config.get_text_config().max_position_embeddings)
 
     @property
+    def engine(self) -> str:
+        """The engine that writes, where it is not torch; judging is always torch's."""
+        return str(getattr(self.generator, "engine", ""))
+
+    @property
     def prompt_tokens(self) -> dict[str, int]:
         """Prompt tokens computed for writing, and those that were shared or known already."""
         counts = {"computed": self.generator.computed, "reused": self.generator.reused}
