@@ -195,7 +195,7 @@ def _closure(start: int, following: Follow, family: dict[int, Checkpoint]) -> li
 def _builds_of(checkpoints: Sequence[Checkpoint]) -> tuple[DatasetBuild, ...]:
     """The builds whose digests stand in the manifests of these checkpoints: what was trained on, not what might be."""
     trained_on = {(one.run_id, digest) for one in checkpoints for digest in dataset_digests(one.manifest)}
-    builds = DatasetBuild.objects.filter(run_id__in={run for run, _ in trained_on}).order_by("pk")
+    builds = DatasetBuild.objects.filter(run_id__in={run for run, _ in trained_on}).select_related("run").order_by("pk")
     return tuple(build for build in builds if (build.run_id, build.digest) in trained_on)
 
 

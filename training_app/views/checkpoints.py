@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.template.defaultfilters import filesizeformat
@@ -16,6 +15,8 @@ from training_app import lineage, signatures
 from training_app.access import can_launch, get_build_for, get_checkpoint_for, hides_judgement
 from training_app.core.manifest import Problem, verify
 from training_app.gates import gate_among, gate_of
+from training_app.graph_drawing import draw
+from training_app.lineage_graph import MOST_BECAME, counts_of, graph_of
 from training_app.measured import measured_rows
 from training_app.mixture import mixture_of
 from training_app.models import Audit, Checkpoint, DatasetBuild, DatasetItem, Evaluation
@@ -68,6 +69,7 @@ def checkpoint(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
     if request.htmx and verified:
         return render(request, "training/checkpoint.html#verification", {"checkpoint": read, "verified": verified})
     line = lineage.of_checkpoint(read)
+    counts = counts_of(line.builds)
     evaluations = Evaluation.objects.filter(run=read.run_id).select_related("checkpoint")
     changes = audits_that_changed(line.builds)
     hidden = hides_judgement(request.user, changes)
@@ -75,7 +77,9 @@ def checkpoint(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
         "checkpoint": read,
         "line": line,
         "learnt": line.learnt,
-        "builds": builds_with_counts(line.builds),
+        "builds": [(one, counts[one.pk].changed if one.pk in counts else 0) for one in line.builds],
+        "picture": draw(graph_of(line, counts)),
+        "not_drawn": len(line.descendants[MOST_BECAME:]),
         "gate": gate_among(line.builds),
         "files": files_of(read),
         "hardware": hardware_of(read),
@@ -163,13 +167,6 @@ def hardware_of(read: Checkpoint) -> list[tuple[str, str]]:
         (name.removesuffix("_bytes"), filesizeformat(value)) if name.endswith("_bytes") else (name, str(value))
         for name, value in said.items()
     ]
-
-
-def builds_with_counts(builds: tuple[DatasetBuild, ...]) -> list[tuple[DatasetBuild, int]]:
-    """Each build with how many of its rows a person changed. One query."""
-    changed = DatasetItem.objects.filter(build__in=builds, audit__isnull=False).values("build").annotate(n=Count("pk"))
-    counts = dict(changed.values_list("build", "n"))
-    return [(one, counts.get(one.pk, 0)) for one in builds]
 
 
 def audits_that_changed(builds: tuple[DatasetBuild, ...]) -> list[Audit]:

@@ -10,7 +10,9 @@ from typing import Any
 from training_app.base_models import BadBaseModel, check_folder_of
 from training_app.estimates import Estimate, estimate_for, prompts_used
 from training_app.forms import LaunchForm, values_of_preset
+from training_app.graph_drawing import Picture, draw
 from training_app.launch_checks import Objection, against_size, against_version
+from training_app.lineage_graph import stage_graph
 from training_app.mixture import Mixture, expected_mixture
 from training_app.models import PromptSet
 from training_app.options import Option, all_options
@@ -73,6 +75,11 @@ class LaunchPlan:
             )
             for stage in plan
         ]
+
+    @cached_property
+    def picture(self) -> Picture:
+        """The stages as a graph, each leading to its options."""
+        return draw(stage_graph(row.stage for row in self.rows))
 
     @cached_property
     def changes(self) -> list[Change]:

@@ -36,7 +36,7 @@ def test_the_page_leads_from_the_weights_back_to_the_words(reader: Client, finis
     run = finished.run.pk
     for link in (
         reverse("constitutions:version", args=["harmless-assistant", 1]), f"/audit/traces/?run={run}",
-        url_of(finished.sft), reverse("training:stage", args=[run, "sample"]), f"/audit/labels/?run={run}",
+        url_of(finished.sft), reverse("training:stage", args=[run, "label"]), f"/audit/labels/?run={run}",
         url_of(finished.reward), reverse("training:build", args=[finished.builds[0].pk]),
     ):  # fmt: skip
         assert link in page, link

@@ -1,0 +1,86 @@
+"""The lineage of a checkpoint as a graph: what is on it, how much went where, and that every box leads somewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.conf import LazySettings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import resolve
+
+from tests.training_app.factories import FinishedRun, finished_run
+from tests.training_app.scenes import comparisons, engineer
+from training_app import lineage
+from training_app.graph_drawing import Graph, draw
+from training_app.lineage_graph import counts_of, graph_of
+from training_app.models import Audit, Checkpoint, Comparison, DatasetItem
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def own_artifacts(tmp_path: Path, settings: LazySettings) -> None:
+    settings.ARTIFACT_ROOT = tmp_path / "artifacts"
+
+
+@pytest.fixture
+def made() -> FinishedRun:
+    return finished_run(engineer())
+
+
+def drawn(checkpoint: Checkpoint) -> Graph:
+    line = lineage.of_checkpoint(checkpoint)
+    return graph_of(line, counts_of(line.builds))
+
+
+def told(graph: Graph) -> set[tuple[str, str, tuple[str, ...]]]:
+    return {(start.name, end.name, edge.counts) for start, end, edge in graph.pairs()}
+
+
+def test_it_leads_from_the_words_through_data_and_stages_to_the_weights(made: FinishedRun) -> None:
+    graph = drawn(made.rl)
+    words, (sl, preferences) = "Harmless assistant v1", made.builds
+    assert told(graph) == {
+        (words, "12 revisions", ("critiques",)),
+        ("12 revisions", sl.name, ("12 rows",)),
+        (sl.name, "SL-CAI", ("12 rows",)),
+        (words, "6 AI labels", ("comparisons",)),
+        ("SL-CAI", "6 AI labels", ("answers",)),
+        ("6 AI labels", preferences.name, ("6 rows",)),
+        (preferences.name, "Reward model", ("6 rows",)),
+        ("SL-CAI", "Reward model", ("weights",)),
+        ("SL-CAI", "RL-CAI", ("weights",)),
+        ("Reward model", "RL-CAI", ("rewards",)),
+    }
+    assert [node.name for node in graph.nodes if node.is_current] == ["RL-CAI"]
+    for node in graph.nodes:
+        for url in filter(None, (node.url, node.kind_url)):
+            assert resolve(url.split("?")[0]).url_name, url
+    assert {"/audit/traces/", "/audit/labels/"} <= {node.url.split("?")[0] for node in graph.nodes}
+
+
+def test_forwards_it_shows_what_was_made_from_it(made: FinishedRun) -> None:
+    names = [node.name for node in drawn(made.sft).nodes]
+    assert names == ["Harmless assistant v1", "12 revisions", made.builds[0].name, "SL-CAI", "Reward model", "RL-CAI"]
+    assert draw(drawn(made.sft)).boxes[3].node.is_current
+
+
+def test_it_counts_what_people_chose_and_what_they_changed(made: FinishedRun) -> None:
+    made.run.prompt_sets.add(comparisons())
+    build, label = made.builds[1], made.labels[0]
+    audit = Audit.objects.create(auditor=engineer(), label=label, verdict="override", choice="a", blind=False)
+    DatasetItem.objects.create(build=build, position=90, label=label, audit=audit)
+    human = Comparison.objects.filter(source="human")[0]
+    DatasetItem.objects.create(build=build, position=91, comparison=human)
+    said = told(drawn(made.rl))
+    assert ("7 AI labels", build.name, ("7 rows", "1 changed by people")) in said
+    assert ("Human comparisons", build.name, ("1 row",)) in said
+
+
+def test_counting_takes_one_query(made: FinishedRun) -> None:
+    line = lineage.of_checkpoint(made.rl)
+    with CaptureQueriesContext(connection) as asked:
+        draw(graph_of(line, counts_of(line.builds)))
+    assert len(asked) == 1

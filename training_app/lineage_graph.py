@@ -1,0 +1,145 @@
+"""The lineage of a checkpoint as a graph: words, data, stages, checkpoints, and how much went from one to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db.models import Count, Q
+from django.urls import reverse
+
+from training_app.core.manifest import dataset_digests
+from training_app.graph_drawing import Edge, Graph, Node
+from training_app.lineage import CheckpointLineage
+from training_app.models import Checkpoint, Comparison, DatasetBuild, DatasetItem
+from training_app.options import STAGE_NAMES
+from training_app.plan import Planned
+
+MOST_BECAME = 6
+"""Checkpoints made from this one that are drawn; the page says how many more there are."""
+
+VERSION, PEOPLE = "version", "people"
+
+
+@dataclass(frozen=True)
+class BuildCounts:
+    """What the rows of one build are, and how many of them a person changed."""
+
+    revisions: int = 0
+    answers: int = 0
+    labels: int = 0
+    human: int = 0
+    changed: int = 0
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What people changed, in words; empty for nothing."""
+        return (f"{self.changed:,} changed by people",) if self.changed else ()
+
+
+def counts_of(builds: Sequence[DatasetBuild]) -> dict[int, BuildCounts]:
+    """By build, what its rows are. One query."""
+    human = Q(comparison__source=Comparison.Source.HUMAN)
+    rows = DatasetItem.objects.filter(build__in=builds).values("build").order_by("build")
+    counted = rows.annotate(
+        revisions=Count("step"), answers=Count("trace"), labels=Count("label"),
+        human=Count("comparison", filter=human), changed=Count("audit"),
+    )  # fmt: skip
+    return {row.pop("build"): BuildCounts(**row) for row in counted}
+
+
+def graph_of(line: CheckpointLineage, counts: Mapping[int, BuildCounts]) -> Graph:
+    """Everything that made a checkpoint and the first few that were made from it. Asks for nothing."""
+    constitution, version = line.version.constitution, line.version
+    words = reverse("constitutions:version", args=[constitution.slug, version.number])
+    became = line.descendants[:MOST_BECAME]
+    family = (*line.ancestors, *((line.reward_model,) if line.reward_model else ()), line.checkpoint, *became)
+    nodes = [Node(VERSION, "constitution", f"{constitution.name} v{version.number}", words, is_matter=True)]
+    edges: list[Edge] = []
+    if any(one.human for one in counts.values()):
+        nodes.append(Node(PEOPLE, "people", "Human comparisons", reverse("training:prompt_sets")))
+    there = {one.pk for one in family}
+    drawn: set[int] = set()
+    for one in sorted(set(family), key=lambda checkpoint: checkpoint.pk):
+        for build in _trained_on(one, line.builds):
+            if build.pk not in drawn:
+                drawn.add(build.pk)
+                of_build = counts.get(build.pk, BuildCounts())
+                nodes += (*_items(build, of_build), _build(build))
+                edges += _into_build(build, of_build, one.parent_id if one.parent_id in there else None)
+            edges.append(Edge(f"b{build.pk}", f"c{one.pk}", (_counted(build.rows, "row"),)))
+        nodes.append(_checkpoint(one, line))
+        edges += _made_from(one, there)
+    return Graph(tuple(nodes), tuple(edges))
+
+
+def stage_graph(stages: Iterable[Planned]) -> Graph:
+    """The stages of a run before there is one; each leads to its options on the launch form."""
+    planned = tuple(stages)
+    there = {one.slug for one in planned}
+    nodes = tuple(
+        Node(one.slug, ", ".join(one.given) or "what was made before", STAGE_NAMES[one.slug], f"#options-{one.slug}")
+        for one in planned
+    )
+    return Graph(nodes, tuple(Edge(source, one.slug) for one in planned for source in one.stages if source in there))
+
+
+def _trained_on(checkpoint: Checkpoint, builds: Iterable[DatasetBuild]) -> list[DatasetBuild]:
+    """The builds that stand in a checkpoint's manifest."""
+    digests = set(dataset_digests(checkpoint.manifest))
+    return [build for build in builds if build.run_id == checkpoint.run_id and build.digest in digests]
+
+
+def _build(build: DatasetBuild) -> Node:
+    kind = f"dataset build, {_counted(build.rows, 'row')}"
+    return Node(f"b{build.pk}", kind, build.name, reverse("training:build", args=[build.pk]))
+
+
+def _items(build: DatasetBuild, counts: BuildCounts) -> Iterator[Node]:
+    """What a build's rows came from: its first line leads to the stage, its name to the items themselves."""
+    run = build.run.source_id or build.run_id
+    for count, what, stage, items in (
+        (counts.revisions, "revision", "revise", "training:traces"),
+        (counts.labels, "AI label", "label", "training:labels"),
+    ):
+        if count:
+            yield Node(
+                f"{what} {build.pk}", f"stage {stage}", _counted(count, what), f"{reverse(items)}?run={run}",
+                kind_url=reverse("training:stage", args=[run, stage]),
+            )  # fmt: skip
+
+
+def _into_build(build: DatasetBuild, counts: BuildCounts, parent: int | None) -> Iterator[Edge]:
+    """From the words to revisions and labels and into the build; the labelled answers are those of `parent`."""
+    end = f"b{build.pk}"
+    if counts.revisions:
+        yield Edge(VERSION, f"revision {build.pk}", ("critiques",))
+        yield Edge(f"revision {build.pk}", end, (_counted(counts.revisions, "row"), *counts.changes))
+    if counts.labels:
+        yield Edge(VERSION, f"AI label {build.pk}", ("comparisons",))
+        yield Edge(f"AI label {build.pk}", end, (_counted(counts.labels, "row"), *counts.changes))
+        if parent is not None:
+            yield Edge(f"c{parent}", f"AI label {build.pk}", ("answers",))
+    if counts.human:
+        yield Edge(PEOPLE, end, (_counted(counts.human, "row"),))
+
+
+def _checkpoint(one: Checkpoint, line: CheckpointLineage) -> Node:
+    name = STAGE_NAMES.get(one.stage, one.stage)
+    elsewhere = "" if one.run_id == line.run.pk else " of another run"
+    return Node(
+        f"c{one.pk}", f"stage {one.stage}", f"{name}{elsewhere}", reverse("training:checkpoint", args=[one.pk]),
+        kind_url=reverse("training:stage", args=[one.run_id, one.stage]), is_current=one.pk == line.checkpoint.pk,
+    )  # fmt: skip
+
+
+def _made_from(one: Checkpoint, there: set[int]) -> Iterator[Edge]:
+    if one.parent_id in there:
+        yield Edge(f"c{one.parent_id}", f"c{one.pk}", ("weights",))
+    if one.reward_model_id in there:
+        yield Edge(f"c{one.reward_model_id}", f"c{one.pk}", ("rewards",))
+
+
+def _counted(count: int, what: str) -> str:
+    """ "1,204 rows"; empty for none."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}" if count else ""
