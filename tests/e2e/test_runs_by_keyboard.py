@@ -1,4 +1,4 @@
-"""Without a mouse: a run is launched, cancelled, resumed and watched to its end; two runs are compared."""
+"""Without a mouse: a run is launched, cancelled, resumed, watched to its end; runs are compared; one is released."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.urls import reverse
 
@@ -15,6 +16,9 @@ from tests.constitutions_app.factories import make_constitution, make_person, ne
 from tests.e2e.conftest import Site
 from tests.training_app.factories import finished_run
 from tests.training_app.scenes import QUICK, comparisons, helpful, red_team
+from training_app import signatures
+from training_app.actions import change_release_rules
+from training_app.core.signing_keys import make_key
 from training_app.models import Run
 from training_app.runner import run_once
 
@@ -81,6 +85,48 @@ def test_runs_are_ticked_in_the_list_and_compared(page: Page, site: Site) -> Non
     _press(page.get_by_role("button", name="Draw"))
     page.wait_for_url("**scale=log**")
     assert page.get_by_label("Log scale").is_checked()
+
+
+def test_a_checkpoint_is_signed_off_made_production_and_signed(page: Page, site: Site) -> None:
+    """By two people: who launched the run cannot be the one who signs it off."""
+    from playwright.sync_api import expect
+
+    engineer, auditor = make_person("ada", Role.ENGINEER), make_person("olu", Role.AUDITOR)
+    done = finished_run(engineer, newest(make_constitution(engineer)))
+    change_release_rules(user=engineer, constitution=done.run.version.constitution, roles=["auditor"])
+    release = site.at(reverse("training:release", args=[done.rl.pk]))
+    site.sign_in(page.context, engineer)
+    page.goto(release)
+    expect(page.get_by_text("Nobody has signed it off as auditor yet.")).to_be_visible()
+    expect(page.get_by_role("button", name="Make production")).to_be_disabled()
+
+    site.sign_in(page.context, auditor)
+    page.goto(release)
+    expect(page.get_by_role("button", name="Make production")).to_have_count(0)
+    page.get_by_label("refuse it").focus()
+    page.keyboard.press("Space")
+    _press(page.get_by_role("button", name="Sign", exact=True))
+    expect(page.get_by_text("Say in a sentence why")).to_be_visible()
+    page.get_by_label("sign it off").focus()
+    page.keyboard.press("Space")
+    page.get_by_label("Note").focus()
+    page.keyboard.type("Read forty answers.")
+    _press(page.get_by_role("button", name="Sign", exact=True))
+    expect(page.get_by_text("signs off as auditor").first).to_be_visible()
+
+    make_key(Path(settings.MODEL_SIGNING_KEY))
+    try:
+        site.sign_in(page.context, engineer)
+        page.goto(release)
+        _press(page.get_by_role("button", name="Make production"))
+        expect(page.get_by_text("“production” now points at this checkpoint.")).to_be_visible()
+        _press(page.get_by_role("button", name="Sign with key"))
+        expect(page.locator("#signature")).to_contain_text("Waiting for a worker to sign it")
+        assert signatures.run_once(done.rl.signatures.get().pk) == "succeeded"
+        expect(page.locator("#signature")).to_contain_text("signed")  # by itself, without a reload
+        expect(page.locator("#signature details")).to_be_visible()
+    finally:
+        Path(settings.MODEL_SIGNING_KEY).unlink()
 
 
 def _work(run: Run) -> None:
