@@ -8,6 +8,8 @@ What a deployment may want to change is read from the environment (docs/operatio
     ARTIFACT_ROOT       datasets, runs and checkpoints (default: VAR_DIR/artifacts)
     ARTIFACT_STORAGE    where workers that do not share that folder exchange them: s3://bucket/prefix or file:///folder
     MODELS_ROOT         unpacked models (default: VAR_DIR/models)
+    HUB_ENDPOINT        the hub that checkpoints can be pushed to (default: https://huggingface.co)
+    HUB_TOKEN_FILE      a file with the token for it (default: VAR_DIR/hub_token, if any)
     MODEL_SIGNING_KEY   the key that checkpoints are signed with (default: VAR_DIR/model_signing_key.pem, if any)
     SECRET_KEY          default: made once, kept in VAR_DIR/secret_key
     DEBUG               default: off
@@ -72,6 +74,10 @@ MODELS_ROOT = Path(text("MODELS_ROOT", str(VAR_DIR / "models"))).resolve()
 
 MODEL_SIGNING_KEY = Path(text("MODEL_SIGNING_KEY", str(VAR_DIR / "model_signing_key.pem"))).resolve()
 """The private key of `manage.py signing_key`; where there is none, nothing is signed."""
+
+HUB_ENDPOINT = text("HUB_ENDPOINT", "https://huggingface.co").rstrip("/")
+HUB_TOKEN_FILE = Path(text("HUB_TOKEN_FILE", str(VAR_DIR / "hub_token"))).resolve()
+"""Only the program that pushes reads it; where there is none, nothing is pushed."""
 
 # Safety -------------------------------------------------------------------------------------------------------------
 DEBUG = flag("DEBUG", False)

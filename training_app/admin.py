@@ -30,6 +30,7 @@ from training_app.models import (
     EvaluationAnswer,
     ExemplarSet,
     Exposure,
+    HubCopy,
     Judge,
     JudgeEvaluation,
     LabelFacts,
@@ -225,5 +226,12 @@ class ChatTurnAdmin(ReadOnly):
 @admin.register(CheckpointSignature)
 class CheckpointSignatureAdmin(ReadOnly):
     list_display = ("id", "checkpoint", "fingerprint", "state", "created_by", "created_at")
+    list_filter = ("state",)
+    list_select_related = ("checkpoint", "created_by")
+
+
+@admin.register(HubCopy)
+class HubCopyAdmin(ReadOnly):
+    list_display = ("id", "checkpoint", "repository", "commit", "state", "created_by", "created_at")
     list_filter = ("state",)
     list_select_related = ("checkpoint", "created_by")

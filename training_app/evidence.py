@@ -32,7 +32,7 @@ from training_app.core.manifest import manifest_text
 from training_app.core.statistics import Estimate, wilson
 from training_app.explorer.blindness import keeps_anything
 from training_app.model_card import card_of
-from training_app.models import AILabel, Audit, Checkpoint, CheckpointSignature, DatasetBuild, DatasetItem
+from training_app.models import AILabel, Audit, Checkpoint, CheckpointSignature, DatasetBuild, DatasetItem, HubCopy
 from training_app.releases import release_of
 from training_app.signatures import signing_of
 
@@ -259,13 +259,15 @@ def _rate(estimate: Estimate) -> dict[str, Any]:
 def _excerpt(
     line: lineage.CheckpointLineage, family: Iterable[Checkpoint], versions: Iterable[Version]
 ) -> list[LedgerEntry]:
-    """The ledger's entries about the words, the run, its data and its checkpoints, oldest first. Two queries."""
+    """The ledger's entries about the words, the run, its data and its checkpoints, oldest first. Three queries."""
     constitutions = {str(version.constitution_id) for version in versions}
     about = Q(object_type="constitutions_app.constitution", object_id__in=constitutions, verb__in=VERBS_ABOUT_WORDS)
     about |= Q(object_type="training_app.run", object_id=str(line.run.pk))
     about |= Q(object_type="training_app.checkpoint", object_id__in=[str(one.pk) for one in family])
     signatures = CheckpointSignature.objects.filter(checkpoint=line.checkpoint).values_list("pk", flat=True)
     about |= Q(object_type="training_app.checkpointsignature", object_id__in=[str(pk) for pk in signatures])
+    copies = HubCopy.objects.filter(checkpoint=line.checkpoint).values_list("pk", flat=True)
+    about |= Q(object_type="training_app.hubcopy", object_id__in=[str(pk) for pk in copies])
     about |= Q(object_type="training_app.datasetbuild", object_id__in=[str(one.pk) for one in line.builds])
     return list(LedgerEntry.objects.filter(about).order_by("seq"))
 

@@ -45,7 +45,8 @@ def counts_of(builds: Sequence[DatasetBuild]) -> dict[int, BuildCounts]:
         revisions=Count("step"), answers=Count("trace"), labels=Count("label"),
         human=Count("comparison", filter=human), changed=Count("audit"),
     )  # fmt: skip
-    return {row.pop("build"): BuildCounts(**row) for row in counted}
+    names = ("revisions", "answers", "labels", "human", "changed")
+    return {build: BuildCounts(*of_build) for build, *of_build in counted.values_list("build", *names)}
 
 
 def graph_of(line: CheckpointLineage, counts: Mapping[int, BuildCounts]) -> Graph:

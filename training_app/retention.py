@@ -1,8 +1,8 @@
 """Which weights may be deleted to make room: never those that anything still rests on.
 
-The weights of a checkpoint are kept when it has an alias or ever had one, when somebody signed it off or had it
-signed, when another checkpoint was made from it (as its parent or by its reward model), when its run is under way or
-among the newest, or when its run failed and may be resumed. What is deleted are the weights alone: the manifest, the
+The weights of a checkpoint are kept when it has an alias or ever had one, when somebody signed it off, had it signed or
+handed it on, when another checkpoint was made from it (as its parent or by its reward model), when its run is under way
+or among the newest, or when its run failed and may be resumed. What is deleted are the weights alone: the manifest, the
 constitution, the row and everything that leads to them stay, so lineage can still be read, and `verify_checkpoint` says
 what is missing.
 """
@@ -46,6 +46,7 @@ def prunable(*, keep_runs: int) -> Sequence[Prunable]:
             aliases__isnull=True,
             sign_offs__isnull=True,
             signatures__isnull=True,
+            hub_copies__isnull=True,
             children__isnull=True,
             rewarded__isnull=True,
         )

@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 
 from constitutions_app import mailing, vectors
 from constitutions_app.ledger import record
-from training_app import chats, discarding, judge_evaluations, leases, placement, signatures
+from training_app import chats, discarding, hub_copies, judge_evaluations, leases, placement, signatures
 from training_app.models import Run, RunStage
 from training_app.models.run import ACTIVE_STATES, RunState, StageState
 from training_app.numbers import keeping
@@ -84,7 +84,7 @@ class Sweeper:
         runs = [] if placement.is_paused() else list(placement.queued().values_list("pk", flat=True))
         judges = judge_evaluations.waiting()
         questions = chats.waiting()
-        releases = signatures.waiting()
+        releases = [*signatures.waiting(), *hub_copies.waiting()]
         mail = [MAIL] if mailing.waits() else []
         texts = [VECTORS] if vectors.waits() else []
         figures = [NUMBERS] if keeping.waits() else []

@@ -17,7 +17,7 @@ from celery import Task, shared_task
 from celery.signals import worker_shutting_down
 from django.db import transaction
 
-from training_app import chats, judge_evaluations, placement, runner, signatures
+from training_app import chats, hub_copies, judge_evaluations, placement, runner, signatures
 from training_app.models.run import RunState
 from training_app.numbers import keeping
 from training_app.stage_process import LAUNCHER
@@ -72,8 +72,9 @@ def answer_chat(turn_id: str) -> None:
 
 @shared_task(name="training_app.do_release_work", ignore_result=True)
 def do_release_work(pk: str) -> None:
-    """Claim what a release asked for (a signature) and have it done; nothing happens when somebody else has it."""
-    signatures.run_once(UUID(pk))
+    """Claim what a release asked for (a signature, a copy for a hub) and have it done, unless somebody else has it."""
+    for run_once in (signatures.run_once, hub_copies.run_once):
+        run_once(UUID(pk))
 
 
 @worker_shutting_down.connect(weak=False)

@@ -299,6 +299,8 @@ def training_pages(scene: Scene) -> dict[str, str]:
         "ask": of("chat"),
         "answered question": of("chat_turn", chat_turn(done).pk),
         "release": of("release", done.rl.pk),
+        "signature": of("signature", done.rl.pk),
+        "hub folder": of("hub", done.rl.pk),
         "release rules": of("release_rules", scene.constitution.slug),
         "dataset build": of("build", done.builds[0].pk),
         "stale": of("stale"),

@@ -147,6 +147,7 @@ def _value(name: str, parameter: str, made: FinishedRun, queues: tuple[AuditQueu
             "training:checkpoint": made.rl.pk, "training:release": made.rl.pk, "training:evidence": made.rl.pk,
             "training:model_card": made.rl.pk, "training:move_checkpoint_alias": made.rl.pk,
             "training:sign": made.rl.pk, "training:signature": made.rl.pk,
+            "training:push": made.rl.pk, "training:hub": made.rl.pk,
             **dict.fromkeys(
                 ("training:judge_evaluation", "training:cancel_judge", "api-judge-evaluations-cancel",
                  "api-judge-evaluations-detail"),

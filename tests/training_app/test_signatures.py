@@ -199,7 +199,12 @@ def test_two_are_never_under_way_and_a_made_one_is_kept_whole(made: FinishedRun,
 def test_the_sweeper_rings_for_what_nobody_heard(made: FinishedRun, key: Path) -> None:
     row = sign_checkpoint(user=made.run.created_by, checkpoint=made.rl)
     rung: list[UUID] = []
-    Sweeper(lambda _: True, wake_for_release_work=lambda pk: not rung.append(pk)).sweep()  # type: ignore[func-returns-value]  # append says nothing
+
+    def wake(pk: UUID) -> bool:
+        rung.append(pk)
+        return True
+
+    Sweeper(lambda _: True, wake_for_release_work=wake).sweep()
     assert rung == [row.pk]
 
 

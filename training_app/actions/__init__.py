@@ -34,6 +34,7 @@ from training_app.actions.make_scenario import make_scenario
 from training_app.actions.measure_judge import measure_judge
 from training_app.actions.order_queue import move_run, pause_queue, prioritise_run, reopen_queue
 from training_app.actions.prune_weights import prune_weights
+from training_app.actions.push import push_checkpoint
 from training_app.actions.record_audit import record_audit
 from training_app.actions.register_judge import register_judge
 from training_app.actions.register_model import register_model
@@ -75,6 +76,7 @@ __all__ = [
     "prioritise_run",
     "promote_checkpoint",
     "prune_weights",
+    "push_checkpoint",
     "record_audit",
     "refuse_item",
     "register_judge",

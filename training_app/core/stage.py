@@ -51,6 +51,7 @@ STAGES: dict[str, str] = {
     "judge_eval": "training_app.core.judge_eval:run",
     "chat": "training_app.core.chat:run",
     "sign": "training_app.core.signing:run",
+    "push": "training_app.core.hub:run",
 }
 """Where each stage's ``run(job, events, should_stop)`` lives; imported only when it is that stage's turn."""
 

@@ -9,6 +9,7 @@ from training_app.models.checkpoint import Checkpoint, Evaluation, EvaluationAns
 from training_app.models.dataset import DatasetBuild, DatasetItem
 from training_app.models.exemplars import ExemplarSet
 from training_app.models.facts import AuditFacts, ComparisonFacts, LabelFacts, RunAudits, RunTally, StepFacts
+from training_app.models.hub_copy import HubCopy
 from training_app.models.judge_evaluation import JudgeEvaluation
 from training_app.models.judgement import AILabel, Comparison, Judge
 from training_app.models.numbers import NumbersReport
@@ -45,6 +46,7 @@ __all__ = [
     "EvaluationAnswer",
     "ExemplarSet",
     "Exposure",
+    "HubCopy",
     "Judge",
     "JudgeEvaluation",
     "LabelFacts",

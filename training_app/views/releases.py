@@ -23,6 +23,7 @@ from training_app.access import (
 )
 from training_app.actions import change_release_rules, promote_checkpoint, sign_off, withdraw_alias
 from training_app.evidence import file_name, write_evidence
+from training_app.hub_copies import copies_of
 from training_app.model_card import card_of
 from training_app.refusals import ReleaseRefused
 from training_app.release_form import ReleaseRulesForm, SignOffForm
@@ -52,6 +53,7 @@ def release(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
         "release": release_of(read),
         "form": form if roles else None,
         "signing": signing_of(read),
+        "copies": copies_of(read),
         "can_promote": can_launch(request.user),
     }
     return render(request, "training/release.html", context, status=422 if form.errors else 200)

@@ -1,4 +1,4 @@
-"""What is done with a released checkpoint: signing it."""
+"""What is done with a released checkpoint: signing it, and handing it on to a hub."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, require_role
 from training_app.access import can_launch, get_checkpoint_for, get_checkpoint_to_promote_for
-from training_app.actions import sign_checkpoint
+from training_app.actions import push_checkpoint, sign_checkpoint
+from training_app.hub_copies import copies_of
 from training_app.refusals import ReleaseRefused
 from training_app.signatures import signing_of
 
@@ -41,3 +42,34 @@ def signature(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
     read = get_checkpoint_for(request.user, pk)
     context = {"checkpoint": read, "signing": signing_of(read), "can_promote": can_launch(request.user)}
     return render(request, f"training/signature.html{'#signature' if request.htmx else ''}", context)
+
+
+@require_POST
+@require_role()
+def push(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
+    """Asks a worker to write a checkpoint as a hub keeps models, and to push it where a repository is named."""
+    read = get_checkpoint_to_promote_for(request.user, pk)
+    try:
+        asked = push_checkpoint(
+            user=request.user,
+            checkpoint=read,
+            repository=request.POST.get("repository", ""),
+            is_private=request.POST.get("public") != "1",
+            say=partial(messages.warning, request),
+        )
+    except ReleaseRefused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        what = f"pushes it to {asked.repository}" if asked.repository else "writes the folder"
+        messages.success(request, f"A worker {what} now.")
+    return redirect("training:release", pk)
+
+
+@require_safe
+@require_role()
+@vary_on_headers("HX-Request")
+def hub(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
+    """Where a checkpoint was handed on to: a page of its own, or the part of the release page that waits."""
+    read = get_checkpoint_for(request.user, pk)
+    context = {"checkpoint": read, "copies": copies_of(read), "can_promote": can_launch(request.user)}
+    return render(request, f"training/hub.html{'#copies' if request.htmx else ''}", context)

@@ -35,7 +35,7 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
         "numbers_principle": [finished.labels[0].principle_id],
         "label": [finished.labels[0].pk], "prompt_set": [finished.run.prompt_sets.all()[0].slug],
         "checkpoint": [finished.rl.pk], "release": [finished.rl.pk], "move_checkpoint_alias": [finished.rl.pk],
-        "sign": [finished.rl.pk], "signature": [finished.rl.pk],
+        "sign": [finished.rl.pk], "push": [finished.rl.pk], "hub": [finished.rl.pk], "signature": [finished.rl.pk],
         "model_card": [finished.rl.pk], "evidence": [finished.rl.pk], "release_rules": [version.constitution.slug],
         "build": [finished.builds[0].pk], "compare": [run], "run_group": [_group(finished)],
         "judge_evaluation": [measured], "cancel_judge": [measured],
@@ -70,6 +70,7 @@ def _of_queue() -> dict[str, list[object]]:
 
 ENGINEERS_ONLY = {
     "move_checkpoint_alias",
+    "push",
     "sign",
     "launch",
     "measure_judge",
@@ -95,6 +96,7 @@ POST_ONLY = (
     {
         "numbers_refresh",
         "move_checkpoint_alias",
+        "push",
         "sign",
         "resume_run",
         "order_run",

@@ -18,7 +18,7 @@ from tests.training_app.factories import FinishedRun
 from tests.training_app.views.conftest import signed_in, somebody
 from training_app import tasks
 from training_app.core.signing_keys import make_key, public_half
-from training_app.models import CheckpointAlias, CheckpointSignature, SignOff
+from training_app.models import CheckpointAlias, CheckpointSignature, HubCopy, SignOff
 
 pytestmark = pytest.mark.django_db
 
@@ -110,3 +110,30 @@ def test_engineers_sign_and_others_read_by_which_key(
     assert "BEGIN PUBLIC KEY" in auditor.get(release_url(finished)).content.decode()
     verified = engineer.post(reverse("training:checkpoint", args=[finished.rl.pk])).content.decode()
     assert "is missing." in verified, "the row knows a signature that the folder has not"
+
+
+def test_engineers_hand_on_and_others_read_where_to(
+    engineer: Client, auditor: Client, stranger: Client, finished: FinishedRun, settings: LazySettings, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(tasks.do_release_work, "apply_async", lambda **options: None)
+    settings.HUB_TOKEN_FILE = tmp_path / "token"
+    url = reverse("training:push", args=[finished.rl.pk])
+    page = engineer.get(release_url(finished)).content.decode()
+    assert "Only the folder can be written" in page and 'name="repository"' not in page
+    settings.HUB_TOKEN_FILE.write_text("secret-token")
+    page = engineer.get(release_url(finished)).content.decode()
+    assert 'name="repository"' in page and "secret-token" not in page
+    assert auditor.post(url).status_code == stranger.post(url).status_code == 403
+    assert "ORG/NAME" in engineer.post(url, {"repository": "<b>"}, follow=True).content.decode()
+    assert not HubCopy.objects.exists()
+    assert "pushes it to me/it now" in engineer.post(url, {"repository": "me/it"}, follow=True).content.decode()
+    row = HubCopy.objects.get()
+    assert row.is_private and row.endpoint == settings.HUB_ENDPOINT
+    row.state, row.reason = "failed", "<i>no</i>"
+    row.save()
+    assert "&lt;i&gt;no" in auditor.get(reverse("training:hub", args=[finished.rl.pk])).content.decode()
+    row.state, row.commit = "succeeded", "c" * 40
+    row.save()
+    page = auditor.get(release_url(finished)).content.decode()
+    assert f"{settings.HUB_ENDPOINT}/me/it/tree/{'c' * 40}" in page and f'action="{url}"' not in page

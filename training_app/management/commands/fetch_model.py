@@ -12,13 +12,13 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from training_app.actions import register_model
+from training_app.core.hub import is_name
 from training_app.core.model_facts import SOURCE
 from training_app.refusals import ModelRefused
 
 WANTED = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "README.md", "LICENSE*")
 """No pickles, no code: what a model is made of, and what is said of it."""
 COMMIT = re.compile(r"[0-9a-f]{40}")
-HUB_NAME = re.compile(r"[\w][\w.-]*/[\w][\w.-]*", re.ASCII)
 
 
 class Command(BaseCommand):
@@ -30,7 +30,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         hub, revision = str(options["model"]), str(options["revision"])
-        if not HUB_NAME.fullmatch(hub) or ".." in hub:
+        if not is_name(hub):
             raise CommandError(f"{hub!r} is not a model's name on a hub: write ORG/NAME.")
         if not COMMIT.fullmatch(revision):
             raise CommandError(
