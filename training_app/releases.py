@@ -16,6 +16,7 @@ from training_app.models import Checkpoint, CheckpointAlias, ReleaseRules, SignO
 
 SIGNERS = (Role.AUTHOR, Role.REVIEWER, Role.AUDITOR, Role.ENGINEER)
 """The roles somebody can sign off in; an admin may in each of them."""
+SIGNER_CHOICES = [(role.value, role.label) for role in SIGNERS]
 
 
 @dataclass(frozen=True)

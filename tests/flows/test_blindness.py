@@ -23,9 +23,10 @@ from tests.training_app.factories import FinishedRun, chat_turn, finished_run, j
 from tests.training_app.queue_scenes import queue_of, taken
 from tests.training_app.scenes import comparisons
 from training_app.access import hides_judgement
-from training_app.actions import choose_blind, make_scenario, record_audit, refuse_item
+from training_app.actions import adjudicate, choose_blind, make_scenario, record_audit, refuse_item
 from training_app.actions.record_audit import Verdict
 from training_app.models import (
+    Adjudication,
     AuditQueue,
     Comparison,
     DatasetItem,
@@ -64,6 +65,7 @@ def made(own_places: None, db: None) -> FinishedRun:
     for step in made.steps:
         said = Verdict("override", revision_better=False, reason="misread", comment=PEER_SAYS)
         record_audit(user=peer, audit_id=uuid4(), item=step, said=said)
+    adjudicate(user=ada, adjudication_id=uuid4(), item=made.labels[0], outcome="a", note=PEER_SAYS)
     changed = made.labels[0].audits.get()
     DatasetItem.objects.create(build=made.builds[1], position=99, label=made.labels[0], audit=changed)
     return made
@@ -174,6 +176,12 @@ def _value(name: str, parameter: str, made: FinishedRun, queues: tuple[AuditQueu
             **dict.fromkeys(("person_deactivate", "person_link", "person_reactivate", "person_role"), 1),
             "follow_notification": 1, "training:remove_view": 1,
             **dict.fromkeys(("training:chat_turn", "training:scenario_from_chat"), chat.pk if chat else None),
+            "api-label-final": label.pk, "api-step-final": step.pk, "api-release": made.rl.pk,
+            "api-checkpoint-alias": made.rl.pk, "api-adjudications-detail": Adjudication.objects.get().pk,
+            **dict.fromkeys((f"api-queues-{verb}" for verb in ("detail", "close", "assign")), queues[0].pk),
+            "api-saved-views-detail": 1, "api-run-groups-detail": uuid4(), "api-sign-offs-detail": 1,
+            "api-checkpoint-aliases-detail": 1, "api-release-rules-detail": 1,
+            "api-chats-detail": chat.pk if chat else None,
             "training:adjudicate_label": label.pk, "training:adjudicate_step": step.pk,
             "training:build_changes": made.builds[1].pk, "training:numbers_principle": label.principle_id,
         }  # fmt: skip
@@ -198,6 +206,17 @@ VARIANTS = {
     "training:build": ("?after=0.0",),
     "api-labels-list": ("?same_position=true",),
     "api-audits-list": ("?verdict=override",),
+    "api-explore": (
+        "?kind=label&sort=p_low&page_size=1",
+        "?kind=label&state=overridden&page_size=1",
+        "?kind=step",
+        "?kind=step&state=overridden",
+        "?kind=audit",
+        "?kind=comparison",
+    ),
+    "api-explore-counts": ("?count=state", "?kind=audit&count=verdict"),
+    "api-disagreements": ("?kind=step",),
+    "api-numbers": ("?key=privacy",),
     "api-ledger-list": ("?verb=audit.record", "?verb=audit.choose"),
     "api-comparisons-list": ("?source=human",),
     "ledger": ("?verb=audit.record",),

@@ -15,23 +15,27 @@ from constitutions_app.api.asking import HasRole
 from training_app import access
 
 Row = TypeVar("Row", bound=models.Model)
+Hides = tuple[tuple[str, str], ...]
+"""Kinds of items ("label", "step", "comparison"), each with the path from a row to one."""
 
 
 class Reading(mixins.RetrieveModelMixin, mixins.ListModelMixin, viewsets.GenericViewSet[Row]):
     """One object, and a list of them by cursor. Subclasses say which, with which fields and filters."""
 
     permission_classes = [HasRole]
-    hides: tuple[tuple[str, str], ...] = ()
-    """Kinds of items ("label", "step", "comparison") with the path to one: rows of those that the caller has yet to
-    judge blind are left out."""
+    hides: Hides = ()
+    """Rows of items that the caller has yet to judge blind are left out."""
 
     def get_queryset(self) -> QuerySet[Row]:
-        rows = super().get_queryset()
         request: Request | None = self.request  # none where the schema is written
-        user = request.user if request is not None else AnonymousUser()
-        for kind, path in self.hides if access.can_audit(user) else ():
-            rows = rows.filter(~Q(**{f"{path}__in": access.hidden_items(user, kind)}) | Q(**{path: None}))
-        return rows
+        return told(super().get_queryset(), request.user if request is not None else AnonymousUser(), self.hides)
+
+
+def told(rows: QuerySet[Row], user: access.Person, hides: Hides) -> QuerySet[Row]:
+    """Without the rows of items that the person has yet to judge blind."""
+    for kind, path in hides if access.can_audit(user) else ():
+        rows = rows.filter(~Q(**{f"{path}__in": access.hidden_items(user, kind)}) | Q(**{path: None}))
+    return rows
 
 
 class Filters(filters.FilterSet):  # type: ignore[misc]  # django-filter ships no types

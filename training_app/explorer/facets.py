@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from constitutions_app.models import PrincipleVersion, Version
+from training_app.access import Person
+from training_app.explorer.blindness import keeps_anything
 from training_app.explorer.conditions import conditions_of
-from training_app.explorer.filters import ORDERS, Filters, applies
+from training_app.explorer.filters import JUDGEMENT, ORDERS, Filters, applies
 from training_app.explorer.tokens import STATES
 from training_app.explorer.walk import count
 from training_app.models import Audit, Judge, PromptSet, Run
@@ -58,6 +60,12 @@ def counted(asked: Filters, name: str) -> list[Counted]:
             link = replace(asked, **{group.name: value}).to_query().urlencode()
             found.append(Counted(words, f"{MOST:,}+" if n > MOST else f"{n:,}", link, chosen))
     return found
+
+
+def counted_for(asked: Filters, name: str, user: Person) -> list[Counted] | None:
+    """The same for one person: None where counts could give away what is kept from them. KeyError for another group."""
+    tells = name in (*JUDGEMENT, "verdict", "reason") or asked.reveals_judgement
+    return None if tells and keeps_anything(user) else counted(asked, name)
 
 
 def groups_for(asked: Filters) -> Sequence[Group]:

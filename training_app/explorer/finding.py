@@ -9,15 +9,20 @@ from typing import Any
 
 from django.db import connection
 
+from training_app.access import Person, can_audit, hidden_items, hides_judgement
 from training_app.explorer import similar
 from training_app.explorer.conditions import TABLES, Conditions, conditions_of
 from training_app.explorer.filters import Filters
-from training_app.explorer.walk import ITEMS, KEYS, Place, walk
+from training_app.explorer.items import MODELS, fitting
+from training_app.explorer.walk import KEYS, Place, walk
+from training_app.models import Audit
 from training_app.models.facts import CONFIG
 
 PAGE_SIZE = 25
 CONSIDERED = 1000
 """So many of the newest matches of a search are looked at at once."""
+WALKED_ON = 20
+"""Pages that are passed over at most where everything on them waits for the person's own blind choice."""
 FEW_LABELS = 300
 """So many labels are asked for words one by one."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,23 +39,26 @@ class Page:
     """Whether a search stopped at CONSIDERED matches: `after` then goes on behind them, full page or not."""
 
 
-def find(asked: Filters, *, after: str = "", before: str = "", size: int = PAGE_SIZE) -> Page:
+def find(
+    asked: Filters, *, after: str = "", before: str = "", size: int = PAGE_SIZE, user: Person | None = None
+) -> Page:
     """The page behind (or before) a place. The number of queries does not depend on how much there is.
 
-    A place that is none begins at the beginning.
+    A place that is none begins at the beginning. Where the question tells what the AI or a peer chose, the page leaves
+    out what `user` has yet to judge blind, and no place is that of such an item: that there is one would tell it.
     """
     conditions = conditions_of(asked)
+    reader = user if user is not None and asked.reveals_judgement else None
     if asked.like is not None:
-        return _similar(asked, conditions, size)
+        return _similar(asked, _position(after or before), size, reader)
     if asked.text and asked.sort == "best":
-        return _ranked(asked, conditions, _position(after), size)
+        return _ranked(asked, conditions, _position(after or before), size, reader)
     if asked.text and asked.kind == "label":
-        return _labels_by_words(asked, conditions, _place(after), size)
+        return _labels_by_words(asked, conditions, _place(after), size, reader)
     backwards = bool(before) and not after
     place = _place(before if backwards else after, asked.sort)
     backwards = backwards and place is not None
-    found = walk(asked.kind, conditions, asked.sort, size=size + 1, behind=place, backwards=backwards, words=asked.text)
-    more, found = len(found) > size, found[:size]
+    found, more = _walked(asked, conditions, place, backwards, size, reader)
     if backwards:
         found.reverse()
     if not found:
@@ -63,7 +71,38 @@ def find(asked: Filters, *, after: str = "", before: str = "", size: int = PAGE_
     )
 
 
-def _labels_by_words(asked: Filters, conditions: Conditions, place: Place | None, size: int) -> Page:
+def _walked(
+    asked: Filters, conditions: Conditions, place: Place | None, backwards: bool, size: int, reader: Person | None
+) -> tuple[list[Place], bool]:
+    """What a page shows, in the direction of the walk, and whether more lies behind it."""
+    for _ in range(WALKED_ON if reader else 1):
+        found = walk(
+            asked.kind, conditions, asked.sort, size=size + 1, behind=place, backwards=backwards, words=asked.text
+        )
+        more, found = len(found) > size, found[:size]
+        told = set(_told(asked.kind, [one.item for one in found], reader))
+        if told or not more:
+            return [one for one in found if one.item in told], more
+        place = found[-1]
+    return [], False
+
+
+def _told(kind: str, keys: Sequence[Any], reader: Person | None) -> Sequence[Any]:
+    """Without the items that the reader has yet to judge blind. Two queries at most, none without a reader."""
+    if reader is None or not can_audit(reader):
+        return keys
+    if kind == "audit":
+        things: list[Any] = list(Audit.objects.filter(pk__in=keys).only("label_id", "step_id"))
+    else:
+        things = [MODELS[kind](pk=key) for key in keys]
+    hidden = hides_judgement(reader, things)
+    kept = {thing.pk for thing in things if thing in hidden}
+    return [key for key in keys if key not in kept]
+
+
+def _labels_by_words(
+    asked: Filters, conditions: Conditions, place: Place | None, size: int, reader: Person | None
+) -> Page:
     """Labels whose comparison has the words, the newest comparison first.
 
     Where few labels fit the rest of the question they are asked for the words; else the newest comparisons with the
@@ -82,7 +121,7 @@ def _labels_by_words(asked: Filters, conditions: Conditions, place: Place | None
             return Page(())
         among, looked_back = _Among(comparisons=[one.key for one in read]), len(read) == CONSIDERED
         last = read[-1].key
-    rows = _labels_among(among, conditions, asked.text, place, size + 1)
+    rows = _labels_among(among, conditions, asked.text, place, size + 1, reader)
     more, rows = len(rows) > size, rows[:size]
     after = f"{rows[-1][0]}~{rows[-1][1]}" if more else f"{last}~0" if looked_back else ""
     return Page([label for _, label in rows], after=after, looked_back=looked_back and not more)
@@ -96,8 +135,10 @@ class _Among:
     comparisons: Sequence[int] = ()
 
 
-def _labels_among(among: _Among, asked: Conditions, text: str, place: Place | None, size: int) -> list[tuple[int, int]]:
-    """(comparison, label), the newest comparison first, its newest label first."""
+def _labels_among(
+    among: _Among, asked: Conditions, text: str, place: Place | None, size: int, reader: Person | None
+) -> list[tuple[int, int]]:
+    """(comparison, label), the newest comparison first, its newest label first; none that is kept from the reader."""
     parts, values = ["facets @> %s::integer[]"], [list(asked.every)]  # type: list[str], list[Any]
     for group in asked.some:
         parts.append("facets && %s::integer[]")
@@ -117,6 +158,17 @@ def _labels_among(among: _Among, asked: Conditions, text: str, place: Place | No
     else:
         parts.append("comparison_id = ANY(%s)")
         values.append(list(among.comparisons))
+    if asked.since or asked.before:
+        parts.append(
+            "EXISTS (SELECT 1 FROM training_app_ailabel AS label WHERE label.id = facts.label_id "
+            "AND label.created_at >= coalesce(%s::timestamptz, '-infinity') "
+            "AND label.created_at < coalesce(%s::timestamptz, 'infinity'))"
+        )
+        values += [asked.since, asked.before]
+    if reader is not None and can_audit(reader):
+        sql, kept = hidden_items(reader, "label").query.sql_with_params()
+        parts.append(f"label_id NOT IN ({sql})")  # composed by Django; its values follow
+        values += kept
     if place:
         parts.append("(comparison_id, label_id) < (%s, %s)")
         values += [int(place.value), place.key]
@@ -142,7 +194,7 @@ def _of_comparisons(asked: Conditions) -> Conditions:
     )
 
 
-def _ranked(asked: Filters, conditions: Conditions, position: int, size: int) -> Page:
+def _ranked(asked: Filters, conditions: Conditions, position: int, size: int, reader: Person | None) -> Page:
     """The newest thousand matches, best first. `after` counts among them; nothing lies behind."""
     kind = "comparison" if asked.kind == "label" else asked.kind
     narrowed = _of_comparisons(conditions) if asked.kind == "label" else conditions
@@ -150,18 +202,12 @@ def _ranked(asked: Filters, conditions: Conditions, position: int, size: int) ->
     ranked = _by_rank(kind, [one.key for one in read], asked.text)
     if asked.kind == "label":
         place_of = {key: place for place, key in enumerate(ranked)}
-        rows = _labels_among(_Among(comparisons=ranked), conditions, asked.text, None, CONSIDERED)
-        items: list[Any] = [label for _, label in sorted(rows, key=lambda row: (place_of[row[0]], -row[1]))]
+        rows = _labels_among(_Among(comparisons=ranked), conditions, asked.text, None, CONSIDERED, reader)
+        items: Sequence[Any] = [label for _, label in sorted(rows, key=lambda row: (place_of[row[0]], -row[1]))]
     else:
         item_of = {one.key: one.item for one in read}
-        items = [item_of[key] for key in ranked]
-    more = len(items) > position + size
-    return Page(
-        items[position : position + size],
-        after=f"{position + size}~0" if more else "",
-        before=f"{max(position - size, 0)}~0" if position else "",
-        looked_back=len(read) == CONSIDERED,
-    )
+        items = _told(kind, [item_of[key] for key in ranked], reader)
+    return replace(_by_position(items, position, size), looked_back=len(read) == CONSIDERED)
 
 
 def _by_rank(kind: str, keys: Sequence[int], text: str) -> list[int]:
@@ -175,20 +221,22 @@ def _by_rank(kind: str, keys: Sequence[int], text: str) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def _similar(asked: Filters, conditions: Conditions, size: int) -> Page:
+def _similar(asked: Filters, position: int, size: int, reader: Person | None) -> Page:
     """Items that read like one, the most alike first; those of them that fit the rest of the question."""
     found = similar.like(asked.kind, asked.like or 0)
     if not found:
         return Page(())
-    table, item = TABLES[asked.kind]._meta.db_table, ITEMS[asked.kind]
-    some = "".join(" AND facets && %s::integer[]" for _ in conditions.some)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {item} FROM {table} WHERE {item} = ANY(%s) AND facets @> %s::integer[]{some}",  # noqa: S608  # our own names
-            [found, list(conditions.every), *(list(group) for group in conditions.some)],
-        )
-        fit = {row[0] for row in cursor.fetchall()}
-    return Page([one for one in found if one in fit][:size])
+    fit = set(fitting(asked.without("like")).filter(pk__in=found).values_list("pk", flat=True))
+    return _by_position(_told(asked.kind, [one for one in found if one in fit], reader), position, size)
+
+
+def _by_position(ordered: Sequence[Any], position: int, size: int) -> Page:
+    """A page of a short list. `after` and `before` count in it."""
+    return Page(
+        ordered[position : position + size],
+        after=f"{position + size}~0" if len(ordered) > position + size else "",
+        before=f"{max(position - size, 0)}~0" if position else "",
+    )
 
 
 def _place(text: str, sort: str = "newest") -> Place | None:
@@ -216,8 +264,3 @@ def _spelt(place: Place) -> str:
     if isinstance(value, datetime):
         value = round((value - _EPOCH) / timedelta(microseconds=1))
     return f"{'' if value is None else repr(value)}~{place.key}"
-
-
-def without_judgement(asked: Filters) -> Filters:
-    """The same question in an order, and by filters, that tell nothing of what anybody chose."""
-    return replace(asked, sort="newest", p_from=None, p_to=None, unsure=None, orders="", state="")

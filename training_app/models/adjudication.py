@@ -12,6 +12,8 @@ from training_app.models.audit import Audit
 from training_app.models.judgement import AILabel
 from training_app.models.trace import TraceStep
 
+FINAL_VERDICTS = ((Audit.Verdict.AGREE, "agrees"), (Audit.Verdict.OVERRIDE, "overrides"))
+
 
 class Adjudication(FrozenModel):
     """What one person decided on a label or a step after reading what the others said, and why. The newest counts."""
@@ -21,9 +23,7 @@ class Adjudication(FrozenModel):
     adjudicator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="adjudications")
     label = models.ForeignKey(AILabel, on_delete=models.PROTECT, null=True, blank=True, related_name="adjudications")
     step = models.ForeignKey(TraceStep, on_delete=models.PROTECT, null=True, blank=True, related_name="adjudications")
-    verdict = models.CharField(
-        max_length=10, choices=((Audit.Verdict.AGREE, "agrees"), (Audit.Verdict.OVERRIDE, "overrides"))
-    )
+    verdict = models.CharField(max_length=10, choices=FINAL_VERDICTS)
     """Towards the AI, as with audits: it follows from the choice where there is one."""
     choice = models.CharField(max_length=10, choices=Audit.Choice.choices, blank=True)
     """The final choice on a label; empty for steps."""

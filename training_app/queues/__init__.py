@@ -1,3 +1,3 @@
-"""Queues: choosing what goes into one, and giving its items out."""
+"""Queues: choosing what goes into one, giving its items out, what is told of them, how far it is."""
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from django.http import QueryDict
 
 from training_app.access import Person
 from training_app.explorer import items
-from training_app.explorer.filters import Filters
+from training_app.explorer.filters import PLURALS, Filters
 from training_app.models import AuditQueue
 from training_app.refusals import QueueRefused
 
@@ -24,7 +24,7 @@ def matching(kind: str, filters: str, user: Person) -> QuerySet[Any]:
     """The items of one kind that a query string of the explorer names, as `AILabel` or `TraceStep` rows.
 
     What the person who makes the queue has yet to judge blind is left out where the filter tells of its judgement.
-    Raises QueueRefused for a filter that is not understood.
+    Raises QueueRefused for a filter that is not understood, or that is about another kind of item.
     """
     asked = QueryDict(filters.lstrip("?"), mutable=True)
     known = {one.name for one in fields(Filters)} | PLACES
@@ -32,6 +32,9 @@ def matching(kind: str, filters: str, user: Person) -> QuerySet[Any]:
         raise QueueRefused(
             f"A queue cannot be filtered by {unknown[0][:40]!r}. Take it out of the filter.", field="filters"
         )
+    if (about := asked.get("kind") or KINDS[kind]) != KINDS[kind]:
+        words = PLURALS.get(about, "something else")
+        raise QueueRefused(f"The filter is about {words}; this queue would hold {PLURALS[KINDS[kind]]}.", field="kind")
     asked["kind"] = KINDS[kind]
     read = Filters.from_query(asked).without("sort")
     if read.problems:

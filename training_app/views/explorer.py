@@ -16,9 +16,8 @@ from constitutions_app.access import SCENARIO_WRITERS, AuthenticatedHttpRequest,
 from constitutions_app.actions import Refused
 from training_app.access import can_make_queues, hides_judgement
 from training_app.actions import keep_view, make_scenario, remove_view
-from training_app.explorer.blindness import keeps_anything
-from training_app.explorer.facets import GROUPS, counted, groups_for
-from training_app.explorer.filters import JUDGEMENT, PLURALS, Filters
+from training_app.explorer.facets import GROUPS, counted_for, groups_for
+from training_app.explorer.filters import PLURALS, Filters
 from training_app.explorer.finding import CONSIDERED, find
 from training_app.models import AILabel, SavedView, TraceStep
 from training_app.refusals import ViewRefused
@@ -36,7 +35,8 @@ TABS = (("label", "AI labels"), ("step", "Traces"), ("comparison", "Comparisons"
 def explore(request: AuthenticatedHttpRequest) -> HttpResponse:
     """One page of one kind of item."""
     asked = Filters.from_query(request.GET)
-    page = find(asked, after=request.GET.get("after", ""), before=request.GET.get("before", ""))
+    after, before = request.GET.get("after", ""), request.GET.get("before", "")
+    page = find(asked, after=after, before=before, user=request.user)
     query = asked.to_query().urlencode()
     context: dict[str, Any] = {
         "asked": asked,
@@ -133,10 +133,8 @@ def _counts(request: AuthenticatedHttpRequest, asked: Filters) -> dict[str, Any]
     name = request.GET.get("count", "")
     if name not in GROUPS or GROUPS[name] not in groups_for(asked):
         return {}
-    tells = name in (*JUDGEMENT, "verdict", "reason") or asked.reveals_judgement
-    if tells and keeps_anything(request.user):
-        return {"counting": name, "withheld": True}
-    return {"counting": name, "counts": counted(asked, name), "counting_words": GROUPS[name].words}
+    counts = counted_for(asked, name, request.user)
+    return {"counting": name, "withheld": counts is None, "counts": counts or [], "counting_words": GROUPS[name].words}
 
 
 def _other_kind(asked: Filters, kind: str) -> str:

@@ -21,12 +21,13 @@ from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, can_write, require_role
-from training_app.access import FEW, get_cited_principle_for, hidden_items, hides_judgement
+from training_app.access import get_cited_principle_for, hides_judgement
 from training_app.actions import ask_for_numbers
 from training_app.explorer.tokens import STATES, Fact, token
 from training_app.models import AILabel, LabelFacts
 from training_app.numbers.keeping import Numbers, numbers_of
 from training_app.numbers.scope import Scope
+from training_app.numbers.telling import told
 from training_app.plots import Curve, Drawing, Point, draw, number
 from training_app.views.number_forms import ScopeForm
 
@@ -80,7 +81,7 @@ def principle(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
     """One principle at its version: its figures, what people overrode, and the way to its words."""
     cited = get_cited_principle_for(request.user, pk)
     scope = Scope(principle=pk)
-    numbers = _told(request, numbers_of(scope))
+    numbers = told(numbers_of(scope), request.user)
     rows = [one for one in (numbers.data or {}).get("principles", ()) if one["pk"] == pk]
     context = _context(request, scope, numbers) | {
         "cited": cited,
@@ -119,12 +120,14 @@ def weeks_plot(data: Mapping[str, Any]) -> Drawing | None:
     points = tuple(
         Point(place, one["overridden"]["value"], *one["overridden"]["interval"])
         for place, one in enumerate(data.get("weeks", ()), start=1)
+        if one["overridden"]["interval"] is not None
     )
     drawn = draw("weeks", "Overridden, by week", [Curve("overridden", points)], x_name="week") if points else None
     if drawn is None:
         return None
-    first, last = (date.fromisoformat(data["weeks"][at]["week"]) for at in (0, -1))
-    return replace(drawn, title=f"Overridden, week 1 ({first:%-d %b %Y}) to {len(points)} ({last:%-d %b %Y})")
+    weeks = data["weeks"]
+    first, last = (date.fromisoformat(weeks[at]["week"]) for at in (0, -1))
+    return replace(drawn, title=f"Overridden, week 1 ({first:%-d %b %Y}) to {len(weeks)} ({last:%-d %b %Y})")
 
 
 def calibration_plot(data: Mapping[str, Any]) -> Drawing | None:
@@ -162,17 +165,7 @@ def examples_of(request: AuthenticatedHttpRequest, pk: int) -> list[AILabel]:
 
 def _asked(request: AuthenticatedHttpRequest) -> tuple[Scope, Numbers]:
     scope = Scope.from_query(request.GET)
-    return scope, _told(request, numbers_of(scope))
-
-
-def _told(request: AuthenticatedHttpRequest, numbers: Numbers) -> Numbers:
-    """The figures without those that would tell what others chose of an item this person has yet to judge: of few."""
-    if numbers.data is None or not any(hidden_items(request.user, kind).exists() for kind in ("label", "step")):
-        return numbers
-    if numbers.data["whole"]["judged"] < FEW:
-        return replace(numbers, data=None, is_withheld=True)
-    enough = [one for one in numbers.data["principles"] if one["judged"] >= FEW]
-    return replace(numbers, data=numbers.data | {"principles": enough})
+    return scope, told(numbers_of(scope), request.user)
 
 
 def _context(request: AuthenticatedHttpRequest, scope: Scope, numbers: Numbers) -> dict[str, Any]:

@@ -20,8 +20,9 @@ from training_app.actions import choose_blind, decide, refuse_item, take_next, u
 from training_app.actions.change_auditor_settings import show_veiled
 from training_app.models import AuditQueue, Reservation
 from training_app.queue_forms import ChoiceForm, DecisionForm
+from training_app.queues.showing import letter_of
 from training_app.refusals import AuditRefused, QueueRefused
-from training_app.views.queue_page import ItemPage, letter_of
+from training_app.views.queue_page import ItemPage
 
 SCRIPTED = ("X-Outbox", "X-Part")
 """Headers by which the scripts ask for a part of the page."""

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from django.contrib import messages
-from django.contrib.auth.models import User
-from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
@@ -27,16 +21,9 @@ from training_app.actions import assign_queue, close_queue, create_queue
 from training_app.models import AuditQueue, Reservation
 from training_app.queue_forms import AssignForm, QueueForm
 from training_app.queues.matching import kind_of
+from training_app.queues.progress import decided_today, shares_of
 from training_app.refusals import QueueRefused
 from training_app.views.paging import page_of
-
-
-@dataclass(frozen=True)
-class Share:
-    """How many items of a queue one person has decided."""
-
-    person: User
-    decided: int
 
 
 @require_safe
@@ -104,21 +91,6 @@ def assign(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
     else:
         messages.error(request, "Nothing was changed: somebody on the list can no longer judge.")
     return redirect("training:queue", pk)
-
-
-def decided_today(read: AuditQueue, person: User) -> int:
-    """How many items of a queue the person decided since midnight. One query, by an index."""
-    midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    mine = Reservation.objects.filter(queue=read, auditor=person, state="decided", decided_at__gte=midnight)
-    return mine.count()
-
-
-def shares_of(read: AuditQueue) -> Sequence[Share]:
-    """Who decided how much, most first. Two queries, by an index over the decisions of this queue."""
-    decided = Reservation.objects.filter(queue=read, state__in=("decided", "late")).values("auditor")
-    counts = dict(decided.annotate(n=Count("pk")).order_by("-n").values_list("auditor", "n")[:100])
-    people = User.objects.in_bulk(counts)
-    return [Share(people[pk], n) for pk, n in counts.items()]
 
 
 def _made(request: AuthenticatedHttpRequest, form: QueueForm) -> AuditQueue | None:

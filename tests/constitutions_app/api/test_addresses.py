@@ -23,6 +23,7 @@ def test_the_schema_describes_every_address() -> None:
         "/api/constitutions/{slug}/review/verdicts/",
         "/api/constitutions/{slug}/activity/",
         "/api/constitutions/{slug}/draft/export/{form}/",
+        "/api/constitutions/{slug}/release-rules/",
         "/api/constitutions/{slug}/scenario-results/",
         "/api/constitutions/{slug}/scenarios/",
         "/api/constitutions/{slug}/scenarios/{key}/",

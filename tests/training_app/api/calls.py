@@ -16,6 +16,11 @@ def client_of(role: str | None, name: str = "") -> APIClient:
     user = person(name or f"{role or 'nobody'}-{uuid4().hex[:6]}")
     if role:
         user.groups.add(Group.objects.get(name=role))
+    return client_for(user)
+
+
+def client_for(user: User) -> APIClient:
+    """A client signed in as somebody who exists."""
     client = APIClient()
     client.force_authenticate(User.objects.get(pk=user.pk))
     return client
