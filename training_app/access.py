@@ -215,6 +215,15 @@ def get_chat_turn_for(user: Person, pk: UUID) -> ChatTurn:
     return get_object_or_404(turns, pk=pk)
 
 
+def get_told_chat_turn_for(user: Person, pk: UUID) -> ChatTurn:
+    """The same to whoever may know whose answer is whose: refused to those who have yet to judge the pair blind."""
+    turn = get_chat_turn_for(user, pk)
+    pair = Comparison.objects.filter(chat=turn).first()
+    if pair is not None and pair in hides_judgement(user, [pair]):
+        raise PermissionDenied("You have yet to judge these two answers blind, in a queue. Judge them there.")
+    return turn
+
+
 def get_build_for(user: Person, pk: int) -> DatasetBuild:
     """The dataset build, for reading, with its run."""
     require_reader(user)
@@ -299,7 +308,7 @@ class Hidden:
     labels: frozenset[int] = frozenset()
     steps: frozenset[int] = frozenset()
     comparisons: frozenset[int] = frozenset()
-    """Human comparisons whose known answer is asked of this person."""
+    """Human comparisons whose known answer is asked of this person, and pairs whose authors they are not to know."""
 
     def __contains__(self, item: object) -> bool:
         if isinstance(item, AILabel):

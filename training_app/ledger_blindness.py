@@ -15,7 +15,7 @@ from constitutions_app.models import LedgerEntry
 from training_app.access import Hidden, can_audit, hides_judgement
 from training_app.models import AILabel, Comparison, TraceStep
 
-VERBS = ("audit.choose", "audit.record", "audit.adjudicate", "queue.calibrate")
+VERBS = ("audit.choose", "audit.record", "audit.adjudicate", "queue.calibrate", "queue.prefer")
 Item = AILabel | TraceStep | Comparison
 ITEMS: dict[str, type[Item]] = {
     "training_app.ailabel": AILabel,

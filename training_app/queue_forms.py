@@ -14,8 +14,8 @@ from training_app.actions.create_queue import LARGEST, QueuePlan
 from training_app.actions.judge_in_queue import ANSWERS, Said
 from training_app.auditor_settings import KEYS
 from training_app.forms import LARGEST_SEED
-from training_app.models import Audit, AuditorSettings, AuditQueue, PromptSet
-from training_app.models.queue import MOST_AUDITORS
+from training_app.models import Audit, AuditorSettings, PromptSet
+from training_app.models.queue import DRAWN_BY, KINDS_DRAWN, MOST_AUDITORS
 
 SIDES = (("first", "first"), ("second", "second"), ("neither", "neither"))
 
@@ -36,12 +36,12 @@ class QueueForm(forms.Form):
     """A queue to be."""
 
     name = forms.CharField(max_length=200)
-    kind = forms.ChoiceField(choices=AuditQueue.Kind.choices, label="What is judged")
+    kind = forms.ChoiceField(choices=KINDS_DRAWN, label="What is judged")
     filters = forms.CharField(
         max_length=2000, required=False, label="Filter",
         help_text="As it stands in the address of the explorer: run=3&key=privacy. Empty: everything.",
     )  # fmt: skip
-    rule = forms.ChoiceField(choices=AuditQueue.Rule.choices, label="Taken from what matches")
+    rule = forms.ChoiceField(choices=DRAWN_BY, label="Taken from what matches")
     size = forms.IntegerField(min_value=1, max_value=LARGEST, initial=60, label="Items at most")
     per_item = forms.IntegerField(
         min_value=1, max_value=MOST_AUDITORS, initial=1, label="People for each item",

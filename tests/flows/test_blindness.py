@@ -175,13 +175,16 @@ def _value(name: str, parameter: str, made: FinishedRun, queues: tuple[AuditQueu
             **dict.fromkeys(("constitutions:reopen_thread", "constitutions:resolve_thread"), 1),
             **dict.fromkeys(("person_deactivate", "person_link", "person_reactivate", "person_role"), 1),
             "follow_notification": 1, "training:remove_view": 1,
-            **dict.fromkeys(("training:chat_turn", "training:scenario_from_chat"), chat.pk if chat else None),
+            **dict.fromkeys(
+                ("training:chat_turn", "training:scenario_from_chat", "training:send_chat", "training:look_at_chat",
+                 "api-chats-detail", "api-chats-send", "api-chats-scenario"),
+                chat.pk if chat else None,
+            ),
             "api-label-final": label.pk, "api-step-final": step.pk, "api-release": made.rl.pk,
             "api-checkpoint-alias": made.rl.pk, "api-adjudications-detail": Adjudication.objects.get().pk,
             **dict.fromkeys((f"api-queues-{verb}" for verb in ("detail", "close", "assign")), queues[0].pk),
             "api-saved-views-detail": 1, "api-run-groups-detail": uuid4(), "api-sign-offs-detail": 1,
             "api-checkpoint-aliases-detail": 1, "api-release-rules-detail": 1,
-            "api-chats-detail": chat.pk if chat else None,
             "training:adjudicate_label": label.pk, "training:adjudicate_step": step.pk,
             "training:build_changes": made.builds[1].pk, "training:numbers_principle": label.principle_id,
         }  # fmt: skip

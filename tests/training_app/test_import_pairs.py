@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
+from django.test import Client
 
 from constitutions_app.models import LedgerEntry
 from tests.training_app import factories
@@ -88,3 +90,23 @@ def test_the_lists_of_exports_do_not_lose_an_annotation() -> None:
     given = json.loads(a_file())
     assert [row["annotations"] for row in again["comparisons"]] == [row["annotations"] for row in given["comparisons"]]
     assert again["annotators"]["p1"] == given["annotators"]["p1"] | {"description": ""}
+
+
+def test_imported_pairs_are_found_and_read_in_the_explorer() -> None:
+    made = import_pairs(user=None, content=a_file(), file_name="pairs.json")
+    user = factories.person("reader")
+    user.groups.add(Group.objects.get(name="reader"))
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    place = f"/audit/explore/?kind=comparison&prompt_set={made.prompt_set_id}"
+    both = client.get(place).content.decode()
+    assert "Pairs of pairs" in both and "what annotators preferred" in both
+    assert "<dt>People</dt><dd>B</dd>" in both and "<dt>Kind</dt><dd>neither</dd>" in both
+    found = {
+        source: client.get(f"{place}&source={source}").content.decode() for source in ("sampled", "human", "imported")
+    }
+    one, other = Comparison.objects.filter(prompt_set=made.prompt_set).order_by("key")
+    assert f"Comparison {one.pk}" in found["human"] and f"Comparison {other.pk}" not in found["human"]
+    assert f"Comparison {other.pk}" in found["imported"] and "Comparison " not in found["sampled"]
+    page = client.get(f"/prompts/{made.prompt_set.slug}/").content.decode()
+    assert f"?kind=comparison&amp;prompt_set={made.prompt_set_id}" in page

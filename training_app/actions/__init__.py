@@ -41,6 +41,7 @@ from training_app.actions.register_model import register_model
 from training_app.actions.release import change_release_rules, promote_checkpoint, sign_off, withdraw_alias
 from training_app.actions.resume_run import resume_run
 from training_app.actions.save_exemplars import save_exemplars
+from training_app.actions.send_answers import send_answers
 from training_app.actions.sign import sign_checkpoint
 from training_app.actions.write_prompts import write_prompts
 
@@ -85,6 +86,7 @@ __all__ = [
     "reopen_queue",
     "resume_run",
     "save_exemplars",
+    "send_answers",
     "sign_checkpoint",
     "sign_off",
     "take_next",

@@ -13,8 +13,8 @@ from django.db.models.functions import MD5, Cast, Concat, Now
 from constitutions_app.ledger import record
 from constitutions_app.notices import named, notify
 from training_app.models import AuditQueue, Comparison, PromptSet, QueueItem
-from training_app.models.queue import MOST_AUDITORS
-from training_app.queues.matching import matching
+from training_app.models.queue import DRAWN_BY, MOST_AUDITORS
+from training_app.queues.matching import KINDS, matching
 from training_app.queues.sampling import WHY_KNOWN, Drawn, draw, places_for_known
 from training_app.refusals import QueueRefused
 
@@ -104,9 +104,9 @@ def _tell(user: User, queue: AuditQueue, people: Iterable[User]) -> None:
 def _check(plan: QueuePlan) -> None:
     if not plan.name.strip():
         raise QueueRefused("Give the queue a name.", field="name")
-    if plan.kind not in AuditQueue.Kind.values:
+    if plan.kind not in KINDS:
         raise QueueRefused("A queue holds AI labels or steps.", field="kind")
-    if plan.rule not in AuditQueue.Rule.values:
+    if plan.rule not in dict(DRAWN_BY):
         raise QueueRefused("This rule is not one of the list.", field="rule")
     if not 1 <= plan.size <= LARGEST:
         raise QueueRefused(f"A queue holds from 1 to {LARGEST:,} items.", field="size")

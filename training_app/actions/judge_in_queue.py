@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 
 from constitutions_app.ledger import record
 from training_app.actions.record_audit import Verdict, record_audit
-from training_app.models import AILabel, Audit, AuditQueue, QueueItem, Reservation, TraceStep
+from training_app.models import AILabel, Audit, AuditQueue, Comparison, QueueItem, Reservation, TraceStep
 from training_app.queues.giving import LEASE, alone, bring_back_expired, give_back, give_one, take_again
 from training_app.refusals import AuditRefused, QueueRefused
 
@@ -98,7 +98,8 @@ def choose_blind(
 def decide(*, user: User, reservation: Reservation, audit_id: UUID, said: Said) -> Audit | None:
     """Keep the verdict that follows from the choice, under the id that the page chose; sent twice it is kept once.
 
-    Of a calibration item no audit is made, and the answer is None: it is about the auditor, not about an AI. When the
+    Of a calibration item no audit is made, and the answer is None: it is about the auditor, not about an AI. Nor of two
+    answers that no AI chose between: the choice is a preference, and stands in the reservation. When the
     time had passed and others have taken the item, the audit is kept all the same, and the queue does not count it.
     Raises QueueRefused before a blind choice, and AuditRefused for a verdict that does not hold together.
     """
@@ -170,12 +171,12 @@ def refuse_item(*, user: User, reservation: Reservation, reason: str = "") -> Re
     return reservation
 
 
-def look_first(*, user: User, item: AILabel | TraceStep) -> int:
+def look_first(*, user: User, item: AILabel | TraceStep | Comparison) -> int:
     """See the judgement of something before judging it: it is refused in every queue that could give it to the person.
 
     Returns in how many; 0 changes nothing.
     """
-    kind = "label" if isinstance(item, AILabel) else "step"
+    kind = {AILabel: "label", TraceStep: "step", Comparison: "comparison"}[type(item)]
     with transaction.atomic():
         waiting = QueueItem.objects.filter(**{kind: item}, queue__closed_at=None).order_by("pk")
         for one in waiting.select_for_update():
@@ -199,7 +200,7 @@ def look_first(*, user: User, item: AILabel | TraceStep) -> int:
 
 
 def thing_of(item: QueueItem) -> AILabel | TraceStep | None:
-    """What is audited; None for a calibration item. May query."""
+    """What is audited; None for a calibration item and for two answers. May query."""
     return item.label or item.step
 
 
@@ -243,8 +244,11 @@ def _kept(user: User, mine: Reservation, item: QueueItem, audit_id: UUID, said: 
     thing = thing_of(item)
     if thing is not None:
         return record_audit(user=user, audit_id=audit_id, item=thing, said=verdict_of(item, mine, said))
-    data = {"item": name_of(item), "queue": mine.queue_id, "choice": mine.choice, "right": mine.choice == item.known}
-    record(actor=user, verb="queue.calibrate", obj=mine, data=data)
+    data: dict[str, object] = {"item": name_of(item), "queue": mine.queue_id, "choice": mine.choice}
+    if item.known:
+        record(actor=user, verb="queue.calibrate", obj=mine, data=data | {"right": mine.choice == item.known})
+    else:
+        record(actor=user, verb="queue.prefer", obj=mine, data=data)
     return None
 
 

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import django_filters as filters
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
-from rest_framework.exceptions import ValidationError
+from rest_framework.decorators import action
+from rest_framework.exceptions import PermissionDenied, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from constitutions_app.api.asking import checked, person_of
+from constitutions_app.access import SCENARIO_WRITERS, has_role
+from constitutions_app.actions import Refused as ScenarioRefused
+from constitutions_app.api.asking import Conflict, RefusalSerializer, checked, person_of
+from constitutions_app.models.scenario import RESPONSES
 from training_app import access
-from training_app.actions import ask_checkpoints
+from training_app.actions import ask_checkpoints, make_scenario_of_chat, send_answers
 from training_app.actions.chat import LONGEST_QUESTION, MOST_TOKENS
 from training_app.api.reading import Filters, Reading
-from training_app.models import ChatTurn
+from training_app.models import ChatTurn, QueueItem
 from training_app.refusals import ChatRefused
 
 LARGEST_SEED = 2**31 - 1
@@ -64,6 +70,28 @@ class QuestionSerializer(serializers.Serializer[Any]):
     max_new_tokens = serializers.IntegerField(min_value=1, max_value=MOST_TOKENS, required=False, default=128)
 
 
+class SentAnswersSerializer(serializers.ModelSerializer[QueueItem]):
+    """Where the pair stands among those that wait to be judged blind."""
+
+    class Meta:
+        model = QueueItem
+        fields = ("queue", "position", "comparison")
+        read_only_fields = fields
+
+
+class ExpectedSerializer(serializers.Serializer[Any]):
+    """Which answer should win: a is the left one."""
+
+    expected = serializers.ChoiceField(choices=RESPONSES, required=False, allow_blank=True, default="")
+
+
+class MadeScenarioSerializer(serializers.Serializer[Any]):
+    """A scenario by its constitution and key."""
+
+    constitution = serializers.CharField(source="constitution.slug")
+    key = serializers.CharField()
+
+
 class ChatFilter(Filters):
     left = filters.NumberFilter(field_name="left_id")
     right = filters.NumberFilter(field_name="right_id")
@@ -77,6 +105,7 @@ class Chats(Reading[ChatTurn]):
     serializer_class = ChatSerializer
     filterset_class = ChatFilter
     cursor_ordering = ("-created_at", "-id")
+    hides = (("comparison", "comparison"),)
 
     def get_queryset(self) -> QuerySet[ChatTurn]:
         rows = super().get_queryset()
@@ -87,7 +116,7 @@ class Chats(Reading[ChatTurn]):
     def create(self, request: Request) -> Response:
         said = checked(QuestionSerializer(data=request.data))
         notices: list[str] = []
-        after = access.get_chat_turn_for(request.user, said["after"]) if said["after"] else None
+        after = access.get_told_chat_turn_for(request.user, said["after"]) if said["after"] else None
         left = access.get_checkpoint_for(request.user, said["left"])
         right = access.get_checkpoint_for(request.user, said["right"]) if said["right"] is not None else None
         try:
@@ -100,3 +129,39 @@ class Chats(Reading[ChatTurn]):
             raise ValidationError({"detail": [str(refusal)]}) from refusal
         context = {**self.get_serializer_context(), "notice": " ".join(notices)}
         return Response(AskedChatSerializer(turn, context=context).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(
+        request=None,
+        responses={200: SentAnswersSerializer, 409: RefusalSerializer},
+        summary="Send the two answers to be judged blind",
+    )
+    @action(detail=True, methods=["post"])
+    def send(self, request: Request, pk: str) -> Response:
+        if not access.can_make_queues(request.user):
+            raise PermissionDenied("Engineers and auditors send answers to be judged.")
+        with _refusals_told():
+            item = send_answers(user=person_of(request), turn=self.get_object())
+        return Response(SentAnswersSerializer(item).data)
+
+    @extend_schema(
+        request=ExpectedSerializer,
+        responses={200: MadeScenarioSerializer, 409: RefusalSerializer},
+        summary="Make a scenario of the two answers",
+    )
+    @action(detail=True, methods=["post"])
+    def scenario(self, request: Request, pk: str) -> Response:
+        if not has_role(request.user, *SCENARIO_WRITERS):
+            raise PermissionDenied("Your role reads scenarios and does not write them.")
+        wanted = checked(ExpectedSerializer(data=request.data))
+        with _refusals_told():
+            made = make_scenario_of_chat(user=person_of(request), turn=self.get_object(), expected=wanted["expected"])
+        return Response(MadeScenarioSerializer(made).data)
+
+
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    """Answer 409 with the verb's own sentence when it refuses. Raises Conflict."""
+    try:
+        yield
+    except (ChatRefused, ScenarioRefused) as refusal:
+        raise Conflict(str(refusal)) from refusal

@@ -25,7 +25,7 @@ from training_app.actions.judge_in_queue import ANSWERS, Said
 from training_app.actions.record_audit import LONGEST_COMMENT
 from training_app.api.audits import AuditSerializer
 from training_app.api.labels import LabelSerializer
-from training_app.models import Audit, AuditQueue, Reservation
+from training_app.models import Audit, AuditQueue, Checkpoint, Reservation
 from training_app.queues.showing import Given, letter_of
 from training_app.refusals import AuditRefused, QueueRefused
 
@@ -58,6 +58,19 @@ class CitedPrincipleSerializer(serializers.Serializer[Any]):
     version = serializers.IntegerField(source="version.number")
 
 
+class AuthorSerializer(serializers.Serializer[Any]):
+    """A side and the checkpoint whose answer stood there."""
+
+    side = serializers.SerializerMethodField()
+    checkpoint = serializers.SerializerMethodField()
+
+    def get_side(self, author: tuple[str, Checkpoint]) -> str:
+        return author[0]
+
+    def get_checkpoint(self, author: tuple[str, Checkpoint]) -> int:
+        return author[1].pk
+
+
 class RevealedSerializer(serializers.Serializer[Any]):
     """What is told after your choice. `label` is null for a step, and for an item whose answer was known."""
 
@@ -66,6 +79,7 @@ class RevealedSerializer(serializers.Serializer[Any]):
     label = LabelSerializer(allow_null=True)  # type: ignore[assignment]  # a field called as an attribute of every field
     step = serializers.IntegerField(source="item.step_id", allow_null=True)
     known = serializers.CharField(source="known_side", help_text="Where the known answer stood; else empty.")
+    authors = AuthorSerializer(many=True, help_text="Whose answers these are, where two checkpoints were asked.")
     others = AuditSerializer(many=True, help_text="What others said of it.")
     audit = AuditSerializer(source="reservation.audit", allow_null=True, help_text="Your verdict, once it is kept.")
 

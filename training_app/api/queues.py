@@ -20,7 +20,7 @@ from training_app.actions import assign_queue, close_queue, create_queue
 from training_app.actions.create_queue import LARGEST, QueuePlan
 from training_app.api.reading import Filters, Reading
 from training_app.models import AuditQueue, PromptSet
-from training_app.models.queue import MOST_AUDITORS
+from training_app.models.queue import DRAWN_BY, KINDS_DRAWN, MOST_AUDITORS
 from training_app.queues.progress import decided_today, shares_of
 from training_app.refusals import QueueRefused
 
@@ -86,8 +86,8 @@ class QueuePlanSerializer(PeopleSerializer):
     """A queue to be. Its items are drawn once, by filter, rule and seed."""
 
     name = serializers.CharField(max_length=200)
-    kind = serializers.ChoiceField(choices=AuditQueue.Kind.choices)
-    rule = serializers.ChoiceField(choices=AuditQueue.Rule.choices)
+    kind = serializers.ChoiceField(choices=KINDS_DRAWN)
+    rule = serializers.ChoiceField(choices=DRAWN_BY)
     size = serializers.IntegerField(min_value=1, max_value=LARGEST, help_text="Items at most.")
     filters = serializers.CharField(
         max_length=2000, required=False, allow_blank=True, default="", help_text="As in the explorer's address."

@@ -23,6 +23,11 @@ MOST = 1000
 OFFERED = 10
 """Values of one group that are offered and counted."""
 
+SOURCE_WORDS = {
+    "sampled": "sampled in a run", "human": "human comparison", "imported": "annotated elsewhere",
+    "chat": "answers to a question",
+}  # fmt: skip
+
 Values = list[tuple[Any, str]]
 
 
@@ -117,6 +122,6 @@ GROUPS = {
         Group("flag", "Flag", lambda: [(slug, words) for slug, (words, _) in FLAGS.items()]),
         Group("verdict", "Verdict", lambda: [(one, words) for one, words in Audit.Verdict.choices]),
         Group("reason", "Reason", lambda: [(one, words) for one, words in Audit.Reason.choices]),
-        Group("source", "Source", lambda: [("sampled", "sampled"), ("human", "human comparison")]),
+        Group("source", "Source", lambda: list(SOURCE_WORDS.items())),
     )
 }

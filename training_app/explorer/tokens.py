@@ -60,7 +60,7 @@ THOUSAND = 1000
 
 STATES = ("unaudited", "agreed", "overridden", "disputed")
 VERDICTS = ("agree", "override", "comment", "abstain", "withdraw")
-SOURCES = ("sampled", "human")
+SOURCES = ("sampled", "human", "imported", "chat")
 ABOUT = ("label", "step")
 
 

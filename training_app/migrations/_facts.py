@@ -71,7 +71,8 @@ ON CONFLICT DO NOTHING
 COMPARISONS = """
 INSERT INTO {into} (comparison_id, words, facets)
 SELECT fresh.id, explorer_words(fresh.prompt_text, fresh.response_a, fresh.response_b),
-    ARRAY[explorer_token(13, fresh.identical::integer), explorer_token(14, (fresh.source = 'human')::integer)]
+    ARRAY[explorer_token(13, fresh.identical::integer), explorer_token(14,
+        array_position(ARRAY['sampled', 'human', 'imported', 'chat'], fresh.source::text) - 1)]
     || CASE WHEN run.id IS NULL THEN '{{}}'
         ELSE ARRAY[explorer_token(1, run.version_id), explorer_token(4, run.number)] END
     || CASE WHEN coalesce(fresh.prompt_set_id, prompt.prompt_set_id) IS NULL THEN '{{}}'
@@ -167,6 +168,15 @@ TABLES = {
     "audits": ("training_app_audit", "training_app_auditfacts", AUDITS),
 }
 """By name: the table that is described, the table that describes it, and the statement that does it for some rows."""
+
+
+def describe_anew(name: str) -> str:
+    """SQL that gives the trigger of a table the statement that stands here now; for those that count nothing else."""
+    _, into, insert = TABLES[name]
+    return (
+        f"CREATE OR REPLACE FUNCTION explorer_notes_{name}() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n"
+        f"{insert.format(into=into, fresh='fresh')};\nRETURN NULL;\nEND\n$$;"
+    )
 
 
 def create() -> str:

@@ -39,12 +39,13 @@ class Judge(FrozenModel):
 
 
 class Comparison(FrozenModel):
-    """A prompt and two responses: sampled from a checkpoint of a run, or chosen between by a human."""
+    """A prompt and two responses: sampled from a checkpoint, chosen between by a human, or answered to a question."""
 
     class Source(models.TextChoices):
         SAMPLED = "sampled", "sampled from a checkpoint"
         HUMAN = "human", "human comparison"
         IMPORTED = "imported", "annotated elsewhere, not chosen between by people"
+        CHAT = "chat", "what two checkpoints answered somebody"
 
     source = models.CharField(max_length=10, choices=Source.choices)
     run = models.ForeignKey(
@@ -54,6 +55,8 @@ class Comparison(FrozenModel):
     prompt_set = models.ForeignKey(
         PromptSet, on_delete=models.PROTECT, null=True, blank=True, related_name="human_comparisons"
     )
+    chat = models.OneToOneField("ChatTurn", on_delete=models.PROTECT, null=True, blank=True, related_name="comparison")
+    """The question whose answers these are, a that of the left checkpoint."""
     key = models.CharField(max_length=220)
     """Unique in its run or set. A sampled one carries its prompt's id, "<slug of the set>:<key in the set>"."""
     prompt_text = models.TextField()
@@ -76,7 +79,8 @@ class Comparison(FrozenModel):
             models.CheckConstraint(
                 condition=models.Q(source="sampled", run__isnull=False)
                 | models.Q(source="human", prompt_set__isnull=False, human_choice__in=("a", "b"))
-                | models.Q(source="imported", prompt_set__isnull=False, human_choice=""),
+                | models.Q(source="imported", prompt_set__isnull=False, human_choice="")
+                | models.Q(source="chat", chat__isnull=False, run=None, prompt_set=None, human_choice=""),
                 name="a_comparison_has_an_origin",
             ),
         )

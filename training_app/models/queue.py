@@ -23,11 +23,12 @@ MOST_AUDITORS = 20
 
 
 class AuditQueue(models.Model):
-    """Items chosen once, by a filter and a rule, to be judged blind by so many people each."""
+    """Items to be judged blind by so many people each: chosen once by a filter and a rule, or sent one by one."""
 
     class Kind(models.TextChoices):
         LABELS = "labels", "AI labels"
         STEPS = "steps", "critiques and revisions"
+        ANSWERS = "answers", "pairs of answers"
 
     class Rule(models.TextChoices):
         UNIFORM = "uniform", "by chance, all alike"
@@ -37,6 +38,7 @@ class AuditQueue(models.Model):
         INFLUENTIAL = "influential", "what training learns most from"
         NEWEST = "newest", "newest first"
         DISAGREEMENT = "disagreement", "where auditors disagree"
+        SENT = "sent", "as people send them"
 
     name = models.CharField(max_length=200)
     kind = models.CharField(max_length=10, choices=Kind.choices)
@@ -69,6 +71,13 @@ class AuditQueue(models.Model):
             models.CheckConstraint(
                 condition=Q(per_item__gte=1, per_item__lte=MOST_AUDITORS), name="a_queue_asks_for_somebody"
             ),
+            models.CheckConstraint(
+                condition=Q(kind="answers", rule="sent") | ~Q(kind="answers") & ~Q(rule="sent"),
+                name="answers_are_sent_and_nothing_else",
+            ),
+            models.UniqueConstraint(
+                fields=("kind",), condition=Q(kind="answers", closed_at=None), name="one_open_queue_of_answers"
+            ),
         )
 
     def __str__(self) -> str:
@@ -80,8 +89,14 @@ class AuditQueue(models.Model):
         return self.items_count * self.per_item
 
 
+KINDS_DRAWN = [(one.value, one.label) for one in AuditQueue.Kind if one != AuditQueue.Kind.ANSWERS]
+DRAWN_BY = [(one.value, one.label) for one in AuditQueue.Rule if one != AuditQueue.Rule.SENT]
+"""The kinds and rules of queues whose items are drawn when the queue is made."""
+
+
 class QueueItem(models.Model):
-    """One thing to judge in a queue: an AI label, a trace step, or a human comparison whose answer is known."""
+    """One thing to judge in a queue: an AI label, a trace step, a human comparison whose answer is known, or a pair of
+    answers that nobody has chosen between."""
 
     queue = models.ForeignKey(AuditQueue, on_delete=models.CASCADE, related_name="items")
     position = models.PositiveIntegerField()
@@ -91,7 +106,7 @@ class QueueItem(models.Model):
     why = models.CharField(max_length=300)
     """Why this item is here, in a line that says nothing of what the AI or anybody chose."""
     known = models.CharField(max_length=1, blank=True, choices=(("a", "A"), ("b", "B")))
-    """The answer of a calibration item, hidden until the auditor has chosen."""
+    """The answer of a calibration item, hidden until the auditor has chosen; empty where nobody knows."""
     wanted = models.PositiveSmallIntegerField()
     taken = models.PositiveSmallIntegerField(default=0)
     """People who hold it or have decided it."""
@@ -115,7 +130,7 @@ class QueueItem(models.Model):
             models.CheckConstraint(
                 condition=Q(label__isnull=False, step__isnull=True, comparison__isnull=True)
                 | Q(label__isnull=True, step__isnull=False, comparison__isnull=True)
-                | Q(label__isnull=True, step__isnull=True, comparison__isnull=False, known__in=("a", "b")),
+                | Q(label__isnull=True, step__isnull=True, comparison__isnull=False, known__in=("a", "b", "")),
                 name="a_queue_item_is_one_thing",
             ),
             models.CheckConstraint(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.contrib.auth.models import User
 from django.db.models import Count
 from django.utils import timezone
 
-from training_app.models import AuditQueue, Reservation
+from training_app.models import AuditQueue, Comparison, Reservation
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,12 @@ def decided_today(read: AuditQueue, person: User) -> int:
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     mine = Reservation.objects.filter(queue=read, auditor=person, state="decided", decided_at__gte=midnight)
     return mine.count()
+
+
+def preferred(pair: Comparison) -> Mapping[str, int]:
+    """How many people chose what of two answers: "a" (the left one's), "b", "neither". One query."""
+    decided = Reservation.objects.filter(item__comparison=pair, state__in=("decided", "late"))
+    return dict(decided.order_by().values_list("choice").annotate(n=Count("pk")))
 
 
 def shares_of(read: AuditQueue) -> Sequence[Share]:

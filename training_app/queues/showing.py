@@ -22,6 +22,8 @@ from training_app.models import (
     Audit,
     AuditorSettings,
     AuditQueue,
+    ChatTurn,
+    Checkpoint,
     Comparison,
     Prompt,
     PromptSet,
@@ -166,6 +168,8 @@ class Given:
     @property
     def outcome(self) -> str:
         """What keeping the blind choice comes to, in words."""
+        if self.item.comparison_id and not self.item.known:
+            return "is your preference"
         if self.item.comparison_id:
             return (
                 f"{'agrees with' if self.reservation.choice == self.item.known else 'differs from'} people before you"
@@ -174,6 +178,16 @@ class Given:
             return {"a": "overrides it: not trained on", "b": "agrees"}.get(self.reservation.choice, "decides nothing")
         ai = self.label.ai_choice if self.label else ""
         return "agrees with the AI" if self.reservation.choice == (ai or "neither") else "overrides the AI"
+
+    @cached_property
+    def authors(self) -> Sequence[tuple[str, Checkpoint]]:
+        """Whose answer stood first and whose second, where two checkpoints answered a question. One query there."""
+        pair = self.item.comparison
+        if not self.is_revealed or pair is None or pair.chat_id is None:
+            return ()
+        turn = ChatTurn.objects.select_related("left__run", "right__run").get(pk=pair.chat_id)
+        answered = {"a": turn.left, "b": turn.right}
+        return [(side.name, one) for side in self.sides if (one := answered[side.letter]) is not None]
 
     @property
     def known_side(self) -> str:
@@ -187,7 +201,10 @@ class Given:
 
     @cached_property
     def severity(self) -> int:
-        red_team = self.prompt is not None and self.prompt.prompt_set.kind == PromptSet.Kind.RED_TEAM
+        """Of what people try on checkpoints nobody has said how harmful it is, so it counts as a red-team prompt."""
+        prompt, pair = self.prompt, self.comparison
+        red_team = prompt is not None and prompt.prompt_set.kind == PromptSet.Kind.RED_TEAM
+        red_team = red_team or (pair is not None and pair.source == Comparison.Source.CHAT)
         return severity_of(self.tags, is_red_team=red_team)
 
     @cached_property

@@ -12,13 +12,20 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from constitutions_app.access import SCENARIO_WRITERS, AuthenticatedHttpRequest, require_role
+from constitutions_app.access import SCENARIO_WRITERS, AuthenticatedHttpRequest, Role, require_role
 from constitutions_app.actions import Refused as ScenarioRefused
-from training_app.access import get_chat_turn_for, get_checkpoint_for
-from training_app.actions import ask_checkpoints, make_scenario_of_chat
+from training_app.access import (
+    can_make_queues,
+    get_chat_turn_for,
+    get_checkpoint_for,
+    get_told_chat_turn_for,
+    hides_judgement,
+)
+from training_app.actions import ask_checkpoints, make_scenario_of_chat, send_answers
 from training_app.chat_form import ChatForm
 from training_app.chats import CHATTING_STAGES
-from training_app.models import ChatTurn, Checkpoint
+from training_app.models import ChatTurn, Checkpoint, Comparison, QueueItem
+from training_app.queues.progress import preferred
 from training_app.refusals import ChatRefused
 
 OFFERED = 100
@@ -46,10 +53,21 @@ def chat(request: AuthenticatedHttpRequest) -> HttpResponse:
 def chat_turn(request: AuthenticatedHttpRequest, pk: UUID) -> HttpResponse:
     """One question with its answers; while they are written the page asks for itself again."""
     turn = get_chat_turn_for(request.user, pk)
+    pair = Comparison.objects.filter(chat=turn).first()
+    sent = QueueItem.objects.filter(comparison=pair).select_related("queue").first() if pair else None
+    if pair is not None and pair in hides_judgement(request.user, [pair]):
+        return render(request, "training/chat_hidden.html", {"turn": turn, "item": sent})
     known = {"left": turn.left_id, "right": turn.right_id, "after": turn.pk if turn.replies else None}
     form = ChatForm(checkpoints=offered(), initial=known | {"seed": turn.seed, **_sampling(turn)})
     sides = [(name, one, turn.replies.get(name)) for name, one in (("left", turn.left), ("right", turn.right)) if one]
-    context = {"turn": turn, "form": form, "sides": sides}
+    context = {
+        "turn": turn,
+        "form": form,
+        "sides": sides,
+        "sent": sent,
+        "preferred": preferred(pair) if pair is not None else {},
+        "may_send": can_make_queues(request.user),
+    }
     return render(request, f"training/chat_turn.html{'#answers' if request.htmx else ''}", context)
 
 
@@ -57,7 +75,7 @@ def chat_turn(request: AuthenticatedHttpRequest, pk: UUID) -> HttpResponse:
 @require_role(*SCENARIO_WRITERS)
 def scenario_from_chat(request: AuthenticatedHttpRequest, pk: UUID) -> HttpResponse:
     """The two answers of a question as a scenario of the left one's constitution."""
-    turn = get_chat_turn_for(request.user, pk)
+    turn = get_told_chat_turn_for(request.user, pk)
     try:
         made = make_scenario_of_chat(user=request.user, turn=turn, expected=request.POST.get("expected", ""))
     except (ChatRefused, ScenarioRefused) as refusal:
@@ -65,6 +83,20 @@ def scenario_from_chat(request: AuthenticatedHttpRequest, pk: UUID) -> HttpRespo
         return redirect("training:chat_turn", pk)
     messages.success(request, "A scenario with these words is kept. Say which principles it tests.")
     return redirect("constitutions:edit_scenario", made.constitution.slug, made.key)
+
+
+@require_POST
+@require_role(Role.ENGINEER, Role.AUDITOR)
+def send(request: AuthenticatedHttpRequest, pk: UUID) -> HttpResponse:
+    """The two answers of a question, to be judged blind by others."""
+    turn = get_told_chat_turn_for(request.user, pk)
+    try:
+        item = send_answers(user=request.user, turn=turn)
+    except ChatRefused as refusal:
+        messages.error(request, f"Nothing was sent. {refusal}")
+    else:
+        messages.success(request, f"The pair is item {item.position} of the queue “{item.queue.name}”.")
+    return redirect("training:chat_turn", pk)
 
 
 def offered() -> QuerySet[Checkpoint]:
@@ -75,7 +107,7 @@ def offered() -> QuerySet[Checkpoint]:
 
 def _asked(request: AuthenticatedHttpRequest, form: ChatForm) -> ChatTurn | None:
     said = form.cleaned_data
-    after = get_chat_turn_for(request.user, said["after"]) if said["after"] else None
+    after = get_told_chat_turn_for(request.user, said["after"]) if said["after"] else None
     try:
         return ask_checkpoints(
             user=request.user,

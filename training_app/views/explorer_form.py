@@ -17,8 +17,9 @@ from django.utils.safestring import SafeString, mark_safe
 
 from constitutions_app.models import Constitution, PrincipleVersion, Version
 from constitutions_app.templatetags.diffs import spelled
+from training_app.explorer.facets import SOURCE_WORDS
 from training_app.explorer.filters import ORDERS, SORTS, STALENESS, WORDS, Filters, applies
-from training_app.explorer.tokens import SOURCES, STATES
+from training_app.explorer.tokens import STATES
 from training_app.models import Audit, Checkpoint, Judge, PromptSet, Run, TraceImport
 from training_app.templatetags.plainly import FLAGS
 
@@ -157,7 +158,7 @@ def _auditors() -> Choices:
 _LISTS: Mapping[str, Callable[[], Choices]] = {
     "state": lambda: [(one, one) for one in STATES],
     "orders": lambda: [(one, ORDER_WORDS[one]) for one in ORDERS],
-    "source": lambda: [(one, one) for one in SOURCES],
+    "source": lambda: list(SOURCE_WORDS.items()),
     "stale": lambda: [(one, STALE_WORDS[one]) for one in STALENESS],
     "flag": lambda: [(slug, words) for slug, (words, _) in FLAGS.items()],
     "verdict": lambda: [(one, str(words)) for one, words in Audit.Verdict.choices],

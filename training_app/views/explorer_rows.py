@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.contrib.postgres.search import SearchHeadline
 from django.db.models import F, TextField, Value
@@ -26,6 +27,8 @@ from training_app.models.facts import CONFIG
 from training_app.templatetags.matter import GLIMPSE
 from training_app.templatetags.plainly import FLAGS
 
+ANNOTATORS = 20
+LONGEST_NAME = 60
 EXCERPTED = 6000
 """Characters of a text that an excerpt is taken from."""
 
@@ -52,6 +55,8 @@ class Row:
     """An audit's verdict; "" for items that are audited."""
     at: datetime | None = None
     responses: tuple[str, str] | None = None
+    said: tuple[tuple[str, str], ...] = ()
+    """Of an imported pair: who annotated it, and what they preferred."""
 
     @property
     def is_item(self) -> bool:
@@ -123,13 +128,28 @@ def _step(one: Values, parts: Parts, hidden: bool) -> Row:
 
 
 def _comparison(one: Values, parts: Parts, hidden: bool) -> Row:
-    run = one["run__number"]
+    run, chat = one["run__number"], one["chat"]
     chosen = one["human_choice"].upper()
+    origin = f"Run {run}" if run else "Two checkpoints, asked" if chat else spelled(one["prompt_set__name"] or "")
     return Row(
-        one["pk"], f"Comparison {one['pk']}", "", f"Run {run}" if run else spelled(one["prompt_set__name"] or ""),
+        one["pk"], f"Comparison {one['pk']}", _url("chat_turn", chat) if chat else "", origin,
         _glimpse(one), parts, hidden, chosen=f"people preferred {chosen}" if chosen and not hidden else "",
         flags=("both alike",) if one["identical"] else (), responses=(one["response_a"], one["response_b"]),
+        said=() if hidden else _annotated(one),
     )  # fmt: skip
+
+
+def _annotated(one: Values) -> tuple[tuple[str, str], ...]:
+    """What each annotator of an imported pair preferred, in the file's order, at most ANNOTATORS of them."""
+    names = {str(who["id"]): str(who["name"] or who["id"]) for who in one["annotated__imported__annotators"] or ()}
+    given = one["annotated__annotations"] or {}
+    listed = sorted(given.items(), key=lambda pair: list(names).index(pair[0]) if pair[0] in names else len(names))
+    words = {"a": "A", "b": "B"}
+    return tuple(
+        (spelled(names.get(who, who))[:LONGEST_NAME], words.get(str(said.get("pref")).lower(), "neither"))
+        for who, said in listed[:ANNOTATORS]
+        if isinstance(said, dict)
+    )
 
 
 def _audit(one: Values, parts: Parts, hidden: bool) -> Row:
@@ -161,7 +181,9 @@ _READ = {
         lambda one: AILabel(pk=one["pk"]), _label,
     ),
     "comparison": _Read(
-        _COMPARED, 0, ("run__number", "prompt_set__name", "human_choice", "identical", "response_a", "response_b"),
+        _COMPARED, 0,
+        ("run__number", "chat", "prompt_set__name", "human_choice", "identical", "response_a", "response_b",
+         "annotated__annotations", "annotated__imported__annotators"),
         lambda one: Comparison(pk=one["pk"]), _comparison,
     ),
     "step": _Read(
@@ -193,8 +215,9 @@ def _glimpse(one: Values) -> str:
     return f"{start[:GLIMPSE]}…" if len(start) > GLIMPSE or len(text) == 2 * GLIMPSE else start
 
 
-def _url(name: str, pk: int) -> str:
-    return f"{_BASES.setdefault(name, reverse(f'training:{name}', args=[0])).removesuffix('0/')}{pk}/"
+def _url(name: str, pk: int | UUID) -> str:
+    nobody: int | UUID = UUID(int=0) if isinstance(pk, UUID) else 0
+    return f"{_BASES.setdefault(name, reverse(f'training:{name}', args=[nobody])).removesuffix(f'{nobody}/')}{pk}/"
 
 
 _BASES: dict[str, str] = {}

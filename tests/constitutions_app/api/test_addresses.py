@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+from io import StringIO
 from typing import Any
 
+from django.core.management import call_command
 from drf_spectacular.generators import SchemaGenerator
+
+
+def test_the_schema_is_written_without_a_warning() -> None:
+    call_command("spectacular", "--validate", "--fail-on-warn", stdout=StringIO())
 
 
 def test_the_schema_describes_every_address() -> None:

@@ -33,6 +33,7 @@ from training_app.actions import (
 from training_app.actions.judge_in_queue import Said
 from training_app.actions.record_audit import Verdict
 from training_app.models import AILabel, Audit, AuditQueue, QueueItem, Reservation
+from training_app.models.queue import DRAWN_BY
 from training_app.refusals import AuditRefused, QueueRefused
 
 pytestmark = pytest.mark.django_db
@@ -63,7 +64,7 @@ def test_a_queue_draws_the_same_items_for_the_same_seed(made: FinishedRun) -> No
     assert LedgerEntry.objects.filter(verb="queue.create")[0].object_type == "training_app.auditqueue"
 
 
-@pytest.mark.parametrize("rule", AuditQueue.Rule.values)
+@pytest.mark.parametrize("rule", [rule for rule, _ in DRAWN_BY])
 def test_every_rule_says_why_an_item_is_there_and_nothing_of_what_was_chosen(made: FinishedRun, rule: str) -> None:
     for name, choice in (("olu", "a"), ("pia", "b")):
         label = made.labels[1]

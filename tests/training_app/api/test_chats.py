@@ -9,6 +9,7 @@ import pytest
 
 from tests.training_app.api.calls import client_for, client_of
 from tests.training_app.factories import FinishedRun, chat_turn
+from tests.training_app.queue_scenes import auditor
 from training_app import tasks
 from training_app.models import ChatTurn
 
@@ -57,3 +58,33 @@ def test_it_refuses_what_cannot_be_answered(made: FinishedRun) -> None:
     ):  # fmt: skip
         assert reader.post(HERE, question(made, **change)).status_code == status, change
     assert not ChatTurn.objects.exists()
+
+
+def test_a_pair_is_sent_once_and_told_to_nobody_who_can_be_given_it(made: FinishedRun) -> None:
+    turn, olu = chat_turn(made), client_for(auditor("olu"))
+    send = f"{HERE}{turn.pk}/send/"
+    assert client_of("reader").post(send).status_code == 403
+    sent = [client_of("engineer").post(send) for _ in range(2)]
+    assert sent[0].json() == sent[1].json() and sent[0].json()["position"] == 1
+    assert olu.get(f"{HERE}{turn.pk}/").status_code == 404
+    assert olu.post(send).status_code == 404
+    assert olu.post(HERE, question(made, after=str(turn.pk))).status_code == 403
+    pair = sent[0].json()["comparison"]
+    assert olu.get(f"/api/comparisons/{pair}/").status_code == 404
+    item = olu.post(f"/api/queues/{sent[0].json()['queue']}/next/").json()["item"]
+    assert item["revealed"] is None and item["principle"] is None and len(item["sides"]) == 2
+    place = f"/api/queues/{item['queue']}/items/1/"
+    chosen = olu.post(f"{place}choose/", {"id": str(uuid4()), "side": "second"}).json()
+    assert {one["checkpoint"] for one in chosen["revealed"]["authors"]} == {made.sft.pk, made.rl.pk}
+    assert olu.get(f"{HERE}{turn.pk}/").status_code == 200
+    alone = chat_turn(made, right=None, replies={"left": {"text": "Yes.", "tokens": 1, "finish": "stop"}})
+    assert client_of("engineer").post(f"{HERE}{alone.pk}/send/").status_code == 409
+
+
+def test_a_pair_becomes_a_scenario(made: FinishedRun) -> None:
+    turn = chat_turn(made)
+    scenario = f"{HERE}{turn.pk}/scenario/"
+    assert client_of("reader").post(scenario, {"expected": "b"}).status_code == 403
+    said = [client_of("author").post(scenario, {"expected": "b"}).json() for _ in range(2)]
+    found = made.run.version.constitution.scenarios.get()
+    assert said[0] == said[1] == {"constitution": found.constitution.slug, "key": found.key}

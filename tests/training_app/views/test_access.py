@@ -41,7 +41,7 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
         "judge_evaluation": [measured], "cancel_judge": [measured],
         "version_checkpoints": [version.constitution.slug, version.number],
         "stale_under": [version.constitution.slug, f"v{version.number}"],
-        "chat_turn": [turn.pk], "scenario_from_chat": [turn.pk],
+        "chat_turn": [turn.pk], "scenario_from_chat": [turn.pk], "send_chat": [turn.pk], "look_at_chat": [turn.pk],
         "principle_checkpoints": [version.constitution.slug, version.number, version.principles.all()[0].key],
         "exemplars": [version.constitution.slug, version.number],
         "remove_view": [_view(finished)],
@@ -91,7 +91,7 @@ EXPORTS = {"explore_export"}
 ANSWERS = {"run_events": 204, "explore_counts": 302, "numbers_refresh": 302, "keep_view": 302, "remove_view": 404}
 """What a reader is answered where it is not the page: no stream here, back to the list, somebody else's view."""
 QUEUE_POSTS = {"close_queue", "assign_queue", "queue_take", "queue_undo", "queue_choose", "queue_keep"}
-QUEUE_POSTS |= {"queue_refuse", "queue_show", "look_at_label", "look_at_step"}
+QUEUE_POSTS |= {"queue_refuse", "queue_show", "look_at_label", "look_at_step", "look_at_chat", "send_chat"}
 POST_ONLY = (
     {
         "numbers_refresh",
@@ -149,7 +149,7 @@ def test_unknown_items_are_not_found(engineer: Client, finished: FinishedRun) ->
         wrong = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", str(uuid.uuid4()), url)
         wrong = re.sub(r"(?<=/)\d+(?=/$)", "999999", wrong)
         if wrong != url and not re.search(
-            "resume|cancel|scenario|place|views|steps|items|next|take|undo|close|people", url
+            "resume|cancel|scenario|place|views|steps|items|next|take|undo|close|people|send|look", url
         ):
             assert engineer.get(wrong).status_code == 404, wrong
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from tests.training_app import factories
 from tests.training_app.factories import FinishedRun
 from training_app import tasks
-from training_app.models import ChatTurn
+from training_app.models import ChatTurn, QueueItem
 
 pytestmark = pytest.mark.django_db
 
@@ -62,6 +62,49 @@ def test_an_auditor_makes_a_scenario_in_one_click(auditor: Client, reader: Clien
     answer = auditor.post(url, {"expected": "b"})
     scenario = finished.run.version.constitution.scenarios.get()
     assert answer["Location"] == reverse("constitutions:edit_scenario", args=[scenario.constitution.slug, scenario.key])
+
+
+def test_a_pair_is_sent_to_the_audit_queue_in_one_click_and_judged_blind(
+    engineer: Client, auditor: Client, reader: Client, finished: FinishedRun
+) -> None:
+    turn = factories.chat_turn(finished)
+    here, send = (reverse(f"training:{name}", args=[turn.pk]) for name in ("chat_turn", "send_chat"))
+    assert "Send the pair" not in reader.get(here).content.decode()
+    assert reader.post(send).status_code == 403
+    assert "Send the pair" in engineer.get(here).content.decode()
+    assert [engineer.post(send)["Location"] for _ in range(2)] == [here, here]
+    item = QueueItem.objects.get()
+    assert "Nobody has chosen yet" in reader.get(here).content.decode()
+    hidden = auditor.get(here).content.decode()
+    assert "not told" in hidden and "Ask her first." not in hidden and "SL-CAI" not in hidden
+    for name in ("send_chat", "scenario_from_chat"):
+        assert auditor.post(reverse(f"training:{name}", args=[turn.pk])).status_code == 403
+    assert auditor.post("/chat/", said(finished, after=turn.pk)).status_code == 403
+    auditor.post(reverse("training:queue_take", args=[item.queue_id]))
+    place = reverse("training:queue_item", args=[item.queue_id, item.position])
+    blind = auditor.get(place).content.decode()
+    assert "Ask her first." in blind and "SL-CAI" not in blind and "RL-CAI" not in blind and str(turn.pk) not in blind
+    auditor.post(f"{place}choose/", {"side": "first", "idempotency_key": uuid.uuid4(), "seconds": 3})
+    shown = auditor.get(place).content.decode()
+    assert "SL-CAI" in shown and "RL-CAI" in shown and "No AI judged this pair" in shown
+    auditor.post(f"{place}keep/", {"idempotency_key": uuid.uuid4()})
+    assert "People preferred" in auditor.get(here).content.decode()
+    explored = reader.get("/audit/explore/?kind=comparison&source=chat").content.decode()
+    assert here in explored and "Two checkpoints, asked" in explored
+    queue = reader.get(reverse("training:queue", args=[item.queue_id])).content.decode()
+    assert "questions to two checkpoints" in queue
+
+
+def test_an_auditor_may_have_it_shown_and_leave_it_to_others(
+    engineer: Client, auditor: Client, finished: FinishedRun
+) -> None:
+    turn = factories.chat_turn(finished)
+    engineer.post(reverse("training:send_chat", args=[turn.pk]))
+    look = reverse("training:look_at_chat", args=[turn.pk])
+    assert auditor.post(look)["Location"] == reverse("training:chat_turn", args=[turn.pk])
+    assert "Ask her first." in auditor.get(reverse("training:chat_turn", args=[turn.pk])).content.decode()
+    other = factories.chat_turn(finished)
+    assert auditor.post(reverse("training:look_at_chat", args=[other.pk])).status_code == 404
 
 
 def test_before_any_checkpoint_the_page_explains_itself(reader: Client) -> None:
