@@ -71,7 +71,7 @@ class LaunchForm(forms.Form):
         choices=[("", "nothing: one run"), *((slug, words) for slug, (words, _) in OFFERED.items())],
     )  # fmt: skip
     also = forms.MultipleChoiceField(
-        label="Compare with versions", widget=forms.CheckboxSelectMultiple, required=False,
+        label="Versions", widget=forms.CheckboxSelectMultiple, required=False,
         help_text="Launches a run on each of them too, the same but for the words.",
     )  # fmt: skip
     seeds = forms.IntegerField(

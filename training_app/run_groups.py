@@ -69,6 +69,10 @@ class MetricRow:
     note: str = ""
 
     @property
+    def is_measured(self) -> bool:
+        return any(value.value is not None for value in self.values)
+
+    @property
     def by_column(self) -> list[tuple[str, Paired]]:
         """Each value beside the name of its column."""
         return list(zip(self.columns, self.values, strict=True))
@@ -91,6 +95,11 @@ class MetricDifference:
     counts: bool
     difference: Paired
     verdict: Verdict
+
+    @property
+    def is_alike(self) -> bool:
+        """Whether both sides measured the same everywhere, with more than one seed."""
+        return self.difference.over_both == (0.0, 0.0)
 
     @property
     def bar(self) -> Bar | None:
@@ -120,6 +129,16 @@ class PairPart:
     @property
     def lower(self) -> list[str]:
         return self.named(Verdict.LOWER)
+
+    @property
+    def alike(self) -> list[str]:
+        """The metrics that say the same of both wherever they were measured."""
+        return [row.name for row in self.rows if row.is_alike]
+
+    @property
+    def told(self) -> list[MetricDifference]:
+        """The metrics that there is something to say about."""
+        return [row for row in self.rows if not row.is_alike]
 
     @property
     def with_base(self) -> bool:
@@ -185,7 +204,7 @@ def _part(model: str, arms: Sequence[str], answers: Answers, base: Answers) -> M
     pairs = [_pair(names, side(arm, ours, arm), side(other, ours, other)) for other, arm in pairs_of(arms)]
     if base:
         pairs += [_pair(names, side(arm, ours, arm), side(BASE_MODEL, begun, arm)) for arm in arms]
-    return ModelPart(model, columns, rows, tuple(pairs))
+    return ModelPart(model, columns, tuple(row for row in rows if row.is_measured), tuple(pairs))
 
 
 def _of_any(measured: Measured) -> dict[tuple[int, int], float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from uuid import uuid4
 
@@ -76,7 +77,8 @@ def test_every_two_arms_are_held_against_each_other_prompt_by_prompt(reader: Cli
     assert of_words.difference.by_seed == (-30.0, -30.0, -30.0) and of_words.bar is None
     page = reader.get(f"/runs/compared/{group.pk}/").content.decode()
     assert "Lower: <strong>words, warmth</strong>. In the rest no difference is shown." in page
-    assert "<h3>twin against warm</h3>\n        <p>No difference is shown in anything counted.</p>" in page
+    assert re.search(r"<h3>twin against warm</h3>\s+<p>No difference is shown in anything counted.</p>", page)
+    assert "The same at every prompt with every seed: evasive, boilerplate, my own." in page
     assert "Every run has a reward model of its own" in page
 
 
