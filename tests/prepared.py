@@ -14,7 +14,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from cai_web.services import own, postgres
+from cai_web.services import postgres
 from cai_web.services.lock import exclusive
 
 PROGRAM = "from tests.prepared import migrate; migrate()"
@@ -50,7 +50,7 @@ def migrate() -> None:
 def copy_servers_data(var: Path) -> None:
     """Gives the folder `var` of an app that has yet to start the data of a PostgreSQL in which the tables are made."""
     prepare()
-    server = ["--host", str(settings.OWN_SERVICES.sockets), "--port", str(own.PORT), "--username", own.USER]
+    server = ["--host", str(settings.OWN_SERVICES.sockets), "--port", str(postgres.PORT), "--username", postgres.USER]
     quick = ["--checkpoint", "fast", "--wal-method", "fetch", "--no-sync"]
     program = [*postgres.unprivileged_prefix(), str(postgres.binaries() / "pg_basebackup")]
     var.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection, transaction
 
 from constitutions_app import actions
 from constitutions_app.access import Role
 from constitutions_app.core.interchange import Imported
 from constitutions_app.ledger import verify, verify_versions
-from constitutions_app.models import Constitution, Import, LedgerEntry, Thread, Verdict
+from constitutions_app.models import Constitution, Draft, Import, LedgerEntry, Thread, Verdict
 from constitutions_app.reviewing import Rules
 from tests.constitutions_app.factories import BODY, draft_of, make_constitution, make_person, newest, principle_of
 
@@ -32,6 +33,13 @@ def at_once(*jobs: Callable[[], object]) -> list[object]:
 
     with ThreadPoolExecutor(len(jobs)) as pool:
         return list(pool.map(run, jobs))
+
+
+def ask_why(user: User, draft: Draft, quote: str, *, replacement: str | None = None) -> Thread:
+    """A thread on these words of the principle about honesty."""
+    return actions.open_thread(
+        user=user, draft=draft, key="honesty", field="text", quote=quote, body="Why?", replacement=replacement
+    )
 
 
 def after(change: Callable[[], object], *jobs: Callable[[], object]) -> list[object]:
@@ -54,8 +62,7 @@ def test_a_branch_closed_between_reading_and_writing_is_changed_by_nobody() -> N
     side = actions.start_branch(user=ada, version=newest(made), name="side")
     row = principle_of(made, "honesty", "side")
     review = actions.request_review(user=ada, draft=side)
-    words = {"user": grace, "draft": side, "key": "honesty", "field": "text", "quote": "Say", "body": "Why?"}
-    thread = actions.open_thread(**words, replacement="Tell")  # type: ignore[arg-type]  # one dict of many kinds
+    thread = ask_why(grace, side, "Say", replacement="Tell")
     suggestion = thread.comments.get().suggestion
     before, entries = draft_of(made, "side").to_core(), LedgerEntry.objects.count()
     file = actions.ImportedFile(Imported("writ-json", BODY), "rules.json", b"")
@@ -69,7 +76,7 @@ def test_a_branch_closed_between_reading_and_writing_is_changed_by_nobody() -> N
         lambda: actions.import_into_draft(user=ada, draft=side, file=file, way="replace"),
         lambda: actions.start_draft_from_version(user=ada, draft=side, version=newest(made)),
         lambda: actions.publish_version(user=ada, draft=side, note="So."),
-        lambda: actions.open_thread(**{**words, "quote": "true"}),  # type: ignore[arg-type]  # mixed values
+        lambda: ask_why(grace, side, "true"),
         lambda: actions.reply(user=grace, thread=thread, body="!"),
         lambda: actions.apply_suggestion(user=ada, suggestion=suggestion),
         lambda: actions.give_verdict(
@@ -95,8 +102,7 @@ def test_an_alias_waits_for_rules_that_are_being_made_stricter() -> None:
 def test_a_thread_and_an_answer_sent_twice_at_once_are_said_once() -> None:
     ada = make_person("ada", Role.AUTHOR)
     made = make_constitution(ada)
-    words = {"user": ada, "key": "honesty", "field": "text", "quote": "true", "body": "Why?"}
-    at_once(*[lambda: actions.open_thread(draft=draft_of(made), **words)] * 3)  # type: ignore[arg-type]  # mixed values
+    at_once(*[lambda: ask_why(ada, draft_of(made), "true")] * 3)
     thread = Thread.objects.get()
     at_once(*[lambda: actions.reply(user=ada, thread=thread, body="So.")] * 3)
     at_once(*[lambda: actions.reply(user=ada, thread=thread, body="So.", replacement="so")] * 3)

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
+from django.db.models import Model
 from django.test import Client
 from django.urls import NoReverseMatch, URLPattern, URLResolver, reverse
 
@@ -58,7 +59,7 @@ RIGHT: dict[str, object] = {
 }
 SCENARIO = {"scenario", "edit_scenario", "retire_scenario", "restore_scenario"}
 SCENARIO |= {"api-scenario", "api-retire-scenario", "api-restore-scenario"}
-ROWS: dict[type, set[str]] = {
+ROWS: dict[type[Model], set[str]] = {
     Thread: {"thread", "reply", "resolve_thread", "reopen_thread", "api-thread", "api-resolve", "api-reopen"},
     Suggestion: {"apply_suggestion", "decline_suggestion", "api-apply", "api-decline-suggestion"},
     Review: {"past_review"},
@@ -109,7 +110,7 @@ def right(address: Address) -> dict[str, object]:
         values["key"] = "rude-letter"
     if "pk" in address.ids:
         (model,) = [model for model, names in ROWS.items() if address.short in names]
-        values["pk"] = model._default_manager.values_list("pk", flat=True).order_by("pk")[0]  # type: ignore[attr-defined]  # a model class
+        values["pk"] = model._default_manager.values_list("pk", flat=True).order_by("pk")[0]
     return values
 
 

@@ -7,8 +7,6 @@ GRPO goes the same way in `test_draft_to_lineage.py`, with workers and processes
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,33 +20,18 @@ from tests.flows.test_draft_to_lineage import TINY
 from tests.tiny_model import build_tiny_model
 from tests.training_app.core.training_jobs import in_float32
 from tests.training_app.factories import published_version
+from tests.training_app.in_this_process import InThisProcess
 from tests.training_app.scenes import comparisons, engineer, helpful, red_team
 from training_app import lineage, runner
 from training_app.actions import record_audit
 from training_app.actions.record_audit import Verdict
 from training_app.configuration import effective_config
 from training_app.core.manifest import verify
-from training_app.core.stage import run_job
 from training_app.forms import values_of_config
 from training_app.models import AILabel, Checkpoint, DatasetBuild, DatasetItem, Evaluation, Run
 from training_app.runner import Conduct, run_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class InThisProcess:
-    """Stands in for `StageProcess`: the stage is done when it is made."""
-
-    def __init__(self, command: Sequence[str], *, folder: Path, log: Path) -> None:
-        log.touch()
-        self.pid = os.getpid()
-        self.code = run_job(Path(command[0]), lambda: False)
-
-    def poll(self) -> int:
-        return self.code
-
-    def end(self) -> None:
-        """There is nothing to end."""
 
 
 @pytest.fixture
@@ -83,7 +66,7 @@ def launched_and_done(form: Client, **changes: Any) -> Run:
 
 
 def brought_to_its_end(run: Run) -> None:
-    state = run_once(run.pk, conduct=Conduct(command=lambda _, job: [str(job)], look_every_s=0.0))
+    state = run_once(run.pk, conduct=Conduct(look_every_s=0.0))
     run.refresh_from_db()
     assert state == "succeeded", (run.reason, run.advice)
 

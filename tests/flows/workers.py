@@ -16,8 +16,6 @@ from django.conf import settings
 
 from tests.base import program_environment
 
-STAGE_PROGRAMS = ("training_app.core.stage", "tests.training_app.scripted")
-
 
 @dataclass
 class Program:
@@ -28,8 +26,8 @@ class Program:
     family: set[psutil.Process] = field(default_factory=set)
 
     def stages(self) -> list[psutil.Process]:
-        """The stage programs it is running."""
-        return [one for one in self._children() if any(name in _words(one) for name in STAGE_PROGRAMS)]
+        """The stages it is running, started or forked: each leads a session of its own."""
+        return [one for one in self._children() if _leads_a_session(one)]
 
     def kill_group(self) -> None:
         """kill -9 of the worker with its pool, all at once; its stages live in process groups of their own."""
@@ -60,11 +58,11 @@ class Program:
         return found
 
 
-def _words(process: psutil.Process) -> str:
+def _leads_a_session(process: psutil.Process) -> bool:
     try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""
+        return os.getsid(process.pid) == process.pid
+    except ProcessLookupError:
+        return False
 
 
 @contextmanager

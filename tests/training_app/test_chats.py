@@ -1,4 +1,4 @@
-"""From a question to the answers of two checkpoints: the verb, the real program on tiny weights, and the scenario."""
+"""From a question to the answers of two checkpoints: the verb, the real stage on tiny weights, and the scenario."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from constitutions_app.models import LedgerEntry
 from tests.tiny_model import build_tiny_model
 from tests.training_app import factories
 from tests.training_app.factories import FinishedRun
+from tests.training_app.in_this_process import InThisProcess
+from training_app import asked as asked_for
 from training_app import chats, tasks
 from training_app.actions import ask_checkpoints, make_scenario_of_chat
 from training_app.asked import Conduct
@@ -29,6 +31,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def places(tmp_path: Path, settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.ARTIFACT_ROOT = tmp_path / "artifacts"
     monkeypatch.setattr(tasks.answer_chat, "apply_async", lambda **options: None)
+    monkeypatch.setattr(asked_for, "StageProcess", InThisProcess)
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +64,18 @@ def _root(folder: Path) -> Path:
     return next(parent for parent in folder.parents if parent.name == "artifacts")
 
 
-def asked(user: User, left: Checkpoint, right: Checkpoint | None = None, **changes: object) -> ChatTurn:
-    parts = {"turn_id": uuid4(), "question": "May I open her letter?", "max_new_tokens": 6} | changes
-    return ask_checkpoints(user=user, left=left, right=right, **parts)  # type: ignore[arg-type]  # mixed values
+def asked(
+    user: User,
+    left: Checkpoint,
+    right: Checkpoint | None = None,
+    *,
+    turn_id: UUID | None = None,
+    question: str = "May I open her letter?",
+    after: ChatTurn | None = None,
+) -> ChatTurn:
+    return ask_checkpoints(
+        user=user, left=left, right=right, turn_id=turn_id or uuid4(), question=question, after=after, max_new_tokens=6
+    )
 
 
 def test_two_checkpoints_answer_one_question(made: FinishedRun, tiny: Path) -> None:
