@@ -81,7 +81,7 @@ from constitutions_app.actions.scenarios import (
     restore_scenario,
     retire_scenario,
 )
-from constitutions_app.actions.starting import create_constitution, start_draft_from_version
+from constitutions_app.actions.starting import check_start, create_constitution, start_draft_from_version
 from constitutions_app.actions.undoing import Undone, redo, restore_removed, undo
 
 __all__ = [
@@ -106,6 +106,7 @@ __all__ = [
     "apply_suggestion",
     "change_password",
     "change_rules",
+    "check_start",
     "choose_links",
     "choose_mail",
     "close_branch",

@@ -11,6 +11,7 @@ from django.utils.text import slugify
 
 from constitutions_app.actions.drafting import (
     MAX_EXEMPLARS,
+    MAX_PREAMBLE,
     MAX_TEXT,
     Refused,
     locked,
@@ -142,7 +143,8 @@ def _reason_of_size(merged: core.Constitution, *sides: core.Constitution) -> str
         return f"Merged, the draft would hold {held} exemplars; {most} are the most. Remove some, then merge."
     before = [_lengths(side) for side in sides]
     for place, length in _lengths(merged).items():
-        longest = max(MAX_TEXT, *(side.get(place, 0) for side in before))
+        limit = MAX_TEXT if place[0] else MAX_PREAMBLE
+        longest = max(limit, *(side.get(place, 0) for side in before))
         if length > longest:
             named = " of ".join(filter(None, (place[1].replace("_", " "), place[0])))
             return f"Merged, the {named} would have {length:,} characters; {longest:,} are the most. Choose one side."

@@ -31,8 +31,12 @@ EDITABLE = frozenset(
     | {"positive_examples", "negative_examples"}
 )
 MAX_EXEMPLARS = 20
+PARTS = {"preamble", "exemplars"}
+"""Names of the draft's other parts, which pages tell apart from principles by key."""
 MAX_TEXT = 20_000
 """Most characters of one text of a principle: far above any rule, and enough to notice a pasted book."""
+MAX_PREAMBLE = 100_000
+"""Most characters of a preamble: what stands before the first rule of OpenAI's Model Spec has some 20,000."""
 
 Credit = Mapping[str, object] | None
 """What the ledger says of a change beside the change: whose suggestion it applies, which other change it undoes."""
@@ -238,7 +242,7 @@ def principle_row(draft: Draft, principle: core.Principle, position: int, user: 
         updated_by=user,
     )
     try:
-        row.clean_fields()
+        row.clean_fields(exclude={"draft", "updated_by"})  # each would be asked for in the database, for every row
     except ValidationError as error:
         name, sentences = next(iter(error.message_dict.items()))
         raise Refused(f"Principle “{principle.title or principle.id}”, {name}: {sentences[0]}") from error
@@ -267,9 +271,13 @@ def _next_position(draft: Draft) -> int:
 def _new_key(draft: Draft, title: str) -> str:
     """A readable key, unused in the draft and in every version; a random one where the title gives none."""
     stem = slugify(title)[:60].strip("-") or f"principle-{secrets.token_hex(4)}"
-    used = set(draft.principles.values_list("key", flat=True)) | set(
-        PrincipleVersion.objects.filter(version__constitution=draft.constitution, key__startswith=stem).values_list(
-            "key", flat=True
+    used = (
+        PARTS
+        | set(draft.principles.values_list("key", flat=True))
+        | set(
+            PrincipleVersion.objects.filter(version__constitution=draft.constitution, key__startswith=stem).values_list(
+                "key", flat=True
+            )
         )
     )
     if stem not in used:

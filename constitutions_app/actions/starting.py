@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
-from constitutions_app.actions.drafting import Refused, locked_open, principle_row, touch
+from constitutions_app.actions.drafting import MAX_EXEMPLARS, Refused, locked_open, principle_row, touch
 from constitutions_app.actions.imported_files import ImportedFile, keep_file, keep_scenarios, use_up
 from constitutions_app.core import principles as core
 from constitutions_app.core.scenarios import Scenario
@@ -19,6 +19,8 @@ from constitutions_app.models import Constitution, Draft, DraftPrinciple, Versio
 
 RESERVED_SLUGS = frozenset({"new", "import"})
 """Addresses under /constitutions/ that belong to pages."""
+
+MAX_NAME = 200
 
 
 def create_constitution(
@@ -34,11 +36,12 @@ def create_constitution(
     """A constitution with its draft: empty, or holding the words of `start`. The address comes from the name.
 
     `scenarios` come with it; so do those of `file`, with its provenance, when the words come from a file.
-    Raises Refused for an empty name, a slug in use, or a `start` whose parts do not fit.
+    Raises Refused for an empty or too long name, a slug in use, or a `start` whose parts do not fit.
     """
     name = core.normalise(name)
-    if not name:
-        raise Refused("A constitution needs a name.")
+    _check_name(name)
+    if file and start:
+        _check_exemplars(start)
     with transaction.atomic():
         if file:
             use_up(file)
@@ -63,6 +66,27 @@ def create_constitution(
             },
         )
     return constitution
+
+
+def check_start(*, name: str, start: core.Constitution) -> None:
+    """Raises Refused for a name or a part that does not fit, as `create_constitution` would. Asks no database."""
+    _check_name(core.normalise(name))
+    _check_exemplars(start)
+    draft, nobody = Draft(), User()
+    for position, principle in enumerate(start.principles, start=1):
+        principle_row(draft, principle, position, nobody)
+
+
+def _check_name(name: str) -> None:
+    if not name:
+        raise Refused("A constitution needs a name.")
+    if len(name) > MAX_NAME:
+        raise Refused(f"The name has {len(name):,} characters; a constitution's name has at most {MAX_NAME}.")
+
+
+def _check_exemplars(start: core.Constitution) -> None:
+    if len(start.exemplars) > MAX_EXEMPLARS:
+        raise Refused(f"A draft holds at most {MAX_EXEMPLARS} exemplars; the file has {len(start.exemplars)}.")
 
 
 def start_draft_from_version(*, user: User, draft: Draft, version: Version) -> Draft:

@@ -45,8 +45,9 @@ _NORM = re.compile(
     re.IGNORECASE,
 )
 _IMPERATIVE = re.compile(
-    r"^(?:please |always |also )*(?:answer|ask|avoid|be|choose|do|explain|give|help|keep|make|never|offer|prefer"
-    r"|provide|refuse|respect|say|tell|treat|use|warn|write)\b",
+    r"^(?:please |always |also |and |then )*(?:acknowledge|admit|answer|ask|avoid|be|check|choose|cite|correct|do"
+    r"|encourage|explain|follow|give|help|keep|leave|make|mark|name|never|offer|point out|prefer|protect|provide|quote"
+    r"|refuse|respect|say|show|stay|support|tell|treat|use|warn|write)\b",
     re.IGNORECASE,
 )
 _SECOND_NORM = re.compile(
@@ -74,8 +75,9 @@ _NEGATIVE_RULE = re.compile(
     re.IGNORECASE,
 )
 _TRAIT = re.compile(
-    r"\b(?:should|must|shall|will|to|always|being|response that is|i am"
-    r"|(?:assistant|ai|model|my (?:\w+ )?\w+|tone|language|manner) (?:is|are))\s+"
+    r"(?:(?:^|[.!?;\n]\s*)(?:please )?(?:be|remain|stay)"
+    r"|\b(?:should|must|shall|will|to be|always|being|response that is|i am(?: an?)?"
+    r"|(?:assistant|ai|model|my (?:\w+ )?\w+|tone|language|manner) (?:is|are)))\s+"
     r"(?:always |as |very |both |the ){0,3}(?:be )?(?:as |very |always |the ){0,3}(?:(?:most|more|less|least) )?"
     r"(?P<trait>accurate|benevolent|calm|caring|compassionate|considerate|cooperative|courteous|curious|empathetic|ethical|fair"
     r"|friendly|harmless|helpful|honest|humble|humorous|impartial|kind|loving|moral|neutral|objective|open-minded|patient"

@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from constitutions_app.actions.drafting import MAX_TEXT
+from constitutions_app.actions.drafting import MAX_PREAMBLE, MAX_TEXT
 from constitutions_app.core import principles as core
 
 EXEMPLAR_PARTS = tuple(part.name for part in dataclass_fields(core.Exemplar))
@@ -53,7 +53,7 @@ class PreambleForm(forms.Form):
 
     preamble = forms.CharField(
         required=False,
-        max_length=MAX_TEXT,
+        max_length=MAX_PREAMBLE,
         widget=forms.Textarea(attrs={"rows": 12, "class": "matter", "dir": "auto"}),
         help_text="What these principles are for, for people who read the constitution. It is not sent to the model.",
     )

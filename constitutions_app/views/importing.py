@@ -204,6 +204,15 @@ def _write(request: AuthenticatedHttpRequest, kept: Upload, found: Imported, sai
     return redirect("constitutions:detail", made.slug)
 
 
+def _unfit(name: str, found: Imported) -> str:
+    """Why it could not be written as a new constitution; said before anybody presses the button."""
+    try:
+        actions.check_start(name=name, start=found.constitution)
+    except actions.Refused as refusal:
+        return str(refusal)
+    return ""
+
+
 def _preview(
     request: AuthenticatedHttpRequest, kept: Upload, found: Imported, *, refusal: str = "", more_form: Any = None
 ) -> HttpResponse:
@@ -224,6 +233,7 @@ def _preview(
         "more_form": more_form or UploadForm(initial={"format": kept.format, "licence": kept.licence}),
         "name": said.get("name") or body.name,
         "refusal": refusal,
+        "unfit": "" if refusal else _unfit(said.get("name") or body.name, found),
         "constitution": draft.constitution if draft else None,
         "drafts": Draft.objects.filter(closed_at=None).select_related("constitution").order_by("constitution__name"),
         "draft": draft,

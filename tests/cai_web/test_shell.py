@@ -104,3 +104,4 @@ def test_capture_says_how_it_is_written() -> None:
 
 def test_the_page_of_last_resort_needs_nothing() -> None:
     assert "Something broke" in render_to_string("500.html")
+    assert "could not be read" in render_to_string("400.html")

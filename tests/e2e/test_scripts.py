@@ -49,6 +49,8 @@ class Site:
         self.body = body
         self.saves: list[tuple[dict[str, str], dict[str, list[str]]]] = []
         self.answer: tuple[int, dict[str, Any]] = (200, SAVED)
+        self.unfit: dict[str, list[str]] = {}
+        """What is wrong with the words of a field: a save that has it is refused whole."""
         self.asked: list[str] = []
         page.route("**/*", self.serve)
         page.goto(f"{SITE}/")
@@ -64,7 +66,9 @@ class Site:
             route.fulfill(path=Path(found))
         elif request.method == "POST":
             self.saves.append((request.headers, parse_qs(request.post_data or "", keep_blank_values=True)))
-            status, data = self.answer
+            sent = self.saves[-1][1]
+            wrong = {name: said for name, said in self.unfit.items() if name in sent}
+            status, data = (422, {"errors": wrong}) if wrong else self.answer
             route.fulfill(status=status, body=json.dumps(data), content_type="application/json")
         elif path == "/events":
             body = 'id: 42\nevent: progress\ndata: {"done": 1}\n\nid: 43\ndata: {"kind": "end"}\n\n'
@@ -192,6 +196,25 @@ def test_a_refused_field_is_marked_and_a_better_one_unmarked(page: Page) -> None
     page.fill("[name=title]", "Short")
     _status(page, SAID)
     assert page.get_attribute("[name=title]", "aria-invalid") is None
+
+
+def test_a_field_that_does_not_fit_holds_back_no_other(page: Page) -> None:
+    site = Site(page, FORM)
+    site.unfit = {"title": ["A title has at most 200 characters."]}
+    page.fill("[name=title]", "Too long")
+    page.fill("[name=text]", "Words that fit.")
+    _status(page, re.compile(r"^saved 12:03:04; not saved: Title, see the mark"))
+    assert site.saves[-1][1]["changed"] == ["text"]
+    assert page.get_attribute("[name=title]", "aria-invalid") == "true"
+    page.fill("[name=rationale]", "And more.")
+    page.wait_for_timeout(900)
+    assert site.saves[-1][1]["changed"] == ["rationale"]  # what was refused is not sent again as it was
+    assert page.locator(".error").all_inner_texts() == ["A title has at most 200 characters."]
+    assert _kept(page) == 1
+    page.fill("[name=title]", "Privacy")  # as it is saved
+    _status(page, "Everything is saved.")
+    assert page.get_attribute("[name=title]", "aria-invalid") is None
+    assert (page.locator(".error").count(), _kept(page)) == (0, 0)
 
 
 def test_keys_press_and_are_ignored_while_typing(page: Page) -> None:

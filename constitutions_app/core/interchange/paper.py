@@ -7,6 +7,9 @@ otherwise. Position is a guess, so each link that nobody confirmed is reported a
 tag `link-unconfirmed` until a person takes it off.
 
 The files have no plain text for a rule: the revision request, or else the question, stands in for it.
+
+A third file of the paper, `CritiqueRevisionFewShotPrompts.json`, is a list of whole transcripts. One that goes from a
+question over an answer, a critique and a revision is exactly an exemplar; those of several turns are reported.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from constitutions_app.core.interchange.documents import Document
 from constitutions_app.core.interchange.imported import Choice, Found, Link, Provenance
 from constitutions_app.core.interchange.located_json import parse
 from constitutions_app.core.interchange.naming import MAX_ARTICLE, MAX_DOCUMENT, MAX_TITLE, Ids, short, title_from
-from constitutions_app.core.principles import STAGES, Principle, Source, normalise
+from constitutions_app.core.principles import STAGES, Exemplar, Principle, Source, normalise
 
 UNCONFIRMED = "link-unconfirmed"
 
@@ -28,6 +31,8 @@ _PAIR = ("prompt", "edit_request")
 _OPENING = re.compile(r"^\s*(?:CritiqueRequest|RevisionRequest):\s*", re.IGNORECASE)
 _CLOSING = re.compile(r"(?:Critique|Revision|Options):\Z", re.IGNORECASE)
 _TRANSCRIPT = re.compile(r"^\s*Human:")
+_TURN = re.compile(r"(?:\A|\n)[ \t]*(Human|Assistant|CritiqueRequest|Critique|RevisionRequest|Revision):")
+_TURNS = ("Human", "Assistant", "CritiqueRequest", "Critique", "RevisionRequest", "Revision")
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,12 @@ def read(document: Document, link: Document | None = None, choices: Mapping[str,
 
     `choices` says by a pair's id which question, from 0, a person links to it; without it position decides.
     """
-    first = _items(document)
+    exemplars: list[Exemplar] = []
+    found = _read(document, _items(document, exemplars), link, choices)
+    return replace(found, exemplars=tuple(exemplars))
+
+
+def _read(document: Document, first: list[_Item], link: Document | None, choices: Mapping[str, Choice] | None) -> Found:
     if link is None:
         return _found(first)
     second = _items(link)
@@ -94,7 +104,8 @@ def _is_questions(value: Any) -> bool:
     return isinstance(value, list) and any(isinstance(item, str) for item in value)
 
 
-def _items(document: Document) -> list[_Item]:
+def _items(document: Document, exemplars: list[Exemplar] | None = None) -> list[_Item]:
+    """The principles of one file. What is a transcript goes into `exemplars`, where they are asked for."""
     located = parse(document)
     if located is None:
         return []
@@ -103,7 +114,13 @@ def _items(document: Document) -> list[_Item]:
         entries = [(key, item, located.line(key)) for key, item in located.value.items()]
         found = [_pair(document, key, item, line, ids) for key, item, line in entries]
     elif isinstance(located.value, list):
-        found = [_question(document, item, located.line(index), index, ids) for index, item in enumerate(located.value)]
+        found = []
+        kept = [] if exemplars is None else exemplars
+        for index, item in enumerate(located.value):
+            if isinstance(item, str) and _TRANSCRIPT.match(item):
+                _keep_transcript(document, item, located.line(index), kept)
+            else:
+                found.append(_question(document, item, located.line(index), index, ids))
     else:
         document.remarks.add(1, located.value, "This is neither a mapping of pairs nor a list of questions.")
         found = []
@@ -155,9 +172,6 @@ def _question(document: Document, item: Any, line: int, index: int, ids: Ids) ->
     if not question:
         document.remarks.add(line, item, "This comparison question is empty.")
         return None
-    if _TRANSCRIPT.match(question):
-        document.remarks.add(line, question, "This is a worked transcript and no comparison question.")
-        return None
     principle = Principle(
         id=ids.keep(f"question{index}", "question"),
         title=title_from(question),
@@ -167,6 +181,19 @@ def _question(document: Document, item: Any, line: int, index: int, ids: Ids) ->
         comparison_question=question,
     )
     return _Item(principle, line)
+
+
+def _keep_transcript(document: Document, text: str, line: int, kept: list[Exemplar]) -> None:
+    """Keep a transcript as an exemplar; the next question, with which those of the paper end, is left out."""
+    _, *parts = _TURN.split(text)
+    names, texts = parts[::2], [normalise(part) for part in parts[1::2]]
+    if names[-1:] == ["Human"] and not texts[-1]:
+        del names[-1], texts[-1]
+    if tuple(names) == _TURNS and all(texts):
+        kept.append(Exemplar(*texts))
+    else:
+        reason = f"An exemplar is one question with an answer, a critique and a revision; this has {len(names)} turns."
+        document.remarks.add(line, normalise(text), reason)
 
 
 def _linked(document: Document, link: Document, pairs: _List, questions: _List, choices: Mapping[str, Choice]) -> Found:

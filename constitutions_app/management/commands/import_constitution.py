@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from constitutions_app.access import Role, can_write, roles_of
-from constitutions_app.actions import ImportedFile, Refused, create_constitution
+from constitutions_app.actions import ImportedFile, Refused, check_start, create_constitution
 from constitutions_app.core.interchange import FORMATS, Imported, format_named, read
 from constitutions_app.core.interchange.documents import read_limited
 from constitutions_app.models import Constitution
@@ -68,13 +68,22 @@ class Command(BaseCommand):
         if options["link"] and not found.unconfirmed_links:
             raise CommandError(f"Nothing was written: {_plain(_why_not_linked(found, options['link'].name))}")
         said = "Nothing was written."
-        if not options["dry_run"]:
+        if options["dry_run"]:
+            self._try(found)
+        else:
             licence = options["licence"] or _licence_beside(path)
             made = self._written(ImportedFile(found, path.name, path.read_bytes(), licence), options["user"])
             along = f", with {len(found.scenarios)} scenarios" if found.scenarios else ""
             said = f"Written as the draft of the new constitution {made.slug}{along}."
         if not options["json"]:
             self.stdout.write(said)
+
+    def _try(self, found: Imported) -> None:
+        """What would hinder the writing is told by a dry run too."""
+        try:
+            check_start(name=found.constitution.name, start=found.constitution)
+        except Refused as error:
+            raise CommandError(f"This could not be written: {_plain(str(error))}") from error
 
     def _written(self, file: ImportedFile, username: str) -> Constitution:
         user, body = _author(username), file.found.constitution

@@ -211,10 +211,10 @@ def test_a_merge_that_becomes_more_than_a_draft_holds_is_refused(
     for draft, words in ((branch, "Begins so. Why these rules."), (main, "Why these rules. Ends so.")):
         actions.edit_preamble(user=author, draft=draft, expected=text_revision(draft.preamble), text=words)
     theirs = publish(branch, author)
-    monkeypatch.setattr(branching, "MAX_TEXT", 30)
+    monkeypatch.setattr(branching, "MAX_PREAMBLE", 30)
     with pytest.raises(actions.Refused, match="the preamble would have 36 characters; 30 are the most"):
         actions.merge_version(user=author, draft=main, version=theirs, choices={})
-    monkeypatch.setattr(branching, "MAX_TEXT", 36)
+    monkeypatch.setattr(branching, "MAX_PREAMBLE", 36)
     actions.merge_version(user=author, draft=main, version=theirs, choices={})
     assert draft_of(constitution).preamble == "Begins so. Why these rules. Ends so."
 

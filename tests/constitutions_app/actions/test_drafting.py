@@ -222,3 +222,10 @@ def test_creating_from_a_body_repeats_it(author: User) -> None:
     made = make_constitution(author, name="Copy", published=False)
     assert draft_of(made).to_core().principles == PRINCIPLES
     assert json.loads(last_entry().body)["data"]["slug"] == "copy"
+
+
+@pytest.mark.parametrize(("title", "key"), [("Preamble", "preamble-2"), ("exemplars", "exemplars-2")])
+def test_no_principle_gets_the_name_of_another_part(
+    constitution: Constitution, author: User, title: str, key: str
+) -> None:
+    assert actions.add_principle(user=author, draft=draft_of(constitution), title=title).key == key

@@ -440,3 +440,21 @@ def test_a_clause_without_words_is_told_and_a_footnote_keeps_all_its_lines() -> 
     empty, full = found.constitution.principles
     assert (empty.text, full.text, full.rationale) == ("", "Do.\n\nGo on.", "[^n]: See there,\nand there.")
     assert (1, "A") in told(found)
+
+
+def test_a_worked_transcript_of_the_paper_is_an_exemplar() -> None:
+    turns = (
+        "Human: Q?",
+        "Assistant: A.",
+        "CritiqueRequest: CR",
+        "Critique: C: so.",
+        "RevisionRequest: RR",
+        "Revision: R",
+    )
+    text = "\n\n" + "\n\n".join(turns)
+    again = f"{text.removesuffix('Revision: R')}Revision: R\n\nHuman:"
+    longer = "\n\nHuman: Q?\n\nAssistant: A." + text
+    found = read_bytes(json.dumps([text, again, longer, "Which is truer? Options:"], indent=1).encode(), "few.json")
+    assert found.constitution.exemplars == (Exemplar("Q?", "A.", "CR", "C: so.", "RR", "R"),) * 2
+    assert [item.id for item in found.constitution.principles] == ["question3"]
+    assert [(item.line, item.reason[-17:]) for item in found.not_understood] == [(4, "this has 8 turns.")]

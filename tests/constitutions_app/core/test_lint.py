@@ -43,6 +43,7 @@ def test_a_clean_principle_gets_no_hint() -> None:
         ("Answer the question. Never insult anyone.", "Never insult anyone."),
         ("The assistant answers questions. The assistant also warns people.", "The assistant also warns people."),
         ("Be brief; do not ramble.", "do not ramble."),
+        ("Cite sources; and name their authors.", "and name their authors."),
     ],
 )
 def test_it_points_at_a_second_rule(text: str, second: str) -> None:
@@ -85,6 +86,9 @@ def test_it_points_at_traits_and_not_at_behaviour() -> None:
     assert marked("trait_not_behaviour", "The AI should be as helpful and kind as it can.") == ["helpful"]
     assert marked("trait_not_behaviour", "Choose the response that is the most harmless.") == ["harmless"]
     assert marked("trait_not_behaviour", "My tone is calm.") == ["calm"]
+    assert marked("trait_not_behaviour", "Answer first. Please be kind.") == ["kind"]
+    assert marked("trait_not_behaviour", "I am a humble assistant.") == ["humble"]
+    assert marked("trait_not_behaviour", "Lead people from danger to safe places.") == []
     assert marked("trait_not_behaviour", "The assistant tells people what a safe dose is.") == []
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import fields
 from io import StringIO
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from django.core.management import CommandError, call_command
 
 from constitutions_app.actions import edit_preamble, move_alias, publish_version, start_branch, text_revision
 from constitutions_app.core.interchange import WRITTEN, read_bytes
-from constitutions_app.core.principles import digest
+from constitutions_app.core.principles import Exemplar, digest
 from constitutions_app.models import Constitution, Import, LedgerEntry
 from tests.constitutions_app.factories import draft_of, newest
 
+EXEMPLAR_FIELDS = [field.name for field in fields(Exemplar)]
 POLIS = "comment-id,comment-body,agrees,moderated\n1,AI should be clear.,5,1\n2,\x1b[31mred,1,-1\n"
 
 
@@ -78,6 +80,26 @@ def test_what_does_not_fit_is_refused_in_one_sentence(tmp_path: Path, admin: Use
     path.write_text('{"name": "N", "principles": [{"id": "two words", "text": "t"}]}', encoding="utf-8")
     with pytest.raises(CommandError, match="Nothing was written: Principle “two words”"):
         run("import_constitution", str(path))
+    assert not Constitution.objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ({"name": "n" * 201}, "name has 201 characters"),
+        ({"principles": [{"id": "two words", "text": "t"}]}, "Principle “two words”"),
+        ({"exemplars": [dict.fromkeys(EXEMPLAR_FIELDS, "x")] * 21}, "at most 20 exemplars; the file has 21"),
+    ],
+)
+def test_a_dry_run_tells_what_would_hinder_the_writing(
+    tmp_path: Path, admin: User, part: dict[str, object], reason: str
+) -> None:
+    path = tmp_path / "own.json"
+    path.write_text(json.dumps({"name": "N", "principles": [{"id": "a", "text": "t"}], **part}), encoding="utf-8")
+    for arguments, words in ((("--dry-run",), "This could not be written: "), ((), "Nothing was written: ")):
+        with pytest.raises(CommandError, match=f"{words}.*{reason}"):
+            run("import_constitution", str(path), "--json", *arguments)
     assert not Constitution.objects.exists()
 
 

@@ -297,3 +297,13 @@ def test_the_real_model_spec_comes_in_through_the_page(client: Client) -> None:
     made = Constitution.objects.get()
     assert made.draft.principles.count() >= 3 and made.scenarios.count() > 10
     assert "authority" in next(iter(made.imports.get().provenance.values()))
+
+
+def test_what_does_not_fit_is_told_before_and_refused_after_the_press_of_the_button(client: Client) -> None:
+    own = json.dumps({"name": "n" * 201, "principles": [{"id": "a", "text": "Be kind."}]})
+    address = upload(client, file=uploaded(own, "own.json"))
+    page = client.get(address).content.decode()
+    assert "This cannot be written as it is." in page and "The name has 201 characters" in page
+    answer = client.post(address, {"name": ""})
+    assert answer.status_code == 422 and "The name has 201 characters" in answer.content.decode()
+    assert client.post(address, {"name": "Short"}).headers["Location"] == "/constitutions/short/"

@@ -93,6 +93,7 @@ class Autosave {
     this.key = form.dataset.autosaveKey || this.action;
     this.saved = valuesOf(form, true); // what each field's words began from
     this.clashing = new Map(); // fields that wait for a decision, with what stands there
+    this.refused = new Map(); // fields whose words do not fit, with those words: they hold back no other field
     this.tries = []; // saves whose answer never came: they may have arrived
     this.fails = 0;
     this.answeredAt = 0;
@@ -122,6 +123,14 @@ class Autosave {
   changed() {
     const now = valuesOf(this.form);
     return Object.keys(now).filter((name) => !same(now[name], this.saved[name]));
+  }
+
+  isRefused(name) {
+    return this.refused.has(name) && same(valuesOf(this.form)[name], this.refused.get(name));
+  }
+
+  sendable() {
+    return this.changed().filter((name) => !this.clashing.has(name) && !this.isRefused(name));
   }
 
   later(wait) {
@@ -156,8 +165,8 @@ class Autosave {
     clearTimeout(this.timer);
     this.timer = undefined;
     if (this.busy) return;
-    const names = this.changed().filter((name) => !this.clashing.has(name));
-    if (!names.length) return;
+    const names = this.sendable();
+    if (!names.length) return this.settle();
     const sent = valuesOf(this.form);
     const revision = this.form.dataset.revision ?? "";
     const body = new URLSearchParams({ revision, changed: names.join(",") });
@@ -193,7 +202,7 @@ class Autosave {
     this.answeredAt = performance.now();
     if (response.ok) return this.accept(data, names, sent);
     if (response.status === 409) return this.merge(data, sent);
-    if (response.status === 422) return this.refuse(data.errors ?? {}, sent);
+    if (response.status === 422) return this.refuse(data.errors ?? {}, names, sent);
     if (response.type === "opaqueredirect" || response.status === 401) {
       return this.say("Not saved: you are signed out. Your words are kept in this browser; sign in and open this page again.", "error");
     }
@@ -203,14 +212,18 @@ class Autosave {
   accept(data, names, sent) {
     this.forgetTries();
     this.setRevision(data.revision);
-    for (const name of names) this.saved[name] = sent[name];
+    for (const name of names) {
+      this.saved[name] = sent[name];
+      this.refused.delete(name);
+    }
     this.clearErrors();
     this.keptAt = undefined;
     this.keep();
-    if (this.changed().some((name) => !this.clashing.has(name))) return this.later(WAIT);
+    if (this.sendable().length) return this.later(WAIT);
     const at = data.saved_at ? new Date(data.saved_at) : new Date();
+    const unfit = this.refused.size ? `; not saved: ${this.labels([...this.refused.keys()])}, see the mark` : "";
     const waits = this.clashing.size ? "; the words that both of you changed wait for your choice" : "";
-    this.say(`saved ${at.toLocaleTimeString("en-GB")}${this.mergedWords ?? ""}${waits}`, waits && "warning");
+    this.say(`saved ${at.toLocaleTimeString("en-GB")}${this.mergedWords ?? ""}${unfit}${waits}`, (unfit || waits) && "warning");
     this.mergedWords = undefined;
     this.form.dispatchEvent(new CustomEvent("cai:saved", { bubbles: true, detail: data }));
     return undefined;
@@ -341,13 +354,25 @@ class Autosave {
     return names.map(label).join(", ");
   }
 
-  refuse(errors, sent) {
+  // Nothing is left to send: what was refused may have been put back to what is saved, and is not wrong any more.
+  settle() {
+    if (!this.refused.size) return;
+    const changed = this.changed();
+    for (const name of [...this.refused.keys()]) if (!changed.includes(name)) this.refused.delete(name);
+    this.clearErrors();
+    if (!changed.length) this.say("Everything is saved.");
+  }
+
+  // The server takes a save whole or not at all. What it marked stays in the browser; the rest is sent again without it.
+  refuse(errors, names, sent) {
+    for (const name of names) if (name in errors) this.refused.set(name, sent[name]);
     this.clearErrors();
     for (const [name, sentences] of Object.entries(errors)) {
       const control = [...this.form.elements].find((one) => one.name === name);
       const error = document.createElement("p");
       error.className = "error";
-      error.dataset.autosaveError = "";
+      error.dataset.autosaveError = name;
+      document.getElementById(`autosave-error-${name}`)?.remove();
       error.id = `autosave-error-${name}`;
       error.textContent = [].concat(sentences).join(" ");
       control?.setAttribute("aria-invalid", "true");
@@ -355,12 +380,14 @@ class Autosave {
       (control?.closest(".field") ?? this.form).append(error);
     }
     this.say("Not saved: see the field that is marked. Your words are kept in this browser.", "error");
-    if (!same(valuesOf(this.form), sent)) this.later(WAIT); // typed on in the meantime
+    const rest = names.some((name) => !(name in errors)) && names.some((name) => name in errors);
+    if (rest || !same(valuesOf(this.form), sent)) this.later(rest ? 0 : WAIT); // or typed on in the meantime
   }
 
   clearErrors() {
-    for (const error of this.form.querySelectorAll("[data-autosave-error]")) error.remove();
+    for (const error of this.form.querySelectorAll("[data-autosave-error]")) if (!this.isRefused(error.dataset.autosaveError)) error.remove();
     for (const control of this.form.querySelectorAll("[aria-errormessage]")) {
+      if (this.isRefused(control.name)) continue;
       control.removeAttribute("aria-invalid");
       control.removeAttribute("aria-errormessage");
     }
