@@ -12,8 +12,8 @@ from typing import Concatenate, ParamSpec, cast
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
@@ -39,6 +39,9 @@ from constitutions_app.models import (
 )
 
 P = ParamSpec("P")
+
+OUTBOX = "X-Outbox"
+"""The header of what a browser keeps until the server has it (outbox.js)."""
 
 
 class Role(models.TextChoices):
@@ -148,14 +151,20 @@ def require_role(
     [Callable[Concatenate[AuthenticatedHttpRequest, P], HttpResponse]],
     Callable[Concatenate[HttpRequest, P], HttpResponse],
 ]:
-    """Decorate a view: nobody is sent to sign in, a person without one of `roles` gets 403. No roles: any."""
+    """Decorate a view: nobody is sent to sign in, a person without one of `roles` gets 403. No roles: any.
+
+    What a browser keeps until it is delivered (outbox.js) is answered with 401 where the session has ended: being sent
+    elsewhere would look like an answer.
+    """
 
     def decorate(
         view: Callable[Concatenate[AuthenticatedHttpRequest, P], HttpResponse],
     ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-        @login_required
         @wraps(view)
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if not request.user.is_authenticated:
+                is_kept = OUTBOX in request.headers
+                return HttpResponse(status=401) if is_kept else redirect_to_login(request.get_full_path())
             if not has_role(request.user, *roles):
                 raise PermissionDenied("Your role does not allow this.")
             # Who has a role is signed in, and every request has passed the middleware of htmx.

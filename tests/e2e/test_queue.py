@@ -94,3 +94,19 @@ def test_a_lost_connection_loses_no_decision(page: Page, site: Site, olu: User, 
     page.locator("[data-outbox-status]", has_text="saved").wait_for()
     assert Audit.objects.count() == 1
     assert Reservation.objects.exclude(choice="").count() == 2
+
+
+def test_who_is_signed_out_meanwhile_loses_no_decision(page: Page, site: Site, olu: User, queue: AuditQueue) -> None:
+    page.goto(site.at(reverse("training:queue", args=[queue.pk])))
+    page.keyboard.press("Enter")
+    page.locator(BLIND).wait_for()
+    page.keyboard.press("1")
+    page.locator(REVEALED).wait_for()
+    page.context.clear_cookies()  # the session ends; with the next one comes another token
+    page.keyboard.press("Enter")
+    page.locator("[data-outbox-status]", has_text="Sign in again in another tab").wait_for()
+    assert not Audit.objects.exists()
+    site.sign_in(page.context, olu)
+    page.context.new_page().goto(site.at("/"))
+    page.locator("[data-outbox-status]", has_text=re.compile(r"^saved \d\d:")).wait_for()
+    assert Audit.objects.count() == 1

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
-from constitutions_app.access import AuthenticatedHttpRequest, Role, require_role
+from constitutions_app.access import OUTBOX, AuthenticatedHttpRequest, Role, require_role
 from training_app.access import get_queue_to_judge_for, get_reservation_for
 from training_app.actions import choose_blind, decide, refuse_item, take_next, undo
 from training_app.actions.change_auditor_settings import show_veiled
@@ -24,7 +24,7 @@ from training_app.queues.showing import letter_of
 from training_app.refusals import AuditRefused, QueueRefused
 from training_app.views.queue_page import ItemPage
 
-SCRIPTED = ("X-Outbox", "X-Part")
+SCRIPTED = (OUTBOX, "X-Part")
 """Headers by which the scripts ask for a part of the page."""
 
 

@@ -136,6 +136,8 @@ def test_the_end_of_a_queue_is_a_page(auditor: Client, finished: FinishedRun) ->
     auditor.post(reverse("training:queue_take", args=[queue.pk]))
     given = Reservation.objects.get()
     auditor.post(at("choose", given), {"side": "first", "idempotency_key": uuid4()})
+    elsewhere = Client().post(at("keep", given), {"idempotency_key": uuid4()}, headers={"X-Outbox": "1"})
+    assert elsewhere.status_code == 401, "a redirect would look like an answer, and the decision be thrown away"
     response = auditor.post(at("keep", given), {"idempotency_key": uuid4()}, headers={"X-Outbox": "1"})
     assert "Everything in it is decided." in response.content.decode()
     assert (

@@ -3,9 +3,11 @@
 // makes a second delivery harmless. [data-outbox-status] says what is waiting. Without JavaScript the form posts as it is.
 // What the server answers is told to whoever listens ("cai:delivered", "cai:refused" with {key, html}); a form with
 // data-outbox-part leaves it to them what is shown next (queue.js).
+const SIGNED_OUT = "signed out";
 const PREFIX = `writ-outbox:${document.body.dataset.person || ""}:`;
 let sending = null;
 let wait = 1_000;
+let tokenNow = ""; // after somebody has signed in again the page's own is out of date
 
 function waiting() {
   const entries = [];
@@ -28,6 +30,7 @@ function say(text, tone = "") {
 }
 
 function token() {
+  if (tokenNow) return tokenNow;
   try {
     return JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRFToken"];
   } catch {
@@ -40,11 +43,22 @@ async function post(entry) {
   const headers = { "X-CSRFToken": token(), "X-Outbox": "1" };
   const response = await fetch(entry.action, { method: "POST", headers, body, redirect: "manual", signal: AbortSignal.timeout(20_000) });
   if (response.status >= 500 || response.status === 429) throw new Error("try again");
+  if (response.status === 401) throw new Error(SIGNED_OUT);
   return response;
 }
 
+// The token of this page as it would be sent now; whether there is one.
+async function renewToken() {
+  const page = await fetch(location.href, { redirect: "manual", signal: AbortSignal.timeout(20_000) });
+  if (page.type === "opaqueredirect") throw new Error(SIGNED_OUT);
+  if (!page.ok) return false;
+  const body = new DOMParser().parseFromString(await page.text(), "text/html").body;
+  tokenNow = JSON.parse(body.getAttribute("hx-headers") ?? "{}")["X-CSRFToken"] ?? "";
+  return tokenNow !== "";
+}
+
 // One at a time, oldest first, until nothing waits: what is decided meanwhile goes along. Answers: ok or redirect = delivered;
-// 4xx = refused, kept and said; else later.
+// 4xx = refused, kept and said; 401, signed out, or no answer: later.
 function deliver() {
   sending ??= deliverAll().finally(() => {
     sending = null;
@@ -56,15 +70,18 @@ async function deliverAll() {
   try {
     for (let [first] = waiting(); first; [first] = waiting()) await deliverOne(...first);
     wait = 1_000;
-  } catch {
-    say(`Not saved yet: ${waiting().length} waiting in this browser, trying again.`, "warning");
+  } catch (error) {
+    const count = `Not saved yet: ${waiting().length} waiting in this browser`;
+    const isSignedOut = error.message === SIGNED_OUT;
+    say(isSignedOut ? `${count}. Sign in again in another tab, then it is sent.` : `${count}, trying again.`, "warning");
     setTimeout(deliver, wait);
     wait = Math.min(wait * 2, 30_000);
   }
 }
 
 async function deliverOne(key, entry) {
-  const response = await post(entry);
+  let response = await post(entry);
+  if (response.status === 403 && (await renewToken())) response = await post(entry);
   const isDelivered = response.ok || response.type === "opaqueredirect";
   const html = response.type === "opaqueredirect" ? "" : await response.text();
   if (isDelivered) {
