@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 
+from constitutions_app.templatetags.diffs import spelled
 from training_app.actions.chat import LONGEST_QUESTION, MOST_TOKENS
 from training_app.forms import LARGEST_SEED
 from training_app.models import Checkpoint
@@ -36,5 +37,5 @@ class ChatForm(forms.Form):
 
 
 def _name(one: Checkpoint) -> str:
-    words = f"{one.version.constitution} v{one.version.number}"
+    words = spelled(f"{one.version.constitution} v{one.version.number}")
     return f"{STAGE_NAMES.get(one.stage, one.stage)} of run {one.run.number} ({words})"

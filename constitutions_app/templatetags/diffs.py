@@ -32,9 +32,9 @@ def visible(text: str) -> SafeString:
 
 
 @register.filter
-def spelled(text: str) -> str:
+def spelled(text: object) -> str:
     """The same for places that hold no markup, such as a page's title; escaped by the template as always."""
-    return _DECEIVING.sub(lambda match: f"U+{ord(match.group()):04X}", text)
+    return _DECEIVING.sub(lambda match: f"U+{ord(match.group()):04X}", str(text))
 
 
 @register.simple_tag

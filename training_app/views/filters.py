@@ -15,6 +15,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from constitutions_app.models import PrincipleVersion
+from constitutions_app.templatetags.diffs import spelled
 from training_app.access import hidden_items
 from training_app.models import AILabel, Audit, Run, Trace, TraceImport, TraceStep
 from training_app.models.run import RunState
@@ -156,13 +157,17 @@ def audited(state: str, item: str, user: User | AnonymousUser) -> Q:
 def runs_to_choose() -> Choices:
     """The newest runs, for a filter."""
     runs = Run.objects.order_by("-number").values_list("pk", "number", "version__constitution__name", "version__number")
-    return [("", "any run"), *((str(pk), f"Run {n}, {name} v{version}") for pk, n, name, version in runs[:MOST_RUNS])]
+    named = ((str(pk), spelled(f"Run {n}, {name} v{version}")) for pk, n, name, version in runs[:MOST_RUNS])
+    return [("", "any run"), *named]
 
 
 def imports_to_choose() -> Choices:
     """The newest imported files of traces, for a filter."""
     imports = TraceImport.objects.values_list("pk", "file_name")
-    return [("", "any file or none"), *((str(pk), f"{name} (import {pk})") for pk, name in imports[:MOST_RUNS])]
+    return [
+        ("", "any file or none"),
+        *((str(pk), spelled(f"{name} (import {pk})")) for pk, name in imports[:MOST_RUNS]),
+    ]
 
 
 def principles_to_choose() -> Choices:

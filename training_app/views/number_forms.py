@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 
 from constitutions_app.models import Version
+from constitutions_app.templatetags.diffs import spelled
 from training_app.models import Judge, Run
 
 MOST = 200
@@ -31,7 +32,10 @@ class ScopeForm(forms.Form):
         versions = used.values_list("pk", "constitution__name", "number")[:MOST]
         judges = Judge.objects.order_by("name").values_list("pk", "name")[:MOST]
         offered = {
-            "version": [("", "any version"), *((str(pk), f"{name} v{number}") for pk, name, number in versions)],
+            "version": [
+                ("", "any version"),
+                *((str(pk), spelled(f"{name} v{number}")) for pk, name, number in versions),
+            ],
             "judge": [("", "any judge"), *((str(pk), name) for pk, name in judges)],
         }
         for name, choices in offered.items():

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from constitutions_app.models import Constitution
 from tests.training_app import factories
 from tests.training_app.factories import FinishedRun
 from tests.training_app.views.test_access import POST_ONLY, addresses
@@ -24,7 +25,8 @@ def attacked(ada: User, jonas: User) -> FinishedRun:
     made = factories.finished_run(ada, red_team=[f"{HOSTILE} {number}" for number in range(3)], answer=HOSTILE)
     Audit.objects.create(auditor=jonas, label=made.labels[0], verdict="comment", comment=HOSTILE, blind=False)
     Audit.objects.create(auditor=jonas, step=made.steps[0], verdict="comment", comment=HOSTILE, blind=False)
-    factories.update(made.run, reason=HOSTILE, advice=HOSTILE, state="failed")
+    factories.update(made.run, name=TURNED, reason=HOSTILE, advice=HOSTILE, state="failed")
+    Constitution.objects.filter(versions=made.run.version_id).update(name=TURNED)
     factories.update(
         made.run.stages.get(slug="sft"), state="failed", reason=HOSTILE, advice=HOSTILE, notes=[HOSTILE],
         summary={HOSTILE: HOSTILE},
@@ -34,7 +36,7 @@ def attacked(ada: User, jonas: User) -> FinishedRun:
     return made
 
 
-NO_PAGES = {"run_events", "stage_log", "export_feedback", "explore_export", "model_card", "evidence"}
+NO_PAGES = {"run_events", "run_file", "stage_log", "export_feedback", "explore_export", "model_card", "evidence"}
 """Streams and downloads: what they hold is no markup."""
 
 
