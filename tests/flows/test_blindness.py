@@ -66,6 +66,7 @@ def made(own_places: None, db: None) -> FinishedRun:
         said = Verdict("override", revision_better=False, reason="misread", comment=PEER_SAYS)
         record_audit(user=peer, audit_id=uuid4(), item=step, said=said)
     adjudicate(user=ada, adjudication_id=uuid4(), item=made.labels[0], outcome="a", note=PEER_SAYS)
+    adjudicate(user=ada, adjudication_id=uuid4(), item=made.steps[0], outcome="override", note=PEER_SAYS)
     changed = made.labels[0].audits.get()
     DatasetItem.objects.create(build=made.builds[1], position=99, label=made.labels[0], audit=changed)
     return made
@@ -220,9 +221,9 @@ VARIANTS = {
     "api-explore-counts": ("?count=state", "?kind=audit&count=verdict"),
     "api-disagreements": ("?kind=step",),
     "api-numbers": ("?key=privacy",),
-    "api-ledger-list": ("?verb=audit.record", "?verb=audit.choose"),
+    "api-ledger-list": ("?verb=audit.record", "?verb=audit.choose", "?verb=audit.adjudicate"),
     "api-comparisons-list": ("?source=human",),
-    "ledger": ("?verb=audit.record",),
+    "ledger": ("?verb=audit.record", "?verb=audit.adjudicate"),
     "training:explore": (
         "?kind=label&p_from=0.5",
         "?kind=label&state=override",

@@ -20,6 +20,7 @@ from training_app.actions import record_audit
 from training_app.actions.record_audit import Verdict
 from training_app.models import AILabel, Audit, Comparison, NumbersReport
 from training_app.numbers import keeping
+from training_app.views.numbers import weeks_plot
 
 pytestmark = pytest.mark.django_db
 
@@ -97,6 +98,12 @@ def test_a_principle_leads_to_its_words_with_its_evidence(
     cache.clear()
     assert f"?evidence={cited.pk}" in auditor.get(url).content.decode()
     assert auditor.get(reverse("training:numbers_principle", args=[10**6])).status_code == 404
+
+
+def test_weeks_without_verdicts_take_their_room() -> None:
+    rate = {"value": 0.5, "interval": [0.2, 0.8]}
+    drawn = weeks_plot({"weeks": [{"week": day, "overridden": rate} for day in ("2026-01-05", "2026-02-02")]})
+    assert drawn is not None and drawn.title == "Overridden, week 1 (5 Jan 2026) to 5 (2 Feb 2026)"
 
 
 def test_newer_figures_are_asked_for(reader: Client, finished: FinishedRun, monkeypatch: pytest.MonkeyPatch) -> None:
