@@ -20,6 +20,7 @@ from constitutions_app.meanings import meanings_of
 from constitutions_app.models import Version
 from training_app.core.memory import limit_bytes
 from training_app.core.model_facts import facts_of
+from training_app.stale import newest_versions
 from training_app.usage import GIB, gpu_total
 
 BYTES_PER_WEIGHT: Mapping[str, int] = {"sft": 8, "reward": 8, "rl": 12, "dpo": 10}
@@ -40,11 +41,12 @@ class Objection:
 
 
 def against_version(version: Version) -> Iterator[Objection]:
-    """What speaks against the words: too few approvals under today's rules, or a newer version that means otherwise."""
+    """What speaks against the words: too few approvals under today's rules, or a newer version of the main branch that
+    goes on from them and means otherwise."""
     if missing := missing_approvals(version):
         advice = "Have it reviewed and publish it anew, or choose a version that is approved."
         yield Objection("version", f"{missing} {advice}")
-    newest = Version.objects.filter(constitution=version.constitution_id).defer("canonical").order_by("-number").first()
+    newest = newest_versions().filter(constitution=version.constitution_id).defer("canonical").first()
     if newest is not None and newest.number > version.number:
         changed = _changed(version, newest)
         if changed:

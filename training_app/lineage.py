@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from django.contrib.auth.models import User
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
 
 from constitutions_app.models import PrincipleVersion, Version
-from training_app import taught
+from training_app import artifacts, taught
 from training_app.core.digests import digest_file
-from training_app.core.manifest import dataset_digests
+from training_app.core.manifest import MANIFEST, dataset_digests
+from training_app.counting import Citing, citing
 from training_app.models import (
     AILabel,
     Audit,
@@ -25,6 +27,8 @@ from training_app.models import (
     Evaluation,
     Judge,
     Run,
+    RunTally,
+    TraceImport,
     TraceStep,
 )
 
@@ -42,7 +46,7 @@ class Learnt:
     audits: int
     """Verdicts given on those steps and labels, whenever they were given."""
     overrides: int
-    """Rows of the builds that a person's override changed, or dropped (as the builds' rules count them)."""
+    """Verdicts that changed rows of the builds, and rows that were dropped (as the builds' rules count them)."""
     people: tuple[User, ...]
     """Who gave those verdicts."""
 
@@ -72,6 +76,7 @@ class VersionLineage:
     checkpoints: tuple[Checkpoint, ...]
     steps: int
     labels: int
+    """Also those of all principles at once."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +84,7 @@ class PrincipleLineage:
     """What one principle at one version did, and every checkpoint that was taught by it."""
 
     principle: PrincipleVersion
-    steps: int
-    labels: int
-    audits: int
-    overrides: int
+    citing: Citing
     checkpoints: tuple[Checkpoint, ...]
 
 
@@ -124,29 +126,24 @@ def of_checkpoint(checkpoint: Checkpoint) -> CheckpointLineage:
 
 
 def of_version(version: Version) -> VersionLineage:
-    """Runs and checkpoints of a version, with how often its principles were cited."""
+    """Runs and checkpoints of a version, with how often its principles were cited, as counted when that was written."""
+    made = RunTally.objects.filter(run__version=version).aggregate(
+        steps=Coalesce(Sum("steps"), 0), labels=Coalesce(Sum("labels"), 0)
+    )
+    imported = TraceImport.objects.filter(version=version).aggregate(steps=Sum("steps"))
     return VersionLineage(
         version=version,
         runs=tuple(Run.objects.filter(version=version).select_related("created_by")),
         checkpoints=tuple(Checkpoint.objects.filter(version=version).select_related("run")),
-        steps=TraceStep.objects.filter(principle__version=version).count(),
-        labels=AILabel.objects.filter(run__version=version).count(),  # also those of all principles at once
+        steps=made["steps"] + (imported["steps"] or 0),
+        labels=made["labels"],
     )
 
 
 def of_principle(principle: PrincipleVersion) -> PrincipleLineage:
     """Steps and labels that cite the principle, the verdicts on them, and every checkpoint they taught."""
-    audits = Audit.objects.filter(Q(step__principle=principle) | Q(label__principle=principle)).aggregate(
-        all=Count("pk"), overrides=Count("pk", filter=Q(verdict=Audit.Verdict.OVERRIDE))
-    )
-    return PrincipleLineage(
-        principle=principle,
-        steps=TraceStep.objects.filter(principle=principle).count(),
-        labels=AILabel.objects.filter(principle=principle).count(),
-        audits=audits["all"],
-        overrides=audits["overrides"],
-        checkpoints=_shown(taught.by_principle(principle)),
-    )
+    found = citing([principle.pk]).get(principle.pk, Citing())
+    return PrincipleLineage(principle, found, _shown(taught.by_principle(principle)))
 
 
 def of_label(label: AILabel) -> tuple[Checkpoint, ...]:
@@ -165,8 +162,15 @@ def of_build(build: DatasetBuild) -> tuple[Checkpoint, ...]:
 
 
 def database_agrees(checkpoint: Checkpoint) -> Agreement:
-    """Hold the folder's manifest against the database. Reads one small file; the weights are `manifest.verify`'s."""
-    manifest = checkpoint.folder / "manifest.json"
+    """Hold the folder's manifest against the database. Reads one small file, from the storage where it is not here.
+
+    The weights are `manifest.verify`'s.
+    """
+    manifest = checkpoint.folder / MANIFEST
+    try:
+        artifacts.fetch_checkpoint(checkpoint, MANIFEST)
+    except artifacts.StorageFailed as error:
+        return Agreement(False, str(error))
     if not manifest.is_file():
         return Agreement(False, f"manifest.json is missing from {checkpoint.folder}.")
     if digest_file(manifest) != checkpoint.digest:
@@ -212,7 +216,7 @@ def _learnt(builds: Sequence[DatasetBuild]) -> Learnt:
         steps=Count("step", distinct=True),
         labels=Count("label", distinct=True),
         human=Count("comparison", distinct=True, filter=Q(comparison__source=Comparison.Source.HUMAN)),
-        changed=Count("audit", distinct=True),
+        changed=Count("audit", distinct=True) + Count("adjudication", distinct=True, filter=Q(audit=None)),
     )
     dropped = sum(int(build.rules.get("overridden", {}).get("dropped", 0)) for build in builds)
     audits = Audit.objects.filter(

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from django.db.models import Count, Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 
 from constitutions_app.core.ancestry import ancestors
 from constitutions_app.lineages import graph_of, tips_of
 from constitutions_app.meanings import meanings_of
-from constitutions_app.models import Draft, PrincipleVersion, Version
-from training_app.models import AILabel, Audit, Checkpoint, TraceStep
+from constitutions_app.models import MAIN, Draft, PrincipleVersion, Version
+from training_app.counting import NONE, Citing, UpTo, citing
+from training_app.models import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,7 @@ class StalePrinciple:
     """The version that was cited."""
     gone: bool
     """Whether the later state does not have the principle at all."""
-    labels: int
-    steps: int
-    audits: int
+    citing: Citing
 
 
 @dataclass(frozen=True)
@@ -40,15 +39,15 @@ class StaleKey:
     """One principle through all versions that were cited: what was made under another meaning of it."""
 
     key: str
-    labels: int
-    steps: int
-    audits: int
+    labels: UpTo
+    steps: UpTo
+    audits: UpTo
     checkpoints: int
 
     @property
     def summary(self) -> str:
-        """ "1,204 labels, 2 checkpoints"."""
-        return _listed(self.labels, self.steps, self.audits, self.checkpoints)
+        """ "1,000+ labels, 2 checkpoints"."""
+        return _listed(self.labels, self.steps, self.audits, UpTo(self.checkpoints))
 
 
 @dataclass(frozen=True)
@@ -71,28 +70,14 @@ class Stale:
         otherwise = self.learnt_otherwise.get(key, frozenset())
         return StaleKey(
             key,
-            sum(one.labels for one in mine),
-            sum(one.steps for one in mine),
-            sum(one.audits for one in mine),
+            *_summed(mine),
             sum(one.version_id in otherwise for one in self.checkpoints),
         )
 
     @property
-    def labels(self) -> int:
-        return sum(one.labels for one in self.principles)
-
-    @property
-    def steps(self) -> int:
-        return sum(one.steps for one in self.principles)
-
-    @property
-    def audits(self) -> int:
-        return sum(one.audits for one in self.principles)
-
-    @property
     def summary(self) -> str:
-        """ "1,204 labels, 2 checkpoints", or "" when nothing is stale."""
-        return _listed(self.labels, self.steps, self.audits, len(self.checkpoints))
+        """ "204 labels, 2 checkpoints", or "" when nothing is stale."""
+        return _listed(*_summed(self.principles), UpTo(len(self.checkpoints)))
 
 
 @dataclass(frozen=True)
@@ -107,8 +92,14 @@ class _Cited:
     title: str
 
 
+def newest_versions() -> QuerySet[Version]:
+    """Of every constitution the newest version of its main branch: the words that hold where nobody names a version."""
+    newest = Version.objects.filter(branch=MAIN).order_by("constitution_id", "-number").distinct("constitution_id")
+    return Version.objects.filter(pk__in=newest.values("pk"))
+
+
 def under(state: Version | Draft) -> Stale:
-    """What is stale under a version or draft. A constant number of queries; only stale rows are counted."""
+    """What is stale under a version or draft. A constant number of queries; of each principle a thousand rows count."""
     now = meanings_of(state)
     graph = graph_of(state.constitution_id)
     tips = [state.pk] if isinstance(state, Version) else tips_of(state)
@@ -132,34 +123,21 @@ def _otherwise(cited: Iterable[_Cited], now: Mapping[str, int]) -> dict[str, fro
 
 
 def _principles(changed: Iterable[_Cited], now: Mapping[str, int]) -> Iterable[StalePrinciple]:
-    """Those that something cites, most labels first."""
-    pks = [one.pk for one in changed]
-    labels = _counts(AILabel.objects.filter(principle_id__in=pks).values_list("principle_id"))
-    steps = _counts(TraceStep.objects.filter(principle_id__in=pks).values_list("principle_id"))
-    audits = _counts(Audit.objects.filter(label__principle_id__in=pks).values_list("label__principle_id"))
-    for pk, count in _counts(
-        Audit.objects.filter(step__principle_id__in=pks).values_list("step__principle_id")
-    ).items():
-        audits[pk] = audits.get(pk, 0) + count
+    """Those that something cites, most labels and steps first."""
+    told = citing(one.pk for one in changed)
     found = [
-        StalePrinciple(
-            key=one.key,
-            title=one.title or one.key,
-            number=one.number,
-            gone=one.key not in now,
-            labels=labels.get(one.pk, 0),
-            steps=steps.get(one.pk, 0),
-            audits=audits.get(one.pk, 0),
-        )
+        StalePrinciple(one.key, one.title or one.key, one.number, one.key not in now, told[one.pk])
         for one in changed
-        if one.pk in labels or one.pk in steps
+        if one.pk in told
     ]
-    return sorted(found, key=lambda one: -one.labels - one.steps)
+    return sorted(found, key=lambda one: -(one.citing.labels + one.citing.steps).number)
 
 
-def _counts(citing: object) -> dict[int, int]:
-    """Rows per principle; `citing` is a query set of one column."""
-    return dict(citing.annotate(count=Count("pk")).order_by())  # type: ignore[attr-defined]  # values_list has no plain type
+def _summed(principles: Iterable[StalePrinciple]) -> tuple[UpTo, UpTo, UpTo]:
+    """Labels, steps and audits of all of them."""
+    each = [one.citing for one in principles]
+    labels, steps, audits = ([getattr(one, name) for one in each] for name in ("labels", "steps", "audits"))
+    return sum(labels, NONE), sum(steps, NONE), sum(audits, NONE)
 
 
 def _checkpoints(cited: Iterable[_Cited], now: Mapping[str, int]) -> tuple[Checkpoint, ...]:
@@ -177,24 +155,25 @@ def _meant(cited: Iterable[_Cited]) -> dict[int, dict[str, int]]:
     return meant
 
 
-def _listed(labels: int, steps: int, audits: int, checkpoints: int) -> str:
+def _listed(labels: UpTo, steps: UpTo, audits: UpTo, checkpoints: UpTo) -> str:
     counts = ((labels, "label"), (steps, "critique"), (audits, "audit"), (checkpoints, "checkpoint"))
-    return ", ".join(_counted(number, word) for number, word in counts if number)
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
+    return ", ".join(f"{number} {word}{'' if str(number) == '1' else 's'}" for number, word in counts if number)
 
 
 def changed_principles() -> list[int]:
-    """Primary keys of principles at versions that the newest version of their constitution does not have, or gives
-    another meaning. One query; it grows with what was published and not with what was judged.
+    """Primary keys of the principles that are stale under the newest version of their constitution's main branch.
+
+    Some four queries; they grow with what was published and not with what was judged.
     """
-    newest = Version.objects.order_by("constitution_id", "-number").distinct("constitution_id").values("pk")
+    newest = dict(newest_versions().values_list("constitution_id", "pk"))
+    graph = graph_of(*newest)
+    owners = dict(Version.objects.values_list("pk", "constitution_id"))
+    earlier = [one for owner, pk in newest.items() for one in ancestors(graph, [pk]) if owners.get(one) == owner]
     meant = PrincipleVersion.objects.filter(
-        version__in=newest,
+        version__in=list(newest.values()),
         version__constitution=OuterRef("version__constitution"),
         key=OuterRef("key"),
         since=OuterRef("since"),
     )
-    return list(PrincipleVersion.objects.exclude(Exists(meant)).values_list("pk", flat=True))
+    cited = PrincipleVersion.objects.filter(version__in=earlier)
+    return list(cited.exclude(Exists(meant)).values_list("pk", flat=True))

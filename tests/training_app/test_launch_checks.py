@@ -65,6 +65,19 @@ def test_a_version_that_only_another_line_goes_on_from_is_no_older_one(ada: User
     assert list(against_version(old)) == []
 
 
+def test_a_branch_published_last_does_not_hide_what_changed_on_the_main_one(ada: User) -> None:
+    old = next_version(ada, "privacy")
+    side = factories.published_version(ada)
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute(
+            "UPDATE constitutions_app_version SET branch = 'side', parent_id = %s WHERE id = %s", [old.pk, side.pk]
+        )
+        cursor.execute("SET session_replication_role = origin")
+    [objection] = against_version(old)
+    assert "in v2 1 principle" in objection.words
+
+
 def test_approvals_are_asked_by_the_rules_of_today(ada: User) -> None:
     version = factories.published_version(ada)
     assert list(against_version(version)) == []

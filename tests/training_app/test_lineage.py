@@ -15,6 +15,7 @@ from tests.training_app.scenes import comparisons, engineer
 from training_app import lineage
 from training_app.actions import build_dataset, record_audit
 from training_app.actions.record_audit import Verdict
+from training_app.counting import UpTo
 from training_app.models import TraceStep
 
 pytestmark = pytest.mark.django_db
@@ -44,7 +45,7 @@ def test_labels_steps_principles_and_versions_lead_forward_to_what_they_taught()
     principle = made.steps[0].principle
     told = lineage.of_principle(principle)
     assert told.checkpoints == (made.sft, made.reward, made.rl)
-    assert told.steps == TraceStep.objects.filter(principle=principle).count()
+    assert told.citing.steps == UpTo(TraceStep.objects.filter(principle=principle).count())
     version = lineage.of_version(made.run.version)
     assert (version.runs, len(version.checkpoints)) == ((made.run,), 3)
     assert (version.steps, version.labels) == (len(made.steps), len(made.labels))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 
 from training_app.access import Person
@@ -50,7 +51,10 @@ def lines(asked: Filters, user: Person) -> Iterator[bytes]:
     fits = matching(asked, user, telling=True)
     where, values = "", ()
     if fits.query.where:
-        inner, values = fits.order_by().values("pk").query.sql_with_params()
+        try:
+            inner, values = fits.order_by().values("pk").query.sql_with_params()
+        except EmptyResultSet:  # Django knows by itself that nothing can fit
+            return
         where = f" WHERE item.id IN ({inner})"
     statement = (
         f"COPY (SELECT row_to_json(line) FROM ({_LINES[asked.kind]}{where}) AS line) "  # noqa: S608  # our own names

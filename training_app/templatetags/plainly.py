@@ -11,6 +11,7 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from training_app import options, plots
+from training_app.counting import UpTo
 from training_app.measured import MODEL_NAMES
 from training_app.models import AILabel, Audit, RunStage, Trace, TraceStep
 from training_app.models.run import StageState
@@ -113,9 +114,9 @@ def drop_reason(reason: str) -> str:
 
 
 @register.filter
-def counted(number: int, unit: str) -> str:
-    """A number with its unit, which is given in the plural: "1 prompt", "2 prompts"."""
-    return f"{number} {unit.removesuffix('s') if number == 1 else unit}"
+def counted(number: int | UpTo, unit: str) -> str:
+    """A number with its unit, which is given in the plural: "1 prompt", "2 prompts", "1,000+ prompts"."""
+    return f"{number} {unit.removesuffix('s') if str(number) == '1' else unit}"
 
 
 @register.filter

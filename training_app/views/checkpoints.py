@@ -13,6 +13,7 @@ from django.views.decorators.vary import vary_on_headers
 from constitutions_app.access import AuthenticatedHttpRequest, get_principle_for, get_version_for, require_role
 from training_app import lineage, signatures
 from training_app.access import can_launch, get_build_for, get_checkpoint_for, hides_judgement
+from training_app.artifacts import StorageFailed, fetch_checkpoint
 from training_app.core.manifest import Problem, verify
 from training_app.gates import gate_among, gate_of
 from training_app.graph_drawing import draw
@@ -141,8 +142,13 @@ def principle_checkpoints(request: AuthenticatedHttpRequest, slug: str, number: 
 def verification_of(read: Checkpoint) -> Verified:
     """Recompute every digest of the folder; hold manifest and signature against the database. Reads all of its files.
 
-    Whether the signature holds for its key is `verify_checkpoint`'s: that is no work for the web process.
+    Where workers exchange their files through a storage, what is not here is fetched first. Whether the signature holds
+    for its key is `verify_checkpoint`'s: that is no work for the web process.
     """
+    try:
+        fetch_checkpoint(read)
+    except StorageFailed as error:
+        return Verified((), (Problem(read.path, str(error)),))
     found = verify(read.folder)
     agreement = lineage.database_agrees(read)
     held, problems = signatures.lies_beside(read)

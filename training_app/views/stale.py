@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, get_state_for, require_role
-from constitutions_app.models import Constitution, Version
+from constitutions_app.models import Constitution
 from training_app import stale
 
 MOST_KEYS = 2_000
@@ -23,13 +23,7 @@ LISTED = 50
 @vary_on_headers("HX-Request")
 def overview(request: AuthenticatedHttpRequest) -> HttpResponse:
     """One line per constitution: what is stale under its newest version of the main branch."""
-    newest = (
-        Version.objects.filter(branch="main")
-        .order_by("constitution_id", "-number")
-        .distinct("constitution_id")
-        .values("pk")
-    )
-    versions = Version.objects.filter(pk__in=newest).select_related("constitution").defer("canonical")
+    versions = stale.newest_versions().select_related("constitution").defer("canonical")
     lines = [stale.under(version) for version in versions.order_by("-created_at")[:LISTED]]
     ctx = {"lines": [line for line in lines if line.summary], "any": Constitution.objects.exists()}
     return render(request, "training/stale.html", ctx)

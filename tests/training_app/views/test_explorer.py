@@ -164,6 +164,7 @@ def test_what_fits_is_exported_line_by_line(reader: Client, auditor: Client, str
     (audit,) = exported(reader, "kind=audit")
     assert (audit["audit"], audit["comment"]) == (str(said.pk), said.comment)
     assert len(exported(reader, "kind=step")) == len(finished.steps)
+    assert exported(reader, "kind=audit&like=1") == [], "audits read like nothing"
     assert len(exported(reader, "kind=comparison&text=curtains")) == 1
     queue = AuditQueue.objects.create(name="Q", kind="labels", rule="newest", items_count=1, created_by=jonas)
     QueueItem.objects.create(queue=queue, position=1, label=hidden, why="newest", wanted=1)

@@ -1,0 +1,42 @@
+"""A search, or a likeness, narrows a question and leaves the rest of it standing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.http import QueryDict
+from django.utils import timezone
+
+from tests.training_app import factories
+from training_app.explorer import finding
+from training_app.explorer.filters import Filters
+from training_app.explorer.finding import find
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("few", [300, 0], ids=["by labels", "by comparisons"])
+@pytest.mark.parametrize("query", ["text=curtains", "text=curtains&sort=best", "like={alike}"])
+def test_dates_and_staleness_hold_beside_words_and_likeness(
+    query: str, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "FEW_LABELS", few)
+    made = factories.finished_run(factories.person("ada"))
+    label = made.labels[0]
+    today, yesterday = timezone.now().date(), timezone.now().date() - timedelta(days=1)
+    for more, fits in {
+        "": True, f"&since={today}": True, f"&until={yesterday}": False, f"&since={yesterday}&until={yesterday}": False,
+        "&stale=current": True, "&stale=stale": False, f"&run={made.run.number}": True, "&run=99": False,
+        "&p_from=0.1": True, "&p_from=0.999": False,
+    }.items():  # fmt: skip
+        asked = Filters.from_query(QueryDict(query.format(alike=label.pk) + more))
+        assert not asked.problems
+        assert bool(find(asked).items) is fits, more
+
+
+def test_likeness_is_narrowed_by_words() -> None:
+    made = factories.finished_run(factories.person("ada"))
+    label = made.labels[0]
+    assert find(Filters.from_query(QueryDict(f"like={label.pk}"))).items
+    assert not find(Filters.from_query(QueryDict(f"like={label.pk}&text=harpsichord"))).items
