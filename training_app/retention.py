@@ -2,9 +2,9 @@
 
 The weights of a checkpoint are kept when it has an alias or ever had one, when somebody signed it off, had it signed or
 handed it on, when another checkpoint was made from it (as its parent or by its reward model), when its run is under way
-or among the newest, or when its run failed and may be resumed. What is deleted are the weights alone: the manifest, the
-constitution, the row and everything that leads to them stay, so lineage can still be read, and `verify_checkpoint` says
-what is missing.
+or among the newest, when its run failed and may be resumed, or when a run that goes on from it has not ended. What is
+deleted are the weights alone: the manifest, the constitution, the row and everything that leads to them stay, so
+lineage can still be read, and `verify_checkpoint` says what is missing.
 """
 
 from __future__ import annotations
@@ -39,10 +39,9 @@ def prunable(*, keep_runs: int) -> Sequence[Prunable]:
     promoted = LedgerEntry.objects.filter(
         verb=PROMOTED, object_type="training_app.checkpoint", object_id=Cast(OuterRef("pk"), CharField())
     )
-    ended = Q(run__state=RunState.SUCCEEDED) | Q(run__state__in=ENDED_STATES, run__discarded=True)
     free = (
         Checkpoint.objects.filter(
-            ended,
+            _is_over("run__"),
             aliases__isnull=True,
             sign_offs__isnull=True,
             signatures__isnull=True,
@@ -51,11 +50,18 @@ def prunable(*, keep_runs: int) -> Sequence[Prunable]:
             rewarded__isnull=True,
         )
         .exclude(run__in=list(newest.values_list("pk", flat=True)))
+        .exclude(run__in=Run.objects.exclude(source=None).exclude(_is_over()).values("source"))
         .exclude(Exists(promoted))
         .order_by("pk")
     )
     found = (Prunable(one, sum(path.stat().st_size for path in _weights(one))) for one in free)
     return [one for one in found if one.bytes]
+
+
+def _is_over(run: str = "") -> Q:
+    """That a run will never go on; `run` is the way to it."""
+    discarded = Q(**{f"{run}state__in": ENDED_STATES, f"{run}discarded": True})
+    return Q(**{f"{run}state": RunState.SUCCEEDED}) | discarded
 
 
 def delete_weights(checkpoint: Checkpoint) -> int:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from django.conf import LazySettings
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from constitutions_app.models import LedgerEntry
-from tests.training_app.factories import FinishedRun, finished_run
+from tests.training_app.factories import FinishedRun, finished_run, queued_run
 from tests.training_app.scenes import engineer
 from training_app.actions import promote_checkpoint, prune_weights, sign_off, withdraw_alias
 from training_app.models import Checkpoint, Run
@@ -55,6 +56,14 @@ def test_a_run_that_may_be_resumed_keeps_its_weights(runs: list[FinishedRun]) ->
     assert offered() == {runs[1].rl}
     Run.objects.filter(pk=runs[0].run.pk).update(discarded=True)
     assert offered() == {runs[0].rl, runs[1].rl}
+
+
+def test_a_run_that_another_goes_on_from_keeps_its_weights_until_that_has_ended(runs: list[FinishedRun]) -> None:
+    going_on = queued_run(engineer(), runs[0].run.version)
+    Run.objects.filter(pk=going_on.pk).update(source=runs[0].run)
+    assert offered(2) == {runs[1].rl}
+    Run.objects.filter(pk=going_on.pk).update(state="succeeded", finished_at=timezone.now())
+    assert offered(2) == {runs[0].rl, runs[1].rl}
 
 
 def test_the_command_lists_first_and_deletes_only_weights(runs: list[FinishedRun]) -> None:

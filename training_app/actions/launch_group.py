@@ -12,7 +12,7 @@ from django.db import transaction
 from constitutions_app.ledger import record
 from constitutions_app.models import Version
 from training_app.actions.continue_run import continue_run
-from training_app.actions.launch_run import launch_run
+from training_app.actions.launch_run import check_prompt_sets, launch_run
 from training_app.arms import VERDICTS, Arm, laid_over
 from training_app.models import PromptSet, Run, RunGroup
 from training_app.refusals import LaunchRefused
@@ -46,12 +46,14 @@ def launch_group(
     The same launch sent again under its `group_id` is the group already there. Raises LaunchRefused with one sentence,
     nothing written, as `launch_run` does for any of the runs.
     """
+    check_prompt_sets(prompt_sets)  # once and not for every run: it reads every row
 
     def launch(arm: Arm, seed: int, run_id: UUID, run_name: str) -> Run:
         return launch_run(
             user=user, version=arm.version or version, base_model=base_model, prompt_sets=prompt_sets, preset=preset,
             seed=seed, overrides=laid_over(overrides or {}, arm.overrides), name=run_name, judge=judge,
-            generator=generator, run_id=run_id, accept_older=accept_older or arm.version is not None, say=say,
+            generator=generator, run_id=run_id, accept_older=accept_older or arm.version is not None,
+            sets_are_checked=True, say=say,
         )  # fmt: skip
 
     return _grouped(launch, user=user, arms=arms, seeds=seeds, name=name, group_id=group_id)

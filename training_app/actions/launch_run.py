@@ -44,6 +44,7 @@ def launch_run(
     generator: str = "",
     run_id: UUID | None = None,
     accept_older: bool = False,
+    sets_are_checked: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> Run:
     """Queue a run and wake a GPU worker. Returns the new run with its stages, all waiting.
@@ -51,14 +52,16 @@ def launch_run(
     `run_id` is the run's id if the sender chose one: the same launch sent again under it returns the run already there.
     `base_model` names a folder under MODELS_ROOT. `overrides` changes options of the preset (configuration.py).
     `judge` and `generator` name a model server that answers in place of the base model (other_models.py), or are "".
-    `accept_older` says that words are meant which a newer version gives another meaning.
+    `accept_older` says that words are meant which a newer version gives another meaning. `sets_are_checked`: the caller
+    has asked `check_prompt_sets` already, which reads every row.
     `say` is told a sentence when the queue cannot be reached; the run is kept and starts when the sweeper finds it.
     Raises LaunchRefused with one sentence, nothing written, when something is missing or contradicts itself.
     """
     published = _published(version)
     config = _config(preset, overrides or {})
     check_seed(seed)
-    _check_prompt_sets(prompt_sets)
+    if not sets_are_checked:
+        check_prompt_sets(prompt_sets)
     model = _model(base_model, config)
     _check_objections(published, model, config, accept_older=accept_older)
     others = _others({"judge": judge, "generator": generator})
@@ -135,8 +138,11 @@ def check_seed(seed: int) -> None:
         raise LaunchRefused(f"The seed should be a whole number from 0 to {LARGEST_SEED}, not {seed!r}.", field="seed")
 
 
-def _check_prompt_sets(prompt_sets: Sequence[PromptSet]) -> None:
-    """At least two different red-team prompts: one side of the split trains, the other evaluates. One query per set."""
+def check_prompt_sets(prompt_sets: Sequence[PromptSet]) -> None:
+    """Raise LaunchRefused for sets that no run can start from. Reads every row, to hold it against the set's digest.
+
+    At least two different red-team prompts are needed: one side of the split trains, the other evaluates.
+    """
     if len({prompt_set.pk for prompt_set in prompt_sets}) != len(prompt_sets):
         raise LaunchRefused("A prompt set is chosen twice. Choose each once.", field="prompt_sets")
     red_team: set[str] = set()
@@ -154,7 +160,10 @@ def _check_prompt_sets(prompt_sets: Sequence[PromptSet]) -> None:
             )
         if prompt_set.kind == PromptSet.Kind.RED_TEAM:
             texts = Prompt.objects.filter(prompt_set=prompt_set).values_list("text", flat=True)
-            red_team.update(same_prompt(text) for text in texts)
+            for text in texts.iterator(chunk_size=100):
+                red_team.add(same_prompt(text))
+                if len(red_team) > 1:
+                    break
     if len(red_team) < 2:
         raise LaunchRefused(
             "A run needs at least two different red-team prompts, one to train on and one to evaluate on. "

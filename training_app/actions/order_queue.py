@@ -42,8 +42,12 @@ def move_run(*, user: User, run: Run, to: str) -> Run:
     if to not in MOVES:
         raise SteeringRefused(f"A run is moved {', '.join(MOVES)}, not {to!r}.")
     with transaction.atomic():
-        moved = _queued(run)
-        order = [one.pk for one in placement.queued().filter(priority=moved.priority).select_for_update()]
+        # All are locked in one statement and one order: two people who move at once wait and do not deadlock. Whoever
+        # waited is told the places as they are by then, in the order they had before, so they are put in order here.
+        waiting = list(placement.queued().select_for_update())
+        moved = next((one for one in waiting if one.pk == run.pk), None) or _queued(run)
+        peers = [one for one in waiting if one.priority == moved.priority]
+        order = [one.pk for one in sorted(peers, key=lambda one: (one.place, one.number))]
         before = order.index(moved.pk)
         after = {"first": 0, "earlier": max(before - 1, 0), "later": before + 1, "last": len(order)}[to]
         order.insert(min(after, len(order) - 1), order.pop(before))
