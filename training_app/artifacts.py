@@ -6,28 +6,34 @@ finished; a worker that lacks them fetches them when it takes the run up, each v
 gets its name. Files are addressed by run and stage alone, never by anything a person typed.
 
 What is left out: the state of a stage that is not finished. On another machine it begins again, and what it recorded is
-kept.
+kept. Only its log is stored when it fails or stops, so that the pages can show it.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from django.conf import settings
 from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
+from training_app import logs
 from training_app.core.checkpoints import PARTIAL, REPLACED, TRAINER, sync_path
 from training_app.core.digests import digest_file
-from training_app.models import DatasetBuild, Run, RunStage
+from training_app.models import Checkpoint, DatasetBuild, Run, RunStage
+from training_app.models.run import StageState
 
 INDEX = "stored.json"
 LEFT_OUT = frozenset({TRAINER, PARTIAL, REPLACED, INDEX})
+UNDER_WAY = (StageState.WAITING, StageState.RUNNING)
+
+log = logging.getLogger(__name__)
 
 
 class StorageFailed(Exception):
@@ -46,27 +52,73 @@ def is_elsewhere() -> bool:
     return not (isinstance(found, FileSystemStorage) and Path(found.location).resolve() == here.resolve())
 
 
-def publish(stage: RunStage) -> None:
-    """Put a finished stage's files into the storage. Raises StorageFailed."""
+def put(folder: Path) -> None:
+    """Put the files of a folder under ARTIFACT_ROOT into the storage. Raises StorageFailed."""
     if is_elsewhere():
-        _put(stage.folder)
+        _put(folder)
+
+
+def get(folder: Path, *names: str) -> None:
+    """Get what the storage holds of a folder (or these files of it), as far as it is not here. Raises StorageFailed."""
+    if is_elsewhere():
+        _get(folder, names)
 
 
 def publish_builds(run: Run) -> None:
     """Put the dataset builds a run has so far into the storage, before a stage reads them. Raises StorageFailed."""
-    if is_elsewhere():
-        _put(run.folder / "builds")
+    put(run.folder / "builds")
 
 
 def fetch(run: Run) -> None:
-    """Get what finished stages of this run left, as far as it is not here. Raises StorageFailed."""
+    """Get what finished stages of this run, and of the run it goes on from, left. Raises StorageFailed."""
     if not is_elsewhere():
         return
-    for stage in RunStage.objects.filter(run=run, state=RunStage.State.SUCCEEDED):
-        stage.run = run
-        _get(stage.folder)
-    if DatasetBuild.objects.filter(run=run).exists():
-        _get(run.folder / "builds")
+    for one in filter(None, (run.source, run)):
+        for stage in RunStage.objects.filter(run=one, state=StageState.SUCCEEDED):
+            stage.run = one
+            _get(stage.folder)
+        if DatasetBuild.objects.filter(run=one).exists():
+            _get(one.folder / "builds")
+
+
+def fetch_checkpoint(checkpoint: Checkpoint, *names: str) -> None:
+    """Get a checkpoint's files (or those named), as far as they are not here. Raises StorageFailed."""
+    stage_folder = checkpoint.folder.parent
+    get(stage_folder, *(f"{checkpoint.folder.name}/{name}" for name in names))
+
+
+def publish_log(stage: RunStage) -> None:
+    """Put the log of a stage that failed or stopped into the storage; where that fails, our own log says so."""
+    path = stage.folder / logs.FILE
+    if not is_elsewhere() or not path.is_file():
+        return
+    try:
+        with path.open("rb") as content:
+            _save(f"{_name(stage.folder)}/{logs.FILE}", File(content))
+    except Exception as error:  # whatever the storage's client raises: the stage has ended, and why is kept in its row
+        log.warning("The log of %s could not be stored: %s", _name(stage.folder), error)
+
+
+def has_log(stage: RunStage) -> bool:
+    """Whether there is a log to read: here, or most likely in the storage. Asks no storage."""
+    return (stage.folder / logs.FILE).is_file() or (is_elsewhere() and stage.state not in UNDER_WAY)
+
+
+def open_log(stage: RunStage) -> IO[bytes] | None:
+    """A stage's log, open to read: the file that is here, else what its worker stored when it ended; None: neither."""
+    path = stage.folder / logs.FILE
+    if path.is_file():
+        return path.open("rb")
+    if not has_log(stage):
+        return None
+    name = f"{_name(stage.folder)}/{logs.FILE}"
+    try:
+        found: Any = storage().open(name) if storage().exists(name) else None
+    except Exception as error:  # whatever the storage's client raises: a page shows the rest of what it has
+        log.warning("The log %s could not be read: %s", name, error)
+        return None
+    opened: IO[bytes] | None = found
+    return opened
 
 
 def _put(folder: Path) -> None:
@@ -91,10 +143,12 @@ def _save(name: str, content: File[Any]) -> None:
     storage().save(name, content)
 
 
-def _get(folder: Path) -> None:
+def _get(folder: Path, names: tuple[str, ...] = ()) -> None:
+    if names and all((folder / name).is_file() for name in names):
+        return
     for name, digest in _index(folder).items():
         path = folder / name
-        if path.is_file():
+        if path.is_file() or (names and name not in names):
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f"{path.name}.partial")

@@ -20,7 +20,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from constitutions_app.ledger import record
-from training_app import logs
+from training_app import artifacts, logs
 from training_app.core.events import FILE as EVENTS
 from training_app.core.stage import FINISHED, STOPPED
 from training_app.event_tail import EventTail, storable
@@ -28,6 +28,8 @@ from training_app.models.asked import AskedFor
 from training_app.stage_process import StageProcess, stage_command, wait_until_free
 
 LEASE = timedelta(seconds=30)
+FETCHING = timedelta(minutes=15)
+"""How long a worker may fetch what it lacks before another one takes the row."""
 MOST_ATTEMPTS = 5
 
 Row = TypeVar("Row", bound=AskedFor)
@@ -114,7 +116,12 @@ class _Working(Generic[Row]):
             return self._fail("Its workers went away several times in a row.", "Look at the workers' logs.")
         if not wait_until_free(self.folder, self.conduct.folder_patience_s):
             return self._fail("Its folder is still in use by an earlier process.", "End that process, then ask again.")
-        command = self.conduct.command(self.work.stage, self.work.write_job(self.row))
+        if artifacts.is_elsewhere():
+            self._write(lease_expires_at=Now() + FETCHING)
+        try:
+            command = self.conduct.command(self.work.stage, self.work.write_job(self.row))
+        except artifacts.StorageFailed as error:
+            return self._fail(str(error), "See that the artifact storage answers, then ask again.")
         process = StageProcess(command, folder=self.folder, log=self.folder / logs.FILE)
         try:
             code = self._watch(process)

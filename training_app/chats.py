@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from training_app import asked
+from training_app import artifacts, asked
 from training_app.asked import Conduct, Work
 from training_app.core.datasets import write_text
 from training_app.core.digests import digest_file
@@ -31,11 +31,13 @@ def run_once(pk: UUID, *, conduct: Conduct | None = None) -> str | None:
 
 
 def write_job(row: ChatTurn) -> Path:
-    """The job file of a question, beside its conversation; the same bytes every time."""
+    """The job file of a question, beside its conversation; the same bytes every time. Raises StorageFailed."""
     text = str(row.messages[-1]["content"])
     prompt = {"id": "question", "text": text, "kind": "red_team", "messages": row.messages}
     write_text(row.folder / PROMPTS, json.dumps(prompt, sort_keys=True) + "\n")
     sides = {"left": row.left, "right": row.right}
+    for checkpoint in filter(None, sides.values()):
+        artifacts.fetch_checkpoint(checkpoint)
     job = {
         "schema": SCHEMA, "stage": STAGE, "run": str(row.pk), "seed": row.seed, "out": ".", "params": row.params,
         "inputs": {"prompts": {"path": PROMPTS, "digest": digest_file(row.folder / PROMPTS), "rows": 1}},

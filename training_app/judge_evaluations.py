@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from training_app import asked
+from training_app import artifacts, asked
 from training_app.asked import Conduct, Work
 from training_app.base_models import folder_of
 from training_app.core.datasets import write_text
@@ -46,7 +46,8 @@ def _judge(report: dict[str, Any]) -> Judge:
 
 
 def write_job(row: JudgeEvaluation) -> Path:
-    """The job file of an evaluation, beside its items; the same bytes every time."""
+    """The job file of an evaluation, beside its items; the same bytes every time. Raises StorageFailed."""
+    artifacts.get(row.folder)
     model = dict(row.model)
     if "path" in model:
         model["path"] = str(folder_of(model))

@@ -277,10 +277,11 @@ class _Runner:
     def _conclude(self, stage: RunStage, ending: Ending) -> None:
         if ending.stopped:
             self._mark(stage, state=StageState.STOPPED, exit_code=ending.exit_code, reason=ending.sentence, eta_s=None)
+            artifacts.publish_log(stage)
             raise Stopped
         if ending.failure is not None:
             raise ending.failure
-        artifacts.publish(stage)
+        artifacts.put(stage.folder)
         self._mark(stage, state=StageState.SUCCEEDED, exit_code=0, finished_at=Now(), eta_s=None)
 
     # -- ends ------------------------------------------------------------------------------------------------------
@@ -306,6 +307,7 @@ class _Runner:
         if stage is not None:
             self._mark(stage, state=StageState.FAILED, exit_code=failure.exit_code, reason=failure.reason,
                        advice=failure.advice, finished_at=Now(), eta_s=None)  # fmt: skip
+            artifacts.publish_log(stage)
         return self._end(RunState.FAILED, reason=failure.reason, advice=failure.advice, exit_code=failure.exit_code)
 
     def _end(self, state: RunState, *, reason: str = "", advice: str = "", exit_code: int | None = None) -> RunState:

@@ -15,10 +15,13 @@ from django.core.files.storage import storages
 from cai_web.artifact_storage import artifact_storage
 from tests.training_app.scenes import QUICK, engineer, launched
 from training_app import artifacts
-from training_app.actions import resume_run
+from training_app.actions import continue_run, resume_run
 from training_app.core.manifest import verify
+from training_app.lineage import database_agrees
+from training_app.logs import FILE
 from training_app.models import Checkpoint, Run, RunStage
 from training_app.runner import run_once
+from training_app.views.checkpoints import verification_of
 
 BUCKET = "artifacts"
 
@@ -59,11 +62,24 @@ def test_another_machine_goes_on_where_the_first_one_failed(
     assert list(done) == ["generate", "revise", "sft", "sample", "label"]
 
     use(settings, address, tmp_path / "two")
+    for slug in ("sft", "reward"):  # one that finished and one that failed: what pages show on this machine
+        stage = RunStage.objects.select_related("run").get(run=run, slug=slug)
+        file = artifacts.open_log(stage)
+        assert file is not None and artifacts.has_log(stage)
+        with file:
+            assert b"".join(file) == (tmp_path / "one" / stage.folder.relative_to(tmp_path / "two") / FILE).read_bytes()
+    made = Checkpoint.objects.get(run=run, stage="sft")
+    assert database_agrees(made).ok and not (made.folder / "model.safetensors").exists()
+    assert verification_of(made).ok and (made.folder / "model.safetensors").exists()
+
     assert run_once(resume_run(user=engineer(), run=run).pk, conduct=QUICK) == "succeeded", reason(run)
     assert dict(RunStage.objects.filter(run=run, slug__in=done).values_list("slug", "finished_at")) == done
     for checkpoint in Checkpoint.objects.filter(run=run):
         found = verify(checkpoint.folder)
         assert (found.ok, found.manifest_digest) == (True, checkpoint.digest)
+    use(settings, address, tmp_path / "three")
+    artifacts.fetch(continue_run(user=engineer(), source=run, seed=1))
+    assert (tmp_path / f"three/runs/{run.pk}/03-sft/checkpoint/model.safetensors").exists(), "its source's files"
     with storages["artifacts"].open(f"runs/{run.pk}/03-sft/{artifacts.INDEX}") as index:
         held = json.loads(index.read())
     assert "checkpoint/model.safetensors" in held and not any(name.startswith((".", "trainer")) for name in held)

@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from constitutions_app.ledger import record
+from training_app import artifacts
 from training_app.base_models import BadBaseModel, find_base_model
 from training_app.core.digests import digest_file
 from training_app.core.errors import BadInput
@@ -69,6 +70,10 @@ def _queued(row: JudgeEvaluation, items: Path, say: Callable[[str], None] | None
             return _first(row)
         row.folder.mkdir()
         items.rename(row.folder / ITEMS)
+        try:
+            artifacts.put(row.folder)
+        except artifacts.StorageFailed as error:
+            raise JudgeFileRefused((f"{error} Nothing was queued.",)) from error
         data = {"file": row.file_digest, "name": row.file_name, "model": row.model, "params": row.params}
         record(actor=row.created_by, verb="judge.measure", obj=row, data=data)
         ring_judge(row.pk, say=say)

@@ -16,6 +16,7 @@ from constitutions_app.access import AuthenticatedHttpRequest, require_role
 from training_app.access import Person
 from training_app.explorer.exporting import lines
 from training_app.explorer.filters import Filters
+from training_app.views.sending import let_go
 
 AHEAD = 16
 """Blocks that are read ahead of a slow reader."""
@@ -28,6 +29,7 @@ def export(request: AuthenticatedHttpRequest) -> HttpResponse:
     asked = Filters.from_query(request.GET)
     later = isinstance(request, ASGIRequest)
     pieces = _later(asked, request.user) if later else lines(asked, request.user)
+    let_go()  # the lines are read on a connection of their own
     response = StreamingHttpResponse(pieces, content_type="application/x-ndjson")
     response["Content-Disposition"] = f'attachment; filename="{asked.kind}s.jsonl"'
     return response  # type: ignore[return-value]  # a streaming response is one to every caller

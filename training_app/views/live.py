@@ -8,7 +8,6 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.handlers.asgi import ASGIRequest
-from django.db import connection
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -20,6 +19,7 @@ from training_app.access import get_run_for
 from training_app.models import Run, RunStage
 from training_app.models.run import ACTIVE_STATES, RunState, StageState
 from training_app.streams import LARGEST_EVENT, hub
+from training_app.views.sending import let_go
 
 
 @require_safe
@@ -53,10 +53,9 @@ def status(request: AuthenticatedHttpRequest) -> HttpResponse:
 
 
 def _check(user: User | AnonymousUser, run_id: UUID) -> None:
-    """Raise 403 or 404, and give the connection back: the stream that follows may last for minutes."""
+    """Raise 403 or 404, and give the connection back."""
     get_run_for(user, run_id)
-    if not connection.in_atomic_block:
-        connection.close()
+    let_go()
 
 
 def _after(request: HttpRequest) -> int:

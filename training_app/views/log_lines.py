@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from training_app import logs
+from training_app import artifacts, logs
 from training_app.models import RunEvent, RunStage
 from training_app.plots import number
 from training_app.templatetags.plainly import duration
@@ -67,7 +67,10 @@ def printed_line(line: str) -> LogLine:
 
 
 def _printed(stage: RunStage, most: int) -> Iterator[LogLine]:
-    return (printed_line(line) for line in logs.tail(stage.folder / logs.FILE, most) if line.strip())
+    if (file := artifacts.open_log(stage)) is None:
+        return iter(())
+    with file:
+        return iter([printed_line(line) for line in logs.tail_of(file, most) if line.strip()])
 
 
 def _started(data: Mapping[str, Any]) -> str:

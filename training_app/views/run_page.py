@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import Max
 
-from training_app import logs
+from training_app import artifacts
 from training_app.access import Hidden, hides_judgement
 from training_app.builds import existing
 from training_app.core.config import PRESETS
@@ -133,7 +132,7 @@ class RunPage:
 
     @property
     def has_log_file(self) -> bool:
-        return self.current is not None and (self.current.folder / logs.FILE).is_file()
+        return self.current is not None and artifacts.has_log(self.current)
 
     @cached_property
     def newest_traces(self) -> Sequence[Trace]:
@@ -219,10 +218,6 @@ class StagePage:
         self.look = look
         self.step = step
 
-    @property
-    def log_file(self) -> Path:
-        return self.stage.folder / logs.FILE
-
     @cached_property
     def log(self) -> list[LogLine]:
         return newest_lines(self.stage, 200)
@@ -267,7 +262,7 @@ class StagePage:
 
     @property
     def has_log_file(self) -> bool:
-        return self.log_file.is_file()
+        return artifacts.has_log(self.stage)
 
     @cached_property
     def last_event(self) -> int:

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Prefetch, QuerySet
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
@@ -15,6 +15,7 @@ from django.views.decorators.vary import vary_on_headers
 from constitutions_app.access import AuthenticatedHttpRequest, require_role
 from training_app.access import can_launch, get_run_for, get_run_to_steer_for, get_stage_for
 from training_app.actions import cancel_run, resume_run
+from training_app.artifacts import open_log
 from training_app.models import Run, RunStage
 from training_app.refusals import SteeringRefused
 from training_app.views.filters import RunFilter
@@ -22,6 +23,7 @@ from training_app.views.paging import page_of
 from training_app.views.run_curves import look_in
 from training_app.views.run_page import RunPage, StagePage
 from training_app.views.run_queue import queue_panel
+from training_app.views.sending import send_file
 
 PARTS = frozenset({"head", "stages", "curves", "newest", "log", "results"})
 """Fragments of a run's page that are asked for one by one while it is under way."""
@@ -112,15 +114,12 @@ def stage(request: AuthenticatedHttpRequest, run_id: UUID, slug: str) -> HttpRes
 
 @require_safe
 @login_required
-def stage_log(request: HttpRequest, run_id: UUID, slug: str) -> FileResponse:
+def stage_log(request: HttpRequest, run_id: UUID, slug: str) -> HttpResponse:
     """The whole log of a stage, as a file."""
-    page = StagePage(get_stage_for(request.user, run_id, slug))
-    if not page.log_file.is_file():
+    read = get_stage_for(request.user, run_id, slug)
+    if (file := open_log(read)) is None:
         raise Http404("This stage has no log yet.")
-    name = f"run-{page.stage.run.number}-{slug}.log.txt"
-    return FileResponse(
-        page.log_file.open("rb"), as_attachment=True, filename=name, content_type="text/plain; charset=utf-8"
-    )
+    return send_file(request, file, f"run-{read.run.number}-{slug}.log.txt", "text/plain; charset=utf-8")
 
 
 def listed_runs() -> QuerySet[Run]:
