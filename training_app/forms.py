@@ -14,6 +14,7 @@ from django import forms
 from django.forms import BoundField
 
 from constitutions_app.models import Version
+from constitutions_app.templatetags.diffs import spelled
 from training_app.arms import OFFERED, name_of
 from training_app.core.aggregate import HOW, Aggregation
 from training_app.core.config import PRESETS, STAGE_SLUGS
@@ -100,7 +101,7 @@ class LaunchForm(forms.Form):
         self.versions = {version_name(version): version for version in versions}
         self.prompt_sets = {prompt_set.slug: prompt_set for prompt_set in prompt_sets}
         for field in ("version", "also"):
-            self._offer(field, [(name, name_of(version)) for name, version in self.versions.items()])
+            self._offer(field, [(name, spelled(name_of(version))) for name, version in self.versions.items()])
         self._offer("base_model", list(base_models))
         answering = [("", "The base model"), *servers]
         for role in ("generator", "judge"):

@@ -24,7 +24,7 @@ from training_app.core.job import SCHEMA
 from training_app.core.manifest import Problem
 from training_app.core.signing import key_named_by, verify_signature
 from training_app.core.signing_keys import NoKey, PublicKey, public_half
-from training_app.models import Checkpoint, CheckpointSignature, RunStage
+from training_app.models import Checkpoint, CheckpointSignature
 
 STAGE = "sign"
 State = CheckpointSignature.State
@@ -135,8 +135,12 @@ def _own_key(named: str | None) -> PublicKey | None:
 
 
 def write_job(row: CheckpointSignature) -> Path:
-    """The job file of a signature; the same bytes every time. It names the key's file and holds no key."""
+    """The job file of a signature; the same bytes every time. It names the key's file and holds no key.
+
+    Raises StorageFailed where the checkpoint lies elsewhere and cannot be fetched.
+    """
     checkpoint = row.checkpoint
+    artifacts.fetch_checkpoint(checkpoint)
     job = {
         "schema": SCHEMA, "stage": STAGE, "run": str(row.pk), "seed": 0, "out": ".",
         "model": {"path": str(checkpoint.folder), "digest": checkpoint.digest, "name": str(checkpoint)},
@@ -155,7 +159,7 @@ def _result(row: CheckpointSignature, summary: dict[str, Any]) -> dict[str, Any]
         write_text(aside, text)
         sync_path(aside)
         aside.replace(target)
-        artifacts.publish(RunStage.objects.get(run=row.checkpoint.run_id, slug=row.checkpoint.stage))
+        artifacts.put(row.checkpoint.folder.parent)
     except (OSError, artifacts.StorageFailed) as error:
         raise NotKept(f"The signature could not be put beside the weights: {error}") from error
     return {"bundle": text, "digest": summary["digest"], "done": 1}
