@@ -16,21 +16,37 @@ from constitutions_app.api.asking import HasRole
 from constitutions_app.models import LedgerEntry
 
 
+class _Entries(serializers.ListSerializer[LedgerEntry]):
+    """A page of entries: what is kept back is asked for all of them at once."""
+
+    def to_representation(self, data: Any) -> list[Any]:
+        rows, request = list(data), self.context.get("request")
+        if request and isinstance(self.child, LedgerEntrySerializer):
+            self.child.untold = untold_entries(request.user, rows)
+        return super().to_representation(rows)
+
+
 class LedgerEntrySerializer(serializers.ModelSerializer[LedgerEntry]):
     """One entry. sha256(previous_hash + body) is its hash; `body` is given as the exact text that was hashed.
 
     `body` is empty where it says how somebody judged an item that the caller has yet to judge blind.
     """
 
+    untold: frozenset[int] | None = None
+    """The entries that are kept back, of those that are shown; None before that was asked."""
+
     def to_representation(self, instance: LedgerEntry) -> dict[str, Any]:
         shown: dict[str, Any] = super().to_representation(instance)
         request = self.context.get("request")
-        if request and instance.seq in untold_entries(request.user, [instance]):
+        if self.untold is None and request:
+            self.untold = untold_entries(request.user, [instance])
+        if instance.seq in (self.untold or ()):
             shown["body"] = ""
         return shown
 
     class Meta:
         model = LedgerEntry
+        list_serializer_class = _Entries
         fields = (
             "seq",
             "at",
