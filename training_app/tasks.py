@@ -94,32 +94,27 @@ def stop_stages(**_: object) -> None:
 
 def wake(run_id: UUID) -> bool:
     """Put one wake-up into the queue. False when the queue cannot be reached: that costs time, never the run."""
-    try:
-        advance_run.apply_async(args=(str(run_id),), queue=QUEUE, expires=STALE_AFTER_S)
-    except Exception:  # whatever the broker's client raises: a doorbell that does not ring must not undo a commit
-        log.warning("The queue cannot be reached; the sweeper will wake a worker for run %s.", run_id, exc_info=True)
-        return False
-    return True
+    return _wake_for(advance_run, QUEUE, run_id)
 
 
 def ring(run_id: UUID, *, say: Callable[[str], None] | None = None) -> None:
     """Wake a worker once the surrounding transaction is committed, and tell `say` when that did not work."""
-    transaction.on_commit(partial(_ring, run_id, say), robust=True)
+    _ring_for(partial(wake, run_id), "The run", say)
 
 
 def wake_for_judge(evaluation_id: UUID) -> bool:
     """Put one wake-up for a judge evaluation into the queue. False when the queue cannot be reached."""
-    return _wake_for(evaluate_judge, evaluation_id, INFER)
+    return _wake_for(evaluate_judge, INFER, evaluation_id)
 
 
 def wake_for_chat(turn_id: UUID) -> bool:
     """Put one wake-up for a question to checkpoints into the queue. False when the queue cannot be reached."""
-    return _wake_for(answer_chat, turn_id, INFER)
+    return _wake_for(answer_chat, INFER, turn_id)
 
 
 def wake_for_release_work(pk: UUID) -> bool:
     """Put one wake-up for a release's work into the queue. False when the queue cannot be reached."""
-    return _wake_for(do_release_work, pk, DEFAULT)
+    return _wake_for(do_release_work, DEFAULT, pk)
 
 
 def ring_judge(evaluation_id: UUID, *, say: Callable[[str], None] | None = None) -> None:
@@ -137,11 +132,11 @@ def ring_release_work(pk: UUID, what: str, *, say: Callable[[str], None] | None 
     _ring_for(partial(wake_for_release_work, pk), what, say)
 
 
-def _wake_for(task: Task[[str], None], pk: UUID, queue: str) -> bool:
+def _wake_for(task: Task[..., None], queue: str, *about: UUID) -> bool:
     try:
-        task.apply_async(args=(str(pk),), queue=queue, expires=STALE_AFTER_S)
-    except Exception:  # as in wake(): a doorbell that does not ring must not undo a commit
-        log.warning("The queue cannot be reached; the sweeper will wake a worker for %s.", pk, exc_info=True)
+        task.apply_async(args=tuple(map(str, about)), queue=queue, expires=STALE_AFTER_S)
+    except Exception:  # whatever the broker's client raises: a doorbell that does not ring must not undo a commit
+        log.warning("The queue cannot be reached; the sweeper will ring for %s %s.", task.name, about, exc_info=True)
         return False
     return True
 
@@ -149,26 +144,16 @@ def _wake_for(task: Task[[str], None], pk: UUID, queue: str) -> bool:
 def _ring_for(wake_now: Callable[[], bool], what: str, say: Callable[[str], None] | None) -> None:
     def ring_now() -> None:
         if not wake_now() and say is not None:
-            say(f"The queue cannot be reached just now. {what} is kept and starts when the queue is back.")
+            say(f"The queue cannot be reached just now. {what} is kept and starts by itself when the queue is back.")
 
     transaction.on_commit(ring_now, robust=True)
 
 
 def wake_for_numbers() -> bool:
     """Put one wake-up for the numbers over audits into the queue. False when the queue cannot be reached."""
-    try:
-        compute_numbers.apply_async(queue=DEFAULT, expires=STALE_AFTER_S)
-    except Exception:  # as in wake(): a doorbell that does not ring must not undo a commit
-        log.warning("The queue cannot be reached; the sweeper will ask again for the numbers.", exc_info=True)
-        return False
-    return True
+    return _wake_for(compute_numbers, DEFAULT)
 
 
 def ring_numbers() -> None:
     """Wake a worker for the numbers once the surrounding transaction is committed."""
     transaction.on_commit(wake_for_numbers, robust=True)
-
-
-def _ring(run_id: UUID, say: Callable[[str], None] | None) -> None:
-    if not wake(run_id) and say is not None:
-        say("The queue cannot be reached just now. The run is kept and starts by itself when the queue is back.")
