@@ -23,6 +23,7 @@ from training_app.models import PromptSet, Run, RunGroup
 from training_app.other_models import server_choices
 from training_app.refusals import LaunchRefused
 from training_app.run_files import read_run_file
+from training_app.stale import newest_versions
 from training_app.views.launch_files import Reading, form_as_file, offered_by, read_into, text_of_run
 from training_app.views.launch_plan import LaunchPlan
 
@@ -120,11 +121,9 @@ def _like(run: Run) -> dict[str, Any]:
 
 
 def _first_choice() -> dict[str, Any]:
-    """The newest version of the oldest constitution, and the first set of each kind: the starter material."""
+    """The newest version of the oldest constitution's main branch, and the first set of each kind: starter material."""
     values: dict[str, Any] = {"preset": DEFAULT_PRESET, "seed": DEFAULT_SEED, "name": ""}
-    newest = (
-        Version.objects.select_related("constitution").defer("canonical").order_by("constitution_id", "-number").first()
-    )
+    newest = newest_versions().select_related("constitution").defer("canonical").order_by("constitution_id").first()
     values["version"] = version_name(newest) if newest else ""
     for prompt_set in PromptSet.objects.order_by("pk"):
         values.setdefault(prompt_set.kind, [prompt_set.slug])
