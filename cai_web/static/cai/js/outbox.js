@@ -7,6 +7,7 @@ const SIGNED_OUT = "signed out";
 const PREFIX = `writ-outbox:${document.body.dataset.person || ""}:`;
 let sending = null;
 let wait = 1_000;
+let isSaidToWait = false;
 let tokenNow = ""; // after somebody has signed in again the page's own is out of date
 
 function waiting() {
@@ -68,10 +69,17 @@ function deliver() {
 }
 
 async function deliverAll() {
+  let sent = 0;
   try {
-    for (let [first] = waiting(); first; [first] = waiting()) await deliverOne(...first);
+    for (let [first] = waiting(); first; [first] = waiting()) {
+      await deliverOne(...first);
+      sent += 1;
+    }
+    if (isSaidToWait && !sent) say("saved from another tab");
+    isSaidToWait = false;
     wait = 1_000;
   } catch (error) {
+    isSaidToWait = true;
     const count = `Not saved yet: ${waiting().length} waiting in this browser`;
     const isSignedOut = error.message === SIGNED_OUT;
     say(isSignedOut ? `${count}. Sign in again in another tab, then it is sent.` : `${count}, trying again.`, "warning");
