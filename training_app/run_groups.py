@@ -131,6 +131,11 @@ class PairPart:
         return self.named(Verdict.LOWER)
 
     @property
+    def doubtful(self) -> list[str]:
+        """The metrics that differ if each is looked at alone, and do not among so many."""
+        return self.named(Verdict.CHANCE)
+
+    @property
     def alike(self) -> list[str]:
         """The metrics that say the same of both wherever they were measured."""
         return [row.name for row in self.rows if row.is_alike]
