@@ -182,7 +182,7 @@ def _value(name: str, parameter: str, made: FinishedRun, queues: tuple[AuditQueu
                 chat.pk if chat else None,
             ),
             "api-label-final": label.pk, "api-step-final": step.pk, "api-release": made.rl.pk,
-            "api-checkpoint-alias": made.rl.pk, "api-adjudications-detail": Adjudication.objects.get().pk,
+            "api-checkpoint-alias": made.rl.pk, "api-adjudications-detail": Adjudication.objects.get(label=label).pk,
             **dict.fromkeys((f"api-queues-{verb}" for verb in ("detail", "close", "assign")), queues[0].pk),
             "api-saved-views-detail": 1, "api-run-groups-detail": uuid4(), "api-sign-offs-detail": 1,
             "api-checkpoint-aliases-detail": 1, "api-release-rules-detail": 1,
