@@ -169,7 +169,7 @@ def _launch(page: Page) -> None:
 
     page.get_by_role("link", name="Launch run").click()
     expect(page.get_by_label("Version", exact=True)).to_have_value("harmless-assistant@2")
-    page.get_by_label("Base model").select_option("tiny")
+    page.get_by_label("Base model", exact=True).select_option("tiny")
     page.get_by_label("Name").fill("The whole line")
     for name, value in SMALLEST.items():
         page.locator(f"[name='{name}']").fill(value)
@@ -259,9 +259,9 @@ def _follow_the_checkpoint_to_the_words(page: Page) -> None:
     page.get_by_role("link", name="RL-CAI").click()
     page.get_by_role("button", name="Verify").click()
     expect(page.locator("#verification")).to_contain_text("Every digest was recomputed and holds")
-    chain = page.get_by_role("list", name="From words to weights")
-    expect(chain).to_contain_text("Reward model")
-    chain.get_by_role("link", name="Harmless assistant v2").click()
+    graph = page.get_by_role("group", name=re.compile("Lineage of this checkpoint"))
+    expect(graph).to_contain_text("Reward model")
+    graph.get_by_role("link", name="Harmless assistant v2").click()
     expect(page.locator("blockquote")).to_have_text(NOTE)
     expect(page.get_by_text(ADDED).first).to_be_visible()
     page.get_by_role("link", name="RL-CAI").click()

@@ -64,6 +64,7 @@ class PagedLlama:
                 "KV_CACHE_PRECISION": kind,
                 "PERFORMANCE_HINT": "LATENCY",
                 "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+                "ENABLE_CPU_PINNING": False,  # every process would take the same cores
             },
         )
         self._openvino = openvino

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from django.db.models import Max, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from constitutions_app.models import PrincipleVersion
@@ -30,6 +30,7 @@ from training_app.models import (
     Reservation,
     TraceStep,
 )
+from training_app.stale import newest_versions
 
 NEWEST_DECISIONS = 200
 LETTERS = {"first": {"a": "a", "b": "b"}, "second": {"a": "b", "b": "a"}}
@@ -154,16 +155,14 @@ class Given:
 
     @cached_property
     def principle_now(self) -> PrincipleVersion | None:
-        """The principle in its constitution's newest version, where its text has changed since. Two queries."""
+        """The principle in the newest version of its constitution's main branch, where its text reads otherwise now."""
         cited = self.principle
         if cited is None or not self.is_revealed:
             return None
-        versions = PrincipleVersion.objects.filter(version__constitution=cited.version.constitution_id, key=cited.key)
-        newest = versions.aggregate(number=Max("version__number"))["number"]
-        if not newest or newest <= cited.version.number:
-            return None
-        now = versions.select_related("version__constitution").get(version__number=newest)
-        return now if now.text != cited.text else None
+        newest = newest_versions().filter(constitution=cited.version.constitution_id, number__gt=cited.version.number)
+        now = PrincipleVersion.objects.filter(version__in=newest, key=cited.key).select_related("version__constitution")
+        found = now.first()
+        return found if found and found.text != cited.text else None
 
     @property
     def outcome(self) -> str:
