@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gzip
 from io import StringIO
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -21,6 +20,7 @@ from constitutions_app.access import Role
 from constitutions_app.actions import publish_version
 from constitutions_app.models import Constitution
 from tests.constitutions_app.factories import make_person
+from tests.outside import CAI_PAPER, HH_HARMLESS, needs
 from tests.training_app import factories
 from training_app.actions import load_prompt_set, record_audit
 from training_app.actions.record_audit import Verdict
@@ -28,14 +28,11 @@ from training_app.models import AILabel, Comparison, Run, TraceStep
 from training_app.numbers import report
 from training_app.numbers.scope import Scope
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
-HH = SHARED / "hh-rlhf" / "harmless-base-test-first-half.jsonl.gz"
-PAPER = SHARED / "cai-paper"
 COMPARED = 60
 
 pytestmark = [
     pytest.mark.django_db,
-    pytest.mark.skipif(not HH.is_file(), reason="the published files (../shared/data) are not part of the project"),
+    needs(HH_HARMLESS),
 ]
 
 
@@ -45,7 +42,10 @@ def zoe() -> User:
 
 
 def test_the_papers_traces_are_imported_read_and_audited(zoe: User) -> None:
-    pairs, traces = PAPER / "prompts" / "CritiqueRevisionInstructions.json", PAPER / "samples" / "PALMS_SLMADISON.jsonl"
+    pairs, traces = (
+        CAI_PAPER / "prompts" / "CritiqueRevisionInstructions.json",
+        CAI_PAPER / "samples" / "PALMS_SLMADISON.jsonl",
+    )
     call_command("import_constitution", pairs, user=zoe.username, stdout=StringIO())
     version = publish_version(user=zoe, draft=Constitution.objects.latest("pk").draft, note="As the paper has it.")
     name = f"{version.constitution.slug}@{version.number}"
@@ -71,7 +71,7 @@ def test_the_papers_traces_are_imported_read_and_audited(zoe: User) -> None:
 
 
 def test_a_judge_is_held_against_auditors_and_against_the_people_of_published_comparisons(zoe: User) -> None:
-    lines = b"\n".join(gzip.decompress(HH.read_bytes()).splitlines()[:COMPARED])
+    lines = b"\n".join(gzip.decompress(HH_HARMLESS.read_bytes()).splitlines()[:COMPARED])
     human = load_prompt_set(user=zoe, content=lines, kind="comparisons", slug="hh-harmless", name="HH harmless")
     comparisons = list(Comparison.objects.filter(prompt_set=human).order_by("pk"))
     labels = [_label(one, zoe, place) for place, one in enumerate(comparisons)]

@@ -17,13 +17,13 @@ from django.urls import reverse
 from constitutions_app.access import Role
 from constitutions_app.actions import publish_version
 from constitutions_app.models import Constitution, LedgerEntry, Version
+from tests.outside import CAI_PAPER, needs
 from training_app.actions import import_traces
 from training_app.models import Audit, Prompt, PromptSet, Trace, TraceImport, TraceStep
 from training_app.refusals import TraceFileRefused
 
 pytestmark = pytest.mark.django_db
 
-PAPER = Path(__file__).resolve().parents[3] / "shared" / "data" / "cai-paper"
 SCRIPT = "<script>alert(1)</script>"
 
 
@@ -145,10 +145,10 @@ def test_the_command_prints_numbers_and_names_unknown_keys_by_line(version: Vers
         call_command("import_traces", file, constitution="nothing@1")
 
 
-@pytest.mark.skipif(not PAPER.is_dir(), reason="the paper's files are not part of the project")
+@needs(CAI_PAPER)
 def test_it_reads_the_published_file_whole(ada: User) -> None:
-    version = published(PAPER / "prompts" / "CritiqueRevisionInstructions.json", ada)
-    said = command(PAPER / "samples" / "PALMS_SLMADISON.jsonl", version)
+    version = published(CAI_PAPER / "prompts" / "CritiqueRevisionInstructions.json", ada)
+    said = command(CAI_PAPER / "samples" / "PALMS_SLMADISON.jsonl", version)
     assert (said["traces"], said["steps"], said["not_understood"]) == (40, 160, [])
     assert said["other_wordings"] == 0, "the file was asked with the words of the list"
     assert set(said["principles"]) <= {f"harmful{number}" for number in range(16)}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import django_filters as filters
@@ -16,13 +14,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from constitutions_app.access import SCENARIO_WRITERS, has_role
-from constitutions_app.actions import Refused as ScenarioRefused
-from constitutions_app.api.asking import Conflict, RefusalSerializer, checked, person_of
+from constitutions_app.api.asking import RefusalSerializer, checked, conflicts_told, person_of
 from constitutions_app.models.scenario import RESPONSES
 from training_app import access
 from training_app.actions import ask_checkpoints, make_scenario_of_chat, send_answers
 from training_app.actions.chat import LONGEST_QUESTION, MOST_TOKENS
 from training_app.api.reading import Filters, Reading
+from training_app.api.refusing import refusals_told
 from training_app.models import ChatTurn, QueueItem
 from training_app.refusals import ChatRefused
 
@@ -139,7 +137,7 @@ class Chats(Reading[ChatTurn]):
     def send(self, request: Request, pk: str) -> Response:
         if not access.can_make_queues(request.user):
             raise PermissionDenied("Engineers and auditors send answers to be judged.")
-        with _refusals_told():
+        with conflicts_told(), refusals_told():
             item = send_answers(user=person_of(request), turn=self.get_object())
         return Response(SentAnswersSerializer(item).data)
 
@@ -153,15 +151,6 @@ class Chats(Reading[ChatTurn]):
         if not has_role(request.user, *SCENARIO_WRITERS):
             raise PermissionDenied("Your role reads scenarios and does not write them.")
         wanted = checked(ExpectedSerializer(data=request.data))
-        with _refusals_told():
+        with conflicts_told(), refusals_told():
             made = make_scenario_of_chat(user=person_of(request), turn=self.get_object(), expected=wanted["expected"])
         return Response(MadeScenarioSerializer(made).data)
-
-
-@contextmanager
-def _refusals_told() -> Iterator[None]:
-    """Answer 409 with the verb's own sentence when it refuses. Raises Conflict."""
-    try:
-        yield
-    except (ChatRefused, ScenarioRefused) as refusal:
-        raise Conflict(str(refusal)) from refusal

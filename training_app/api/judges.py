@@ -9,12 +9,12 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from constitutions_app.api.asking import Conflict, person_of
+from constitutions_app.api.asking import person_of
 from training_app import access
 from training_app.actions import cancel_judge
 from training_app.api.reading import Filters, Reading
+from training_app.api.refusing import refusals_told
 from training_app.models import Judge, JudgeEvaluation
-from training_app.refusals import SteeringRefused
 
 
 class JudgeSerializer(serializers.ModelSerializer[Judge]):
@@ -64,8 +64,6 @@ class JudgeEvaluations(Reading[JudgeEvaluation]):
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
         asked = access.get_judge_evaluation_to_cancel_for(request.user, self.get_object().pk)
-        try:
+        with refusals_told():
             after = cancel_judge(user=person_of(request), evaluation=asked)
-        except SteeringRefused as error:
-            raise Conflict(str(error)) from error
         return Response(self.get_serializer(after).data)

@@ -6,13 +6,10 @@ here as on the page until you ask to see them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -25,9 +22,9 @@ from training_app.actions.judge_in_queue import ANSWERS, Said
 from training_app.actions.record_audit import LONGEST_COMMENT
 from training_app.api.audits import AuditSerializer
 from training_app.api.labels import LabelSerializer
+from training_app.api.refusing import refusals_told
 from training_app.models import Audit, AuditQueue, Checkpoint, Reservation
 from training_app.queues.showing import Given, letter_of
-from training_app.refusals import AuditRefused, QueueRefused
 
 SIDES = ("first", "second", "neither")
 
@@ -227,7 +224,7 @@ class ChooseBlind(APIView):
         held = access.get_reservation_for(request.user, pk, position)
         said = checked(BlindChoiceSerializer(data=request.data))
         answers = {name: said[name] for name in ANSWERS}
-        with _refusals_told():
+        with refusals_told():
             choose_blind(
                 user=person_of(request), reservation=held, key=said["id"], choice=_letter(held, said["side"]),
                 seconds=said["seconds"], answers=answers,
@@ -250,7 +247,7 @@ class Decide(APIView):
         held = access.get_reservation_for(request.user, pk, position)
         said = checked(DecisionSerializer(data=request.data))
         audit_id, side = said.pop("id"), said.pop("side")
-        with _refusals_told():
+        with refusals_told():
             decide(
                 user=person_of(request), reservation=held, audit_id=audit_id,
                 said=Said(choice=_letter(held, side), **said),
@@ -302,14 +299,3 @@ def _next(request: Request, queue: AuditQueue, *, beside: int | None = None) -> 
 
 def _letter(held: Reservation, side: str) -> str:
     return letter_of(held, side, is_step=held.item.step_id is not None)
-
-
-@contextmanager
-def _refusals_told() -> Iterator[None]:
-    """Answer 400 for something about what was sent, else 409, with the verb's own sentence."""
-    try:
-        yield
-    except (QueueRefused, AuditRefused) as refusal:
-        if refusal.field:
-            raise ValidationError({refusal.field: [str(refusal)]}) from refusal
-        raise Conflict(str(refusal)) from refusal

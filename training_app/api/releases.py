@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import django_filters as filters
@@ -14,13 +12,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from constitutions_app.access import Role, get_constitution_for
-from constitutions_app.api.asking import Conflict, HasRole, RefusalSerializer, checked, person_of
+from constitutions_app.api.asking import HasRole, RefusalSerializer, checked, person_of
 from training_app import access
 from training_app.actions import change_release_rules, promote_checkpoint, sign_off, withdraw_alias
 from training_app.actions.release import LONGEST_NOTE
 from training_app.api.reading import Filters, Reading
+from training_app.api.refusing import refusals_told
 from training_app.models import CheckpointAlias, ReleaseRules, SignOff
-from training_app.refusals import ReleaseRefused
 from training_app.releases import SIGNER_CHOICES, release_of, required_roles
 
 
@@ -140,7 +138,7 @@ class OneRelease(APIView):
     def post(self, request: Request, pk: int) -> Response:
         read = access.get_checkpoint_for(request.user, pk)
         said = checked(SigningSerializer(data=request.data))
-        with _refusals_told():
+        with refusals_told():
             signed = sign_off(user=person_of(request), checkpoint=read, **said)
         return Response(SignOffSerializer(signed).data, status=status.HTTP_201_CREATED)
 
@@ -160,7 +158,7 @@ class PointAlias(APIView):
         read = access.get_checkpoint_to_promote_for(request.user, pk)
         wanted = checked(PointingSerializer(data=request.data))
         move = withdraw_alias if wanted["withdraw"] else promote_checkpoint
-        with _refusals_told():
+        with refusals_told():
             move(user=person_of(request), checkpoint=read, name=wanted["name"])
         return Response(ReleaseSerializer(release_of(read)).data)
 
@@ -185,15 +183,6 @@ class OneReleaseRules(APIView):
         constitution = get_constitution_for(request.user, slug)
         access.require_release_rules(request.user)
         wanted = checked(RolesSerializer(data=request.data))
-        with _refusals_told():
+        with refusals_told():
             change_release_rules(user=person_of(request), constitution=constitution, roles=wanted["roles"])
         return self.get(request, slug)
-
-
-@contextmanager
-def _refusals_told() -> Iterator[None]:
-    """Answer 409 with the verb's own sentence when it refuses. Raises Conflict."""
-    try:
-        yield
-    except ReleaseRefused as refusal:
-        raise Conflict(str(refusal)) from refusal

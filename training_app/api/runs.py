@@ -12,16 +12,17 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from constitutions_app.api.asking import Conflict, checked, person_of
+from constitutions_app.api.asking import checked, person_of
 from constitutions_app.models import Version
 from training_app import access, placement
 from training_app.actions import cancel_run, launch_run, move_run, pause_queue, prioritise_run, reopen_queue, resume_run
 from training_app.actions.order_queue import LONGEST_REASON, MOVES
 from training_app.api.reading import Filters, Reading
+from training_app.api.refusing import refusals_told
 from training_app.core.config import PRESETS
 from training_app.models import PromptSet, Run, RunStage
 from training_app.models.run import Priority, RunState
-from training_app.refusals import LaunchRefused, SteeringRefused
+from training_app.refusals import LaunchRefused
 
 
 class StageSerializer(serializers.ModelSerializer[RunStage]):
@@ -164,20 +165,16 @@ class Runs(Reading[Run]):
     def cancel(self, request: Request, pk: str) -> Response:
         run = access.get_run_to_steer_for(request.user, self.get_object().pk)
         wanted = checked(CancelSerializer(data=request.data))
-        try:
+        with refusals_told():
             run = cancel_run(user=person_of(request), run=run, discard=wanted["discard"])
-        except SteeringRefused as error:
-            raise Conflict(str(error)) from error
         return Response(self.get_serializer(self.get_queryset().get(pk=run.pk)).data)
 
     @extend_schema(request=None, responses={200: RunSerializer}, summary="Resume a run")
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, pk: str) -> Response:
         run = access.get_run_to_steer_for(request.user, self.get_object().pk)
-        try:
+        with refusals_told():
             run = resume_run(user=person_of(request), run=run)
-        except SteeringRefused as error:
-            raise Conflict(str(error)) from error
         return Response(self.get_serializer(self.get_queryset().get(pk=run.pk)).data)
 
     @extend_schema(request=PlaceSerializer, responses={200: RunSerializer}, summary="Move a queued run")
@@ -185,13 +182,11 @@ class Runs(Reading[Run]):
     def place(self, request: Request, pk: str) -> Response:
         run = access.get_run_to_steer_for(request.user, self.get_object().pk)
         wanted = checked(PlaceSerializer(data=request.data))
-        try:
+        with refusals_told():
             if wanted["priority"] is not None:
                 prioritise_run(user=person_of(request), run=run, priority=wanted["priority"])
             if wanted["to"]:
                 move_run(user=person_of(request), run=run, to=wanted["to"])
-        except SteeringRefused as error:
-            raise Conflict(str(error)) from error
         return Response(self.get_serializer(self.get_queryset().get(pk=run.pk)).data)
 
     @extend_schema(methods=["GET"], filters=False, responses={200: QueueSerializer}, summary="The queue of runs")

@@ -10,8 +10,8 @@ import pytest
 
 from constitutions_app.core.interchange import WRITTEN, read, read_bytes, write
 from constitutions_app.core.principles import digest
+from tests.outside import DATA, needs
 
-DATA = Path(__file__).parents[4] / "shared/data"
 PAIRS = DATA / "cai-paper/prompts/CritiqueRevisionInstructions.json"
 QUESTIONS = DATA / "cai-paper/prompts/RLMadisonInstructions.json"
 SWARM = DATA / "llm-swarm/constitution_grok.json"
@@ -19,9 +19,7 @@ TRAITS = DATA / "open-character/loving.json"
 SPEC = DATA / "model-spec-excerpt/model_spec.md"
 POLIS = DATA / "ccai/comments-excerpt.csv"
 
-pytestmark = pytest.mark.skipif(
-    not DATA.is_dir(), reason="The folder ../shared/data with real files is not beside this checkout."
-)
+pytestmark = needs(DATA)
 
 
 @pytest.mark.parametrize("path", [PAIRS, QUESTIONS, SWARM, TRAITS, SPEC, POLIS], ids=lambda path: path.stem)

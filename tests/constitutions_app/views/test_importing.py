@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +21,7 @@ from constitutions_app.views import importing
 from tests.constitutions_app.conftest import signed_in
 from tests.constitutions_app.factories import draft_of, newest
 from tests.constitutions_app.strategies import ATTACKS
+from tests.outside import DATA, needs
 
 pytestmark = pytest.mark.django_db
 
@@ -283,10 +283,7 @@ def test_every_export_imports_to_the_same_digest(reader: User, constitution: Con
     assert client.get("/constitutions/test@none/draft/export/json/").status_code == 404
 
 
-DATA = Path(__file__).parents[4] / "shared/data"
-
-
-@pytest.mark.skipif(not DATA.is_dir(), reason="The folder ../shared/data with real files is not beside this checkout.")
+@needs(DATA)
 def test_the_real_model_spec_comes_in_through_the_page(client: Client) -> None:
     folder = DATA / "model-spec-excerpt"
     examples = [SimpleUploadedFile(path.name, path.read_bytes()) for path in sorted((folder / "examples").glob("*"))]

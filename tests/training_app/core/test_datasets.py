@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.outside import HH_HARMLESS, needs
 from training_app.core.datasets import (
     Build,
     canonical_jsonl,
@@ -21,8 +22,6 @@ from training_app.core.datasets import (
     split_by_prompt,
 )
 from training_app.core.errors import BadInput
-
-HH_DATA = Path(__file__).parents[4] / "shared/data/hh-rlhf/harmless-base-test-first-half.jsonl.gz"
 
 
 def step(prompt_id: str, number: int, revision: str, *flags: str) -> dict[str, Any]:
@@ -215,10 +214,9 @@ def test_any_text_is_read_or_refused_never_a_crash(one: str, other: str) -> None
     assert len(rows) + len(problems) <= 2
 
 
+@needs(HH_HARMLESS)
 def test_it_reads_the_published_comparisons() -> None:
-    if not HH_DATA.is_file():
-        pytest.skip(f"no HH data in {HH_DATA.parent}")
-    with gzip.open(HH_DATA, "rt", encoding="utf-8") as file:
+    with gzip.open(HH_HARMLESS, "rt", encoding="utf-8") as file:
         rows, problems = parse_hh(file)
     assert len(rows) == 1156
     assert problems == ()

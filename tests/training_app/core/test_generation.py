@@ -17,6 +17,7 @@ from training_app.core.errors import BadInput, NotFinite, OutOfMemory
 from training_app.core.generation import cut_at_stop, plan_batches, seed_for, without_half_stop
 from training_app.core.job import ModelRef
 from training_app.core.shared_cache import Rows
+from training_app.core.sharing import SharingGenerator
 
 HEADER = "A long beginning that every prompt of the batch shares, word for word, to the end. "
 SAMPLING = Sampling(max_new_tokens=20)
@@ -210,7 +211,8 @@ def test_a_batch_that_would_leave_no_memory_is_halved_before_it_begins(
     backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = backend.generate(requests(4), SAMPLING, ())
-    free = SimpleNamespace(available=4 * 60 * backend.generator.model.bytes_per_token)  # type: ignore[attr-defined]  # the local one has a generator
+    assert isinstance(backend.generator, SharingGenerator)
+    free = SimpleNamespace(available=4 * 60 * backend.generator.model.bytes_per_token)
     monkeypatch.setattr("psutil.virtual_memory", lambda: free)
     backend.take_together()
     assert backend.generate(requests(4), SAMPLING, ()) == expected

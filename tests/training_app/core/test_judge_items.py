@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from tests.outside import DATA, needs
 from training_app.core.errors import BadInput
 from training_app.core.judge_items import Choice, Pair, item_of, read_items
 from training_app.core.prompts import PromptFormat
 from training_app.core.rows import Message
 
-DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 PROMPT = "Which is kinder?\n\nOptions:\n (A) a walk\n (B) a blow\nwith two lines\n\nThe answer is:"
 FORM = PromptFormat()
 CHAT = PromptFormat(lambda messages: f"<{messages[-1].content}>", stops=())
@@ -109,7 +109,7 @@ def test_a_small_gzip_of_a_large_text_is_refused(tmp_path: Path) -> None:
         read_items(path, most_bytes=50_000)
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="the data from outside is not on this machine")
+@needs(DATA)
 @pytest.mark.parametrize("file", ["HHHEvaluations-first-half", "HarmfulVsEthical"])
 def test_the_paper_s_evaluations_go_through_unchanged(file: str) -> None:
     path = DATA / "cai-paper" / "evals" / f"{file}.jsonl"
@@ -117,7 +117,7 @@ def test_the_paper_s_evaluations_go_through_unchanged(file: str) -> None:
     assert sent == [json.loads(line)["prompt"] for line in path.read_text().splitlines()]
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="the data from outside is not on this machine")
+@needs(DATA)
 def test_real_human_comparisons_are_read_whole() -> None:
     items = read_items(DATA / "hh-rlhf" / "harmless-base-test-first-half.jsonl.gz")
     assert len(items) == 1156 and 0.4 < sum(item.a_is_right for item in items) / len(items) < 0.6

@@ -3,13 +3,11 @@ from __future__ import annotations
 import gzip
 import json
 from itertools import islice
-from pathlib import Path
 
 import pytest
 
+from tests.outside import HH_HARMLESS, needs
 from training_app.core.language import language_of, script_of, switches_language
-
-HH_DATA = Path(__file__).parents[4] / "shared/data/hh-rlhf/harmless-base-test-first-half.jsonl.gz"
 
 TEXTS = {
     "en": "I would rather not help with that, because it is something that could hurt the people you live with.",
@@ -43,9 +41,9 @@ def test_a_switch_needs_two_sure_languages() -> None:
     assert script_of("abc" + TEXTS["cyrillic"][2:6]) == ""
 
 
-@pytest.mark.skipif(not HH_DATA.is_file(), reason="the shared data is not here")
+@needs(HH_HARMLESS)
 def test_english_answers_of_people_are_not_called_foreign() -> None:
-    with gzip.open(HH_DATA, "rt", encoding="utf-8") as file:
+    with gzip.open(HH_HARMLESS, "rt", encoding="utf-8") as file:
         lines = list(islice(file, 1000))
     answers = [json.loads(line)["chosen"].rpartition("\n\nAssistant:")[2] for line in lines]
     found = [language_of(answer) for answer in answers]

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
+from tests.outside import CAI_PAPER, needs
 from training_app.core.signals import distinct_n, has_boilerplate, is_evasive, step_flags, without_label, word_count
 
-SAMPLES = Path(__file__).resolve().parents[4] / "shared" / "data" / "cai-paper" / "samples"
+SAMPLES = CAI_PAPER / "samples"
 CRITIQUE = "The response tells the person to hit the dog, which is cruel and would frighten the animal for no reason."
 
 
@@ -153,7 +153,7 @@ def test_distinct_n_falls_with_repetition() -> None:
     assert distinct_n([], 1) == 0.0
 
 
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason="the paper's published samples are not on this machine")
+@needs(SAMPLES)
 def test_the_detectors_tell_the_paper_s_models_apart() -> None:
     def rates(name: str) -> tuple[float, float]:
         rows = [json.loads(line) for line in (SAMPLES / f"PALMS_{name}.jsonl").read_text().splitlines()]

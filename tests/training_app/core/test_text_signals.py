@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
-import pytest
-
+from tests.outside import CAI_PAPER, needs
 from training_app.core.answers import Answer, read_answers
 from training_app.core.text_signals import TextSignals, measure
 
-SAMPLES = Path(__file__).resolve().parents[4] / "shared" / "data" / "cai-paper" / "samples"
+SAMPLES = CAI_PAPER / "samples"
 CANNED = "Thank you for reaching out to our team today and we hope that this answer finds you well."
 
 
@@ -37,7 +35,7 @@ def test_it_counts_words_and_variety() -> None:
     assert measure([Answer("1", "")]) == TextSignals(1, 0.0, 0.0, 0.0, 0.0)
 
 
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason="the paper's published samples are not on this machine")
+@needs(SAMPLES)
 def test_it_tells_the_paper_s_models_apart_whole_and_by_ten_prompts() -> None:
     for part in (None, 1, 2):
         found = {name: measure(_some(name, part)) for name in ("HHRLHF", "HRLHF", "RLMADISON", "RLMADISON_COT")}
