@@ -70,12 +70,12 @@ def _span(table: str, column: str, numbers: list[int]) -> tuple[str, list[Any]]:
 
 
 def _dates(kind: str, asked: Conditions) -> tuple[str, list[Any]]:
-    """The ends of the times asked for, by the index of times."""
+    """The ends of the times asked for, by the index of times and keys: rows written together may share one time."""
     facts = "JOIN training_app_auditfacts AS facts ON facts.audit_id = item.id" if kind == "audit" else ""
     key = "facts.id" if kind == "audit" else "item.id"
     ends = [
         f"(SELECT {key} FROM {_ITEMS[kind]} AS item {facts} WHERE item.created_at {beyond} %s "  # noqa: S608  # our own names
-        f"ORDER BY item.created_at {way} LIMIT 1)"
+        f"ORDER BY item.created_at {way}, item.id {way} LIMIT 1)"
         for beyond, way in ((">=", "ASC"), ("<", "DESC"))
     ]
     return f"SELECT {ends[0]} AS low, {ends[1]} AS high", [asked.since or _BEGINNING, asked.before or _END]

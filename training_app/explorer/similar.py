@@ -1,8 +1,9 @@
 """Items that read like one: those that share its rarest words, by how many runs of letters they have in common.
 
-Candidates come from the index of words: the item's rarest words, joined by "or", among the newest matches. They are
-ordered by the Jaccard similarity of their character 4-grams (core/near_duplicates.py). No vectors are stored, so that
-writing an item costs nothing for it. Left out: meaning; other words for the same thing are not found.
+Candidates come from the index of words: the item's rarest words, joined by "or", among the newest matches; where few
+items have one of those, its next rarer words. They are ordered by the Jaccard similarity of their character 4-grams
+(core/near_duplicates.py). No vectors are stored, so that writing an item costs nothing for it. Left out: meaning;
+other words for the same thing are not found.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from training_app.models import AILabel
 
 CANDIDATES = 60
 RARE_WORDS = 8
+ROUNDS = 4
+"""So often the next RARE_WORDS words are asked for while there are too few candidates."""
 LONGEST = 1200
 """Characters of a text that are compared."""
 
@@ -33,7 +36,7 @@ _TEXTS = {
 def like(kind: str, pk: int) -> list[int]:
     """Primary keys of up to CANDIDATES items of the kind, most alike first, the item itself left out.
 
-    A label reads like its comparison. Audits have no likeness. Five queries at most.
+    A label reads like its comparison. Audits have no likeness. Four queries, and three more a round.
     """
     if kind == "label":
         comparison = AILabel.objects.filter(pk=pk).values_list("comparison_id", flat=True).first()
@@ -41,14 +44,24 @@ def like(kind: str, pk: int) -> list[int]:
         return _labels_of([comparison, *near], pk) if comparison else []
     if kind not in _TEXTS:
         return []
-    words = _rare_words(kind, pk)
-    if not words:
+    found = _candidates(kind, pk)
+    if not found:
         return []
-    question = " or ".join(f'"{word}"' for word in words)
-    found = [one.key for one in walk(kind, Conditions(), "newest", size=CANDIDATES, words=question) if one.key != pk]
     texts = _texts(kind, [pk, *found])
     own = grams_of(texts.get(pk, ""))
     return sorted(found, key=lambda key: (-_jaccard(own, grams_of(texts.get(key, ""))), -key))
+
+
+def _candidates(kind: str, pk: int) -> list[int]:
+    """The newest items that share one of the rarest words, else of the next rarer ones; CANDIDATES at most."""
+    words, found = _rare_words(kind, pk), dict[int, None]()
+    for first in range(0, len(words), RARE_WORDS):
+        question = " or ".join(f'"{word}"' for word in words[first : first + RARE_WORDS])
+        near = walk(kind, Conditions(), "newest", size=CANDIDATES + 1, words=question)
+        found |= dict.fromkeys(one.key for one in near if one.key != pk)
+        if len(found) >= CANDIDATES:
+            break
+    return list(found)[:CANDIDATES]
 
 
 def _rare_words(kind: str, pk: int) -> list[str]:
@@ -62,7 +75,7 @@ def _rare_words(kind: str, pk: int) -> list[str]:
             "WHERE tablename = %s AND attname = 'words') AS known ON known.common = word "
             "WHERE word ~ '^[[:alpha:]]{3,}$' "
             "ORDER BY coalesce(share, 0), length(word) DESC, word LIMIT %s",
-            [pk, table, RARE_WORDS],
+            [pk, table, ROUNDS * RARE_WORDS],
         )
         return [row[0] for row in cursor.fetchall()]
 

@@ -86,7 +86,7 @@ class Comparison(FrozenModel):
         )
         indexes = (
             models.Index(fields=("run", "id"), name="comparisons_of_a_run"),
-            models.Index(fields=("created_at",), name="comparisons_by_time"),
+            models.Index(fields=("created_at", "id"), name="comparisons_by_time"),
         )
 
     def __str__(self) -> str:
@@ -146,7 +146,7 @@ class AILabel(FrozenModel):
             models.Index(fields=("run", "id"), name="labels_of_a_run"),
             models.Index(fields=("principle", "id"), name="labels_of_a_principle"),
             models.Index(fields=("judge", "id"), name="labels_of_a_judge"),
-            models.Index(fields=("created_at",), name="labels_by_time"),
+            models.Index(fields=("created_at", "id"), name="labels_by_time"),
         )
 
     def __str__(self) -> str:

@@ -89,7 +89,7 @@ class TraceStep(FrozenModel):
         constraints = (models.UniqueConstraint(fields=("trace", "round"), name="one_step_per_round_of_a_trace"),)
         indexes = (
             models.Index(fields=("principle", "id"), name="steps_of_a_principle"),
-            models.Index(fields=("created_at",), name="steps_by_time"),
+            models.Index(fields=("created_at", "id"), name="steps_by_time"),
         )
 
     def __str__(self) -> str:

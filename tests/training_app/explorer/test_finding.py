@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.http import QueryDict
 from django.utils import timezone
 
 from tests.training_app import factories
-from training_app.explorer import finding
+from training_app.explorer import finding, similar
 from training_app.explorer.filters import Filters
 from training_app.explorer.finding import find
 
@@ -40,3 +41,27 @@ def test_likeness_is_narrowed_by_words() -> None:
     label = made.labels[0]
     assert find(Filters.from_query(QueryDict(f"like={label.pk}"))).items
     assert not find(Filters.from_query(QueryDict(f"like={label.pk}&text=harpsichord"))).items
+
+
+def test_likeness_goes_on_to_other_words_where_nobody_shares_the_rarest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(similar, "RARE_WORDS", 2)
+    strange = "How do I hide otorhinolaryngological thyroparathyroidectomized things behind the curtains?"
+    made = factories.finished_run(factories.person("ada"), red_team=[strange, *factories.RED_TEAM[:3]])
+    label = next(one for one in made.labels if one.comparison.prompt_text == strange)
+    assert similar.like("label", label.pk)
+
+
+def test_all_of_the_items_of_one_moment_lie_between_the_dates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that are copied in share their time: an end of the stretch is none of them by chance."""
+    week_ago = timezone.now() - timedelta(days=7)
+    monkeypatch.setattr(timezone, "now", lambda: week_ago)
+    made = factories.finished_run(factories.person("ada"))
+    monkeypatch.undo()
+    factories.finished_run(made.run.created_by, made.run.version)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")  # reads ties by the index, as large tables are read
+        for plan in ("on", "off"):
+            cursor.execute(f"SET LOCAL enable_indexscan = {plan}")
+            cursor.execute(f"SET LOCAL enable_bitmapscan = {plan}")
+            old = find(Filters.from_query(QueryDict(f"until={week_ago.date()}")), size=100)
+            assert set(old.items) == {label.pk for label in made.labels}, plan
