@@ -3,7 +3,8 @@
 Each place is asked once, so the number of queries is the number of places, however much there is. A place ranks its
 newest thousand hits and shows the best fifty; a question that finds more than that wants another word.
 
-Where a principle was published unchanged again and again, only the version that brought its words is a hit.
+Where a principle or a preamble was published unchanged again and again, only the version that brought its words is a
+hit.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from django.db import models
 from django.db.models import F, Value
 from django.db.models.expressions import Combinable
 from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Concat, Left
+from django.db.models.functions import Coalesce, Concat, Left
 from django.urls import reverse
 
 from constitutions_app.models import (
     Change,
     Comment,
     Constitution,
+    Draft,
     DraftPrinciple,
     PrincipleVersion,
     Scenario,
@@ -134,6 +136,33 @@ def _version(row: PrincipleVersion) -> tuple[str, str, datetime]:
     return f"{row.title or row.key}, {version}", url, version.created_at
 
 
+def _preamble(row: Draft) -> tuple[str, str, datetime]:
+    title = f"Preamble, {'draft' if row.is_main else f'branch {row.branch}'}"
+    return title, f"{reverse('constitutions:draft', args=[row.address])}?at=preamble", row.updated_at
+
+
+def _published_preamble(row: Version) -> tuple[str, str, datetime]:
+    return (
+        f"Preamble, {row}",
+        reverse("constitutions:version", args=[row.constitution.slug, row.number]),
+        row.created_at,
+    )
+
+
+def _new_preambles() -> models.QuerySet[Version]:
+    """Versions whose preamble is not their parent's."""
+    return (
+        Version.objects.annotate(
+            before=Coalesce(
+                searching.published_preamble("parent__canonical"), Value(""), output_field=models.TextField()
+            )
+        )
+        .exclude(before=searching.published_preamble())
+        .select_related("constitution")
+        .defer("canonical")
+    )
+
+
 def _note(row: Version) -> tuple[str, str, datetime]:
     url = reverse("constitutions:version", args=[row.constitution.slug, row.number])
     return f"Change note of {row}", url, row.created_at
@@ -171,6 +200,22 @@ PLACES = {
         lambda: _text("text", "title", KeyTextTransform("rationale", "body")),
         "version__constitution",
         _version,
+    ),
+    "preambles": Place(
+        "preamble of a draft",
+        lambda: Draft.objects.filter(closed_at=None).select_related("constitution"),
+        searching.preamble_words,
+        lambda: _text("preamble"),
+        "constitution",
+        _preamble,
+    ),
+    "published_preambles": Place(
+        "preamble of a version",
+        _new_preambles,
+        searching.published_preamble_words,
+        lambda: _text(searching.published_preamble()),
+        "constitution",
+        _published_preamble,
     ),
     "notes": Place(
         "change note",

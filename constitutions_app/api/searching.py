@@ -33,7 +33,7 @@ class HitSerializer(serializers.Serializer[Any]):
 
 
 class Search(APIView):
-    """The best hits in principles, rationale, change notes, threads and scenarios."""
+    """The best hits in principles, rationale, preambles, change notes, threads and scenarios."""
 
     permission_classes = [HasRole]
 

@@ -22,6 +22,8 @@ class SearchForm(forms.Form):
             ("", "everywhere"),
             ("drafts", "drafts"),
             ("versions", "versions"),
+            ("preambles", "preambles of drafts"),
+            ("published_preambles", "preambles of versions"),
             ("notes", "change notes"),
             ("threads", "threads"),
             ("scenarios", "scenarios"),

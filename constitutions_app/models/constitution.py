@@ -10,7 +10,7 @@ from django.db import models
 from django.utils.functional import cached_property
 
 from constitutions_app.core import principles as core
-from constitutions_app.models.searching import draft_words
+from constitutions_app.models.searching import draft_words, preamble_words
 
 MAIN = "main"
 """The branch that every constitution has from the start."""
@@ -87,6 +87,7 @@ class Draft(models.Model):
                 condition=models.Q(closed_at__isnull=True) | ~models.Q(branch=MAIN), name="the_main_branch_stays_open"
             ),
         )
+        indexes = (GinIndex(preamble_words(), name="words_of_draft_preambles"),)
 
     def __str__(self) -> str:
         return f"Draft {self.branch} of constitution {self.constitution_id}"

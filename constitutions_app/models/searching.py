@@ -7,10 +7,10 @@ first part of very long texts is indexed: PostgreSQL refuses vectors above a meg
 from __future__ import annotations
 
 from django.contrib.postgres.search import SearchVector
-from django.db.models import F
+from django.db.models import F, JSONField
 from django.db.models.expressions import Combinable
 from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Left
+from django.db.models.functions import Cast, Left
 
 CONFIG = "english"
 LONG, SHORT = 50_000, 20_000
@@ -36,6 +36,21 @@ def draft_words() -> Combinable:
 def version_words() -> Combinable:
     """A published principle: text, then title and rationale."""
     return weighed("text", "title", KeyTextTransform("rationale", "body"))
+
+
+def preamble_words() -> SearchVector:
+    """A draft's preamble."""
+    return SearchVector(Left(F("preamble"), LONG), config=CONFIG, weight="A")
+
+
+def published_preamble(canonical: str = "canonical") -> KeyTextTransform:
+    """The preamble in the canonical text of a version, which stands in the named column."""
+    return KeyTextTransform("preamble", Cast(canonical, JSONField()))
+
+
+def published_preamble_words() -> SearchVector:
+    """A version's preamble."""
+    return SearchVector(Left(published_preamble(), LONG), config=CONFIG, weight="A")
 
 
 def note_words() -> SearchVector:

@@ -9,7 +9,7 @@ from django.db import models
 from constitutions_app.core import principles as core
 from constitutions_app.models.constitution import MAIN, Constitution
 from constitutions_app.models.frozen import FrozenModel
-from constitutions_app.models.searching import note_words, version_words
+from constitutions_app.models.searching import note_words, published_preamble_words, version_words
 
 
 class Version(FrozenModel):
@@ -38,7 +38,10 @@ class Version(FrozenModel):
             models.CheckConstraint(condition=models.Q(number__gte=1), name="version_numbers_start_at_one"),
             models.CheckConstraint(condition=~models.Q(note=""), name="a_version_has_a_change_note"),
         )
-        indexes = (GinIndex(note_words(), name="words_of_change_notes"),)
+        indexes = (
+            GinIndex(note_words(), name="words_of_change_notes"),
+            GinIndex(published_preamble_words(), name="words_of_published_preambles"),
+        )
 
     def __str__(self) -> str:
         return f"v{self.number}"

@@ -35,13 +35,13 @@ from constitutions_app.views import conflicts, editing, hints
 @require_safe
 @require_role()
 def draft(request: AuthenticatedHttpRequest, slug: str) -> HttpResponse:
-    """Writers go on to the editor, to the principle `?at=` names if it is there; everybody else reads the draft."""
+    """Writers go on to the editor, to the part `?at=` names if it is there; everybody else reads the draft."""
     draft = get_draft_for(request.user, slug)
     if can_write(request.user) and not draft.closed_at:
         keys = list(draft.principles.values_list("key", flat=True))
-        if not keys:
-            return redirect("constitutions:draft_preamble", slug)
         at = request.GET.get("at", "")
+        if not keys or (at == "preamble" and at not in keys):
+            return redirect("constitutions:draft_preamble", slug)
         return redirect("constitutions:draft_principle", slug, at if at in keys else keys[0])
     constitution = draft.to_core()
     ctx = {

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from constitutions_app.actions import create_scenario, edit_principle, publish_version
+from constitutions_app.actions import create_scenario, edit_preamble, edit_principle, publish_version, text_revision
 from constitutions_app.core.principles import Principle
 from constitutions_app.models import Comment, Constitution, Thread
 from constitutions_app.searching import PLACES, search
@@ -26,12 +26,16 @@ def say(user: User, constitution: Constitution, body: str) -> Comment:
 
 @pytest.fixture
 def everywhere(constitution: Constitution, author: User) -> Constitution:
-    """The word "lighthouse" stands in every place once, in the draft twice."""
+    """The word "lighthouse" stands in every place once, in the draft's principle twice."""
     principle = principle_of(constitution, "honesty")
     edit_principle(
         user=author, principle=principle, expected=principle.revision,
         changes={"text": "Be a lighthouse.", "rationale": "Lighthouses do not move."},
     )  # fmt: skip
+    draft = draft_of(constitution)
+    edit_preamble(
+        user=author, draft=draft, expected=text_revision(draft.preamble), text="Light, as a lighthouse gives."
+    )
     publish_version(user=author, draft=draft_of(constitution), note="A lighthouse came in.")
     say(author, constitution, "Why a lighthouse?")
     create_scenario(user=author, constitution=constitution, title="Coast", prompt="Where is the lighthouse?")
@@ -59,6 +63,12 @@ def test_a_hit_in_a_draft_leads_writers_to_its_principle(constitution: Constitut
     assert answer.headers["Location"] == reverse("constitutions:draft_principle", args=["test", "kindness"])
 
 
+def test_a_hit_in_a_preamble_leads_writers_to_it(everywhere: Constitution, author: User) -> None:
+    (hit,) = search("lighthouse", where="preambles")
+    answer = signed_in(author).get(hit.url)
+    assert answer.headers["Location"] == reverse("constitutions:draft_preamble", args=["test"])
+
+
 def test_the_text_of_a_rule_comes_before_its_rationale(author: User) -> None:
     principles = (
         Principle(id="beside", title="", text="Be steady.", rationale="As a lighthouse is."),
@@ -77,6 +87,7 @@ def test_words_published_unchanged_are_found_once(everywhere: Constitution, auth
         publish_version(user=author, draft=draft_of(everywhere), note="Other.")
     versions = [hit.title for hit in search("lighthouse", where="versions")]
     assert versions == ["Honesty, v2"]
+    assert [hit.title for hit in search("lighthouse", where="published_preambles")] == ["Preamble, v2"]
 
 
 @pytest.mark.parametrize(
