@@ -5,7 +5,7 @@
   rounds to nothing, and the checkpoint would equal its parent. The price is 4 bytes a parameter, 540 MB for 135M.
 * **Resuming.** The trainer's own checkpoints are not written atomically, hold pickles, and are taken by their number
   alone; of seven ways to damage the newest one, four crash and three continue silently. So each gets a seal, written
-  last: the sha256 of every file. Only a state whose seal holds is read; anything else is deleted and the next older
+  last: a checksum of every file. Only a state whose seal holds is read; anything else is deleted and the next older
   one is tried. The seal guards against kills and bad disks, not against somebody who may write in the run's folder.
 
 What is left out: sharded weights of several GPUs (FSDP, DeepSpeed), and retention once a run is over.
@@ -13,6 +13,7 @@ What is left out: sharded weights of several GPUs (FSDP, DeepSpeed), and retenti
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -21,6 +22,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import xxhash
 
 from training_app.core.digests import digest_file, digest_model_folder
 from training_app.core.errors import BadInput, NotFinite, StageError
@@ -299,9 +302,13 @@ def _swap_in(partial: Path, target: Path) -> None:
 
 
 def seal_state(state: Path, *, step: int, identity: str) -> None:
-    """Sync a trainer checkpoint and write its seal last: the sha256 of every file in it."""
+    """Sync a trainer checkpoint and write its seal last: a checksum of every file in it.
+
+    It tells a file that is torn, rotten or another, while training waits: XXH3, a sixth of the time of a sha256 over
+    weights and two moments each. Whoever could forge a file could write its seal anew, whatever the checksum.
+    """
     sync_tree(state)
-    files = {name: digest_file(state / name) for name in _names(state)}
+    files = {name: _checksum(state / name) for name in _names(state)}
     aside = state / f".{SEAL}.partial"
     with aside.open("w", encoding="utf-8") as file:
         json.dump({"step": step, "identity": identity, "files": files}, file, indent=2, sort_keys=True)
@@ -330,7 +337,13 @@ def seal_problem(state: Path, *, identity: str) -> str | None:
         return f"{missing[0]} is missing"
     if extra := sorted(set(present) - set(files)):
         return f"{extra[0]} was added"
-    return next((f"{name} was changed" for name in present if digest_file(state / name) != files[name]), None)
+    return next((f"{name} was changed" for name in present if _checksum(state / name) != files[name]), None)
+
+
+def _checksum(path: Path) -> str:
+    """XXH3 of a file's bytes, 128 bits in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()  # type: ignore[arg-type]  # not hashlib's own
 
 
 def newest_sound_state(trainer: Path, *, identity: str) -> tuple[Path | None, list[str]]:
