@@ -343,7 +343,7 @@ def seal_problem(state: Path, *, identity: str) -> str | None:
 def _checksum(path: Path) -> str:
     """XXH3 of a file's bytes, 128 bits in hexadecimal."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()  # type: ignore[arg-type]  # not hashlib's own
+        return hashlib.file_digest(file, xxhash.xxh3_128).hexdigest()
 
 
 def newest_sound_state(trainer: Path, *, identity: str) -> tuple[Path | None, list[str]]:
