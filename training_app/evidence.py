@@ -11,12 +11,12 @@ from __future__ import annotations
 import difflib
 import json
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from django.db.models import Avg, Count, Q
+from django.db.models import Avg, Count, Q, QuerySet
 from django.utils import timezone
 
 from constitutions_app.approvals import approvals_of
@@ -31,8 +31,18 @@ from training_app.core import verify_evidence
 from training_app.core.manifest import manifest_text
 from training_app.core.statistics import Estimate, wilson
 from training_app.explorer.blindness import keeps_anything
+from training_app.explorer.tokens import FINALS, STATES, Fact, token
 from training_app.model_card import card_of
-from training_app.models import AILabel, Audit, Checkpoint, CheckpointSignature, DatasetBuild, DatasetItem, HubCopy
+from training_app.models import (
+    AILabel,
+    Audit,
+    Checkpoint,
+    CheckpointSignature,
+    DatasetBuild,
+    DatasetItem,
+    HubCopy,
+    LabelFacts,
+)
 from training_app.releases import release_of
 from training_app.signatures import signing_of
 
@@ -56,7 +66,8 @@ The checkpoint `{digest}` ({stage} of run {run}), made under {constitution} v{nu
 - `constitution/`: every version that led to those words, as canonical JSON (its sha256 is the version's digest) and as
   Markdown; `diffs/`: what each changed.
 - `approvals.json`, `sign_offs.json`: who approved the words, who signed off the checkpoint.
-- `statistics.json`: labels and people's verdicts by principle, with 95 % intervals; `evaluations.json`: what was
+- `statistics.json`: labels and people's verdicts by principle, and what they come to (`final`),
+  with 95 % intervals; `evaluations.json`: what was
   measured.
 - `manifests/`: this checkpoint, its parents and its reward model, byte for byte; `builds.json`: what they learnt from.
 - `signature/`: the checkpoint's signature (OpenSSF model signing) and its public key, where it has one.
@@ -218,7 +229,7 @@ def _build(build: DatasetBuild) -> dict[str, Any]:
 
 
 def _statistics(builds: Sequence[DatasetBuild], *, fewest: int) -> list[dict[str, Any]]:
-    """By principle: the labels these builds were made of, and people's verdicts on them. Two queries.
+    """By principle: the labels these builds were made of, people's verdicts, and what these come to. Three queries.
 
     Where there are fewer than `fewest` of either, how many there are is told and the figures are not.
     """
@@ -234,6 +245,7 @@ def _statistics(builds: Sequence[DatasetBuild], *, fewest: int) -> list[dict[str
             n=Count("pk"), overrides=Count("pk", filter=Q(verdict=Audit.Verdict.OVERRIDE))
         )
     }
+    outcomes = _outcomes(used)
     found = []
     for row in counted:
         key = (row["principle__key"], row["principle__version__number"])
@@ -247,9 +259,32 @@ def _statistics(builds: Sequence[DatasetBuild], *, fewest: int) -> list[dict[str
                 "same_position": _rate(wilson(row["same"], row["n"])) if row["n"] >= fewest else WITHHELD,
                 "verdicts": said["n"],
                 "override_rate": _rate(wilson(said["overrides"], said["n"])) if said["n"] >= fewest else WITHHELD,
+                "final": final if (final := _final(outcomes.get(key, {})))["judged"] >= fewest else WITHHELD,
             }
         )
     return found
+
+
+def _outcomes(used: QuerySet[DatasetItem, Any]) -> dict[tuple[str | None, int | None], dict[str, int]]:
+    """By principle and version, how many labels came to what, and how many by adjudication. One query."""
+    facts = {one: token(Fact.STATE, place) for place, one in enumerate(STATES)}
+    facts["adjudicated"] = token(Fact.FINAL, FINALS.index("adjudicated"))
+    counts = {name: Count("pk", filter=Q(facets__contains=[fact])) for name, fact in facts.items()}
+    names = ("label__principle__key", "label__principle__version__number")
+    rows = LabelFacts.objects.filter(label__in=used, audited_at__isnull=False).values(*names).annotate(**counts)
+    return {(row[names[0]], row[names[1]]): {name: row[name] for name in counts} for row in rows.order_by(*names)}
+
+
+def _final(counts: Mapping[str, int]) -> dict[str, Any]:
+    """What people's verdicts come to, by item: the last word where somebody had it; what is unresolved is no rate."""
+    agreed, overridden = counts.get("agreed", 0), counts.get("overridden", 0)
+    unresolved = counts.get("disputed", 0)
+    return {
+        "judged": agreed + overridden + unresolved,
+        "adjudicated": counts.get("adjudicated", 0),
+        "unresolved": unresolved,
+        "overridden": _rate(wilson(overridden, agreed + overridden)),
+    }
 
 
 def _rate(estimate: Estimate) -> dict[str, Any]:

@@ -30,11 +30,16 @@ class BuildCounts:
     labels: int = 0
     human: int = 0
     changed: int = 0
+    adjudicated: int = 0
+    """Of the changed: those that somebody's last word changed."""
 
     @property
     def changes(self) -> tuple[str, ...]:
         """What people changed, in words; empty for nothing."""
-        return (f"{self.changed:,} changed by people",) if self.changed else ()
+        if not self.changed:
+            return ()
+        last = f", {self.adjudicated:,} by adjudication" if self.adjudicated else ""
+        return (f"{self.changed:,} changed by people{last}",)
 
 
 def counts_of(builds: Sequence[DatasetBuild]) -> dict[int, BuildCounts]:
@@ -43,9 +48,11 @@ def counts_of(builds: Sequence[DatasetBuild]) -> dict[int, BuildCounts]:
     rows = DatasetItem.objects.filter(build__in=builds).values("build").order_by("build")
     counted = rows.annotate(
         revisions=Count("step"), answers=Count("trace"), labels=Count("label"),
-        human=Count("comparison", filter=human), changed=Count("audit"),
+        human=Count("comparison", filter=human),
+        changed=Count("pk", filter=Q(audit__isnull=False) | Q(adjudication__isnull=False)),
+        adjudicated=Count("adjudication"),
     )  # fmt: skip
-    names = ("revisions", "answers", "labels", "human", "changed")
+    names = ("revisions", "answers", "labels", "human", "changed", "adjudicated")
     return {build: BuildCounts(*of_build) for build, *of_build in counted.values_list("build", *names)}
 
 

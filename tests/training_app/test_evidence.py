@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import LazySettings
@@ -24,11 +25,11 @@ from tests.training_app.queue_scenes import queue_of
 from training_app.actions import sign_off
 from training_app.core import verify_evidence
 from training_app.evidence import write_evidence
-from training_app.models import Checkpoint
+from training_app.models import Adjudication, Audit, Checkpoint
 
 pytestmark = pytest.mark.django_db
 
-FIGURES = ("mean_p_a", "same_position", "override_rate")
+FIGURES = ("mean_p_a", "same_position", "override_rate", "final")
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +105,25 @@ def test_it_holds_words_changes_people_and_figures_and_no_answers(pack: Path, ma
     everything = "".join(files.values())
     assert not any(trace.initial_response in everything for trace in made.traces)
     assert not any(label.comparison.response_a in everything for label in made.labels)
+
+
+def test_its_figures_follow_the_last_word(made: FinishedRun, tmp_path: Path) -> None:
+    label, (olu, mira) = made.labels[0], (factories.person("olu"), factories.person("mira"))
+    for person, verdict in ((olu, "agree"), (mira, "override")):
+        Audit.objects.create(auditor=person, label=label, verdict=verdict, choice="a", blind=False)
+
+    def final() -> dict[str, Any]:
+        write_evidence(made.rl, tmp_path / "pack.zip")
+        with zipfile.ZipFile(tmp_path / "pack.zip") as archive:
+            rows = json.loads(archive.read("statistics.json"))
+        (found,) = [one["final"] for one in rows if one["final"]["judged"]]
+        return dict(found)
+
+    assert (final()["unresolved"], final()["overridden"]["value"]) == (1, None)
+    Adjudication.objects.create(adjudicator=olu, label=label, verdict="override", choice="neither", note="So.")
+    found = final()
+    assert (found["judged"], found["adjudicated"], found["unresolved"]) == (1, 1, 0)
+    assert found["overridden"]["value"] == 1.0
 
 
 def test_sign_offs_are_in_it(made: FinishedRun, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.training_app.scenes import comparisons, engineer
 from training_app import lineage
 from training_app.graph_drawing import Graph, draw
 from training_app.lineage_graph import counts_of, graph_of
-from training_app.models import Audit, Checkpoint, Comparison, DatasetItem
+from training_app.models import Adjudication, Audit, Checkpoint, Comparison, DatasetItem
 
 pytestmark = pytest.mark.django_db
 
@@ -72,10 +72,12 @@ def test_it_counts_what_people_chose_and_what_they_changed(made: FinishedRun) ->
     build, label = made.builds[1], made.labels[0]
     audit = Audit.objects.create(auditor=engineer(), label=label, verdict="override", choice="a", blind=False)
     DatasetItem.objects.create(build=build, position=90, label=label, audit=audit)
+    last = Adjudication.objects.create(adjudicator=engineer(), label=label, verdict="agree", choice="b", note="So.")
+    DatasetItem.objects.create(build=build, position=92, label=label, adjudication=last)
     human = Comparison.objects.filter(source="human")[0]
     DatasetItem.objects.create(build=build, position=91, comparison=human)
     said = told(drawn(made.rl))
-    assert ("7 AI labels", build.name, ("7 rows", "1 changed by people")) in said
+    assert ("8 AI labels", build.name, ("8 rows", "2 changed by people, 1 by adjudication")) in said
     assert ("Human comparisons", build.name, ("1 row",)) in said
 
 

@@ -16,13 +16,12 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.utils.urls import remove_query_param, replace_query_param
 from rest_framework.views import APIView
 
 from constitutions_app.api.asking import HasRole
 from training_app.api.audits import Audits, AuditSerializer
 from training_app.api.labels import Comparisons, ComparisonSerializer, Labels, LabelSerializer
-from training_app.api.reading import Reading
+from training_app.api.reading import Reading, link_to
 from training_app.api.traces import Steps, StepSerializer
 from training_app.explorer.facets import GROUPS, counted_for, groups_for
 from training_app.explorer.filters import KINDS, SORTS, WORDS, Filters
@@ -94,8 +93,8 @@ class Explore(APIView):
         shown = [rows[pk] for pk in page.items if pk in rows]
         return Response(
             {
-                "next": _link(request, after=page.after),
-                "previous": _link(request, before=page.before),
+                "next": link_to(request, after=page.after),
+                "previous": link_to(request, before=page.before),
                 "looked_back": page.looked_back,
                 "results": of_kind.get_serializer(shown, many=True).data,
             }
@@ -139,14 +138,3 @@ def question_of(query: QueryDict) -> Filters:
     if asked.problems:
         raise ValidationError({"detail": list(asked.problems)})
     return asked
-
-
-def _link(request: Request, **place: str) -> str | None:
-    """The address of the page behind or before; None where there is none."""
-    (name, value), *_ = place.items()
-    if not value:
-        return None
-    url = request.build_absolute_uri()
-    for other in ("after", "before"):
-        url = remove_query_param(url, other)
-    return replace_query_param(url, name, value)

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q, QuerySet
 from rest_framework import mixins, viewsets
 from rest_framework.request import Request
+from rest_framework.utils.urls import remove_query_param, replace_query_param
 
 from constitutions_app.api.asking import HasRole
 from training_app import access
@@ -36,6 +37,17 @@ def told(rows: QuerySet[Row], user: access.Person, hides: Hides) -> QuerySet[Row
     for kind, path in hides if access.can_audit(user) else ():
         rows = rows.filter(~Q(**{f"{path}__in": access.hidden_items(user, kind)}) | Q(**{path: None}))
     return rows
+
+
+def link_to(request: Request, **place: str) -> str | None:
+    """The address of the page behind or before; None where there is none."""
+    (name, value), *_ = place.items()
+    if not value:
+        return None
+    url = request.build_absolute_uri()
+    for other in ("after", "before"):
+        url = remove_query_param(url, other)
+    return replace_query_param(url, name, value)
 
 
 class Filters(filters.FilterSet):  # type: ignore[misc]  # django-filter ships no types

@@ -10,7 +10,7 @@ from typing import Any
 
 import django_filters as filters
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
 from rest_framework import serializers, status
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -22,8 +22,8 @@ from training_app import access
 from training_app.actions import adjudicate
 from training_app.actions.adjudicate import LONGEST_NOTE
 from training_app.api.audits import AuditSerializer
-from training_app.api.reading import Filters, Reading
-from training_app.disagreements import Disputed, disputed_labels, disputed_steps
+from training_app.api.reading import Filters, Reading, link_to
+from training_app.disagreements import Disputed, decided_ones, open_ones
 from training_app.models import Adjudication, AILabel, Audit, TraceStep
 from training_app.refusals import AuditRefused
 from training_app.verdicts import Final, Source, final_of, standing
@@ -120,13 +120,20 @@ class Adjudications(Reading[Adjudication]):
 
 
 class Disagreements(APIView):
-    """Items on which people disagree, open ones and the widest disagreement first; 200 at most, the newest."""
+    """Items on which people disagree, the widest disagreement first; or those that somebody has decided."""
 
     permission_classes = [HasRole]
 
     @extend_schema(
-        parameters=[OpenApiParameter("kind", OpenApiTypes.STR, enum=["label", "step"])],
-        responses=DisputedSerializer(many=True),
+        parameters=[
+            OpenApiParameter("kind", OpenApiTypes.STR, enum=["label", "step"]),
+            OpenApiParameter("state", OpenApiTypes.STR, enum=["open", "decided"]),
+            OpenApiParameter("after", OpenApiTypes.STR, description="A place, as `next` names it."),
+        ],
+        responses=inline_serializer(
+            "DisputedItems",
+            {"next": serializers.URLField(allow_null=True), "results": DisputedSerializer(many=True)},
+        ),
         operation_id="disagreements",
         summary="Where people disagree",
     )
@@ -134,10 +141,13 @@ class Disagreements(APIView):
         kind = request.query_params.get("kind", "label")
         if kind not in ("label", "step"):
             raise ValidationError({"kind": ["People judge labels and steps."]})
-        found = disputed_steps() if kind == "step" else disputed_labels()
-        hidden = access.hides_judgement(request.user, [one.item for one in found])
-        shown = [_as_disputed(one) for one in found if one.item not in hidden]
-        return Response(DisputedSerializer(shown, many=True).data)
+        state = request.query_params.get("state", "open")
+        if state not in ("open", "decided"):
+            raise ValidationError({"state": ["A disagreement is open or decided."]})
+        look = decided_ones if state == "decided" else open_ones
+        found = look(kind, request.user, after=request.query_params.get("after", ""))
+        shown = DisputedSerializer([_as_disputed(one) for one in found.items], many=True).data
+        return Response({"next": link_to(request, after=found.after), "results": shown})
 
 
 class FinalOfLabel(APIView):

@@ -12,6 +12,7 @@ from training_app import stale
 from training_app.explorer.filters import Filters
 from training_app.explorer.tokens import (
     ABOUT,
+    FINALS,
     SOURCES,
     STATES,
     VERDICTS,
@@ -61,8 +62,9 @@ def conditions_of(asked: Filters) -> Conditions:
     every += [token(fact, value) for fact, value in numbers if value is not None]
     texts = ((Fact.TAG, asked.tag), (Fact.FLAG, asked.flag), (Fact.REASON, asked.reason))
     every += [of_text(fact, value) for fact, value in texts if value]
-    listed = ((Fact.STATE, STATES, asked.state), (Fact.VERDICT, VERDICTS, asked.verdict),
-              (Fact.SOURCE, SOURCES, asked.source), (Fact.ABOUT, ABOUT, asked.about))  # fmt: skip
+    listed = ((Fact.STATE, STATES, asked.state), (Fact.FINAL, FINALS, asked.final),
+              (Fact.VERDICT, VERDICTS, asked.verdict), (Fact.SOURCE, SOURCES, asked.source),
+              (Fact.ABOUT, ABOUT, asked.about))  # fmt: skip
     every += [token(fact, values.index(value)) for fact, values, value in listed if value]
     if asked.orders:
         every.append(token(Fact.SAME_POSITION, int(asked.orders == "same")))

@@ -6,7 +6,7 @@ Lines name items by id and hold no texts; what a person has yet to judge blind i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
@@ -14,21 +14,38 @@ from django.db import connection
 from training_app.access import Person
 from training_app.explorer.filters import Filters
 from training_app.explorer.items import matching
+from training_app.explorer.tokens import BITS, FINALS, LARGEST, STATES, Fact
 
 BLOCK = 2**18
 """Bytes handed on at once, at least."""
 
+
+def _named(fact: Fact, values: Sequence[str], name: str, *, usual: str) -> str:
+    """The column of a line that says in a word which fact of a kind is true of its item; `usual` of most, unread."""
+    listed = ", ".join(f"'{one}'" for one in values)
+    return (
+        f"CASE WHEN facts.audited_at IS NULL THEN {usual} ELSE (SELECT (ARRAY[{listed}])[1 + (one & {LARGEST})] "  # noqa: S608  # our own names
+        f"FROM unnest(facts.facets) AS one WHERE one >> {BITS} = {fact.value}) END AS {name}, "
+    )
+
+
+_JUDGED = (
+    "facts.agrees, facts.overrides, "
+    + _named(Fact.STATE, STATES, "state", usual="'unaudited'")
+    + _named(Fact.FINAL, FINALS, "final", usual="NULL")
+    + "nullif(facts.choice, '') AS final_choice, facts.audits, facts.audited_at, "
+)
 _LINES = {
     "label": "SELECT item.id AS label, item.comparison_id AS comparison, run.number AS run, run.version_id AS version, "
     "item.principle_id AS principle, principle.key, judge.digest AS judge, item.p_a, item.p_ab, item.p_ba, "
-    "item.p_a_clamped, item.same_position, facts.agrees, facts.overrides, facts.audits, facts.audited_at, "
+    "item.p_a_clamped, item.same_position, {judged}"
     "item.created_at FROM training_app_ailabel AS item "
     "JOIN training_app_labelfacts AS facts ON facts.label_id = item.id "
     "JOIN training_app_run AS run ON run.id = item.run_id JOIN training_app_judge AS judge ON judge.id = item.judge_id "
     "LEFT JOIN constitutions_app_principleversion AS principle ON principle.id = item.principle_id",
     "step": "SELECT item.id AS step, item.trace_id AS trace, item.round, run.number AS run, "
     "principle.version_id AS version, item.principle_id AS principle, principle.key, item.flags, "
-    "facts.agrees, facts.overrides, facts.audits, facts.audited_at, item.created_at "
+    "{judged}item.created_at "
     "FROM training_app_tracestep AS item JOIN training_app_stepfacts AS facts ON facts.step_id = item.id "
     "JOIN training_app_trace AS trace ON trace.id = item.trace_id "
     "LEFT JOIN training_app_run AS run ON run.id = trace.run_id "
@@ -57,7 +74,7 @@ def lines(asked: Filters, user: Person) -> Iterator[bytes]:
             return
         where = f" WHERE item.id IN ({inner})"
     statement = (
-        f"COPY (SELECT row_to_json(line) FROM ({_LINES[asked.kind]}{where}) AS line) "  # noqa: S608  # our own names
+        f"COPY (SELECT row_to_json(line) FROM ({_LINES[asked.kind].replace('{judged}', _JUDGED)}{where}) AS line) "  # noqa: S608  # our own names
         "TO STDOUT WITH (FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02')"
     )
     with connection.cursor() as cursor, cursor.copy(statement, values) as copy:

@@ -14,7 +14,7 @@ from training_app.access import Person
 from training_app.explorer.blindness import keeps_anything
 from training_app.explorer.conditions import conditions_of
 from training_app.explorer.filters import JUDGEMENT, ORDERS, Filters, applies
-from training_app.explorer.tokens import STATES
+from training_app.explorer.tokens import FINALS, STATES
 from training_app.explorer.walk import count
 from training_app.models import Audit, Judge, PromptSet, Run
 from training_app.templatetags.plainly import FLAGS
@@ -26,6 +26,10 @@ OFFERED = 10
 SOURCE_WORDS = {
     "sampled": "sampled in a run", "human": "human comparison", "imported": "annotated elsewhere",
     "chat": "answers to a question",
+}  # fmt: skip
+
+FINAL_WORDS = {
+    "unanimous": "nobody disagrees", "adjudicated": "somebody had the last word", "unresolved": "not yet decided",
 }  # fmt: skip
 
 Values = list[tuple[Any, str]]
@@ -111,6 +115,7 @@ GROUPS = {
     group.name: group
     for group in (
         Group("state", "State", lambda: [(one, one) for one in STATES]),
+        Group("final", "Final by", lambda: [(one, FINAL_WORDS[one]) for one in FINALS]),
         Group(
             "orders", "Orders", lambda: list(zip(ORDERS, ("same position twice", "same response twice"), strict=True))
         ),

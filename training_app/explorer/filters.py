@@ -13,7 +13,7 @@ from typing import Any
 
 from django.http import QueryDict
 
-from training_app.explorer.tokens import LARGEST, SOURCES, STATES, VERDICTS
+from training_app.explorer.tokens import FINALS, LARGEST, SOURCES, STATES, VERDICTS
 from training_app.models import Audit
 
 KINDS = ("label", "comparison", "step", "audit")
@@ -27,14 +27,15 @@ SORTS: Mapping[str, tuple[str, ...]] = {
 }
 """The orders each kind can be put in, the usual one first. "best" ranks what full text finds."""
 
-JUDGEMENT = ("p_from", "p_to", "unsure", "orders", "state")
+JUDGEMENT = ("p_from", "p_to", "unsure", "orders", "state", "final")
 """Filters whose answer tells what the AI or a peer chose."""
 JUDGEMENT_SORTS = ("unsure", "p_low", "p_high", "audited")
 
 LONGEST_TEXT = 300
 _ONLY: Mapping[str, tuple[str, ...]] = {
     "p_from": ("label",), "p_to": ("label",), "unsure": ("label",), "orders": ("label", "audit"),
-    "judge": ("label", "audit"), "state": ("label", "step"), "auditor": ("label", "step", "audit"),
+    "judge": ("label", "audit"), "state": ("label", "step"), "final": ("label", "step"),
+    "auditor": ("label", "step", "audit"),
     "principle": ("label", "step", "audit"), "key": ("label", "step", "audit"), "stale": ("label", "step", "audit"),
     "flag": ("step", "audit"), "file": ("step", "audit"), "verdict": ("audit",), "reason": ("audit",),
     "source": ("comparison",), "commented": ("label", "step", "audit"), "about": ("audit",),
@@ -74,6 +75,9 @@ class Filters:
     orders: str = ""
     """ "same": the same position in both orders; "agree": the same response."""
     state: str = ""
+    """What people made of it; an adjudication is the last word."""
+    final: str = ""
+    """Where that comes from."""
     auditor: int | None = None
     """Somebody who gave a verdict; for audits, who gave this one."""
     commented: str = ""
@@ -191,7 +195,8 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "constitution": _short, "version": _number, "principle": _number, "key": _short, "judge": _number, "run": _number,
     "checkpoint": _number, "file": _number, "prompt_set": _number, "tag": _short, "flag": _short,
     "source": _one_of(SOURCES), "p_from": _share, "p_to": _share, "unsure": _share, "orders": _one_of(ORDERS),
-    "state": _one_of(STATES), "auditor": _number, "commented": _one_of(("yes",)), "verdict": _one_of(VERDICTS),
+    "state": _one_of(STATES), "final": _one_of(FINALS),
+    "auditor": _number, "commented": _one_of(("yes",)), "verdict": _one_of(VERDICTS),
     "reason": _one_of(tuple(Audit.Reason.values)), "about": _one_of(("label", "step")), "stale": _one_of(STALENESS),
     "since": date.fromisoformat, "until": date.fromisoformat, "text": _short, "like": _id, "sort": _short,
 }  # fmt: skip
@@ -200,9 +205,9 @@ WORDS: Mapping[str, str] = {
     "constitution": "Constitution", "version": "Version", "principle": "Principle at a version", "key": "Principle",
     "judge": "Judge", "run": "Run", "checkpoint": "Checkpoint", "file": "Imported file", "prompt_set": "Prompt set",
     "tag": "Tag", "flag": "Flag", "source": "Source", "p_from": "p(A) from", "p_to": "p(A) to",
-    "unsure": "Distance of p(A) from one half", "orders": "Orders", "state": "State", "auditor": "Auditor",
-    "commented": "Comment", "verdict": "Verdict", "reason": "Reason", "about": "About", "stale": "Staleness",
-    "since": "Since", "until": "Until", "text": "Text", "like": "Similar to", "sort": "Order",
+    "unsure": "Distance of p(A) from one half", "orders": "Orders", "state": "State", "final": "Final by",
+    "auditor": "Auditor", "commented": "Comment", "verdict": "Verdict", "reason": "Reason", "about": "About",
+    "stale": "Staleness", "since": "Since", "until": "Until", "text": "Text", "like": "Similar to", "sort": "Order",
 }  # fmt: skip
 """What each filter is called on pages."""
 

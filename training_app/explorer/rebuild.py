@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 from django.db import connection, transaction
 
-from training_app.migrations import _facts, _tallies
+from training_app.migrations import _facts, _last_words, _tallies
 
 _SORTED = "(SELECT array_agg(DISTINCT one ORDER BY one) FROM unnest({row}.facets) AS one WHERE one >> 24 < 30)"
 _KEYS = {"labels": "label_id", "steps": "step_id", "comparisons": "comparison_id", "audits": "audit_id"}
 _COLUMNS = {
-    "labels": ("comparison_id", "p_a", "agrees", "overrides", "audits", "audited_at"),
-    "steps": ("agrees", "overrides", "audits", "audited_at", "words"),
+    "labels": ("comparison_id", "p_a", "agrees", "overrides", "audits", "audited_at", "agreement", "choice"),
+    "steps": ("agrees", "overrides", "audits", "audited_at", "agreement", "choice", "words"),
     "comparisons": ("words",),
     "audits": ("words",),
 }
@@ -29,7 +29,7 @@ def check(*, mend: bool) -> Mapping[str, int]:
         expected = {name: f"expected_{name}" for name in _facts.TABLES}
         for name, (_, facts, _) in _facts.TABLES.items():
             cursor.execute(f"CREATE TEMPORARY TABLE {expected[name]} (LIKE {facts} INCLUDING DEFAULTS) ON COMMIT DROP")
-        cursor.execute(_facts.fill(expected))
+        cursor.execute(_facts.fill(expected, _last_words.TALLY))
         found = {}
         for name, (_, facts, _) in _facts.TABLES.items():
             found[name] = _differing(cursor, name, facts)
@@ -74,7 +74,7 @@ def _tallies_differing(cursor: object, mend: bool) -> int:
     for table in tables:
         run(f"CREATE TEMPORARY TABLE stood_{table} ON COMMIT DROP AS SELECT * FROM {table}")  # noqa: S608  # our own names
     savepoint = transaction.savepoint()
-    run(_tallies.count_again())
+    run(_tallies.count_again(_last_words.judged))
     count = 0
     for table in tables:
         run(f"SELECT count(*) FROM (TABLE {table} EXCEPT TABLE stood_{table}) AS found")  # noqa: S608  # our own names

@@ -14,7 +14,7 @@ the stretch holds.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import IntEnum
 
 BITS = 24
@@ -41,6 +41,7 @@ class Fact(IntEnum):
     VERDICT = 15
     REASON = 16
     ABOUT = 17
+    FINAL = 18
     P_1000 = 20
     P_100 = 21
     P_10 = 22
@@ -59,6 +60,9 @@ P_STEPS = {1: Fact.P_1000, 10: Fact.P_100, 100: Fact.P_10}
 THOUSAND = 1000
 
 STATES = ("unaudited", "agreed", "overridden", "disputed")
+"""What people made of an item. "disputed": they differ, and nobody has had the last word."""
+FINALS = ("unanimous", "adjudicated", "unresolved")
+"""Where that comes from, as `verdicts.Source`; an item that nobody judged has none."""
 VERDICTS = ("agree", "override", "comment", "abstain", "withdraw")
 SOURCES = ("sampled", "human", "imported", "chat")
 ABOUT = ("label", "step")
@@ -67,6 +71,11 @@ ABOUT = ("label", "step")
 def token(fact: Fact, value: int = 1) -> int:
     """The number for one fact."""
     return (int(fact) << BITS) | (value & LARGEST)
+
+
+def value_of(fact: Fact, facets: Iterable[int]) -> int | None:
+    """Which fact of a kind is true of an item that has one of it; None for none."""
+    return next((one & LARGEST for one in facets if one >> BITS == fact), None)
 
 
 def of_text(fact: Fact, text: str) -> int:

@@ -202,10 +202,10 @@ def drop() -> str:
     return "\n".join([*parts, *(f"DROP FUNCTION explorer_{one};" for one in (*signatures, "token(integer, bigint)"))])
 
 
-def fill(into: Mapping[str, str] | None = None) -> str:
+def fill(into: Mapping[str, str] | None = None, tally: str = TALLY) -> str:
     """SQL that describes every row there is, in the tables of facts or in others of the same shape (`into`, by name)."""
     places = {name: (into or {}).get(name, facts) for name, (_, facts, _) in TABLES.items()}
     parts = [f"{insert.format(into=places[name], fresh=table)};" for name, (table, _, insert) in TABLES.items()]
     for item in ("label", "step"):
-        parts.append(f"{TALLY.format(into=places[f'{item}s'], item=item, wanted='IS NOT NULL')};")
+        parts.append(f"{tally.format(into=places[f'{item}s'], item=item, wanted='IS NOT NULL')};")
     return "\n".join(parts)

@@ -5,6 +5,8 @@ What a worker writes and what people say are counted in different rows: nobody w
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from training_app.migrations import _facts
 
 MADE = """
@@ -79,8 +81,8 @@ def put_back() -> str:
     return "\n".join(again)
 
 
-def count_again() -> str:
-    """SQL that counts everything anew."""
+def count_again(judged: Callable[..., str] = judged) -> str:
+    """SQL that counts everything anew; `judged` gives the statement that counts how items were judged."""
     made = [MADE.format(counted=one.format(fresh=table)) for one, table in
             ((MADE_LABELS, "training_app_ailabel"), (MADE_STEPS, "training_app_tracestep"))]  # fmt: skip
     told = [judged(item, wanted="IS NOT NULL") for item in ("label", "step")]

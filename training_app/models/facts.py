@@ -17,7 +17,7 @@ from django.db import models
 from django.db.models import F, Q, Value
 from django.db.models.functions import Abs
 
-from training_app.explorer.tokens import Fact, token
+from training_app.explorer.tokens import STATES, Fact, token
 from training_app.models.audit import Audit
 from training_app.models.judgement import AILabel, Comparison
 from training_app.models.run import Run
@@ -25,6 +25,7 @@ from training_app.models.trace import TraceStep
 
 CONFIG = "english"
 """How words are read (migrations/_facts.py reads them the same way)."""
+DISPUTED = Q(facets__contains=[token(Fact.STATE, STATES.index("disputed"))])
 PENDING_KB = 128
 """Index entries that wait to be sorted in: a search reads them one by one, so there are few."""
 
@@ -37,7 +38,11 @@ class Judged(models.Model):
     audits = models.PositiveIntegerField(default=0)
     """Rows in all, changes of mind and comments among them."""
     audited_at = models.DateTimeField(null=True, blank=True)
-    """When somebody last said something."""
+    """When somebody last said something, the last word among it."""
+    agreement = models.FloatField(null=True, blank=True)
+    """Where standing verdicts differ, the share of pairs of people that say the same, in [0, 1); else None."""
+    choice = models.CharField(max_length=10, blank=True, default="", db_default="")
+    """What an overridden label comes to: "a", "b" or "neither"; "" where it is none, or people do not agree on it."""
     facets = ArrayField(models.IntegerField())
 
     class Meta:
@@ -70,6 +75,7 @@ class LabelFacts(Judged):
             models.Index(
                 fields=("audited_at", "label"), condition=Q(audited_at__isnull=False), name="label_facts_by_audit"
             ),
+            models.Index(fields=("agreement", "label"), condition=DISPUTED, name="label_facts_disputed"),
         )
 
     def __str__(self) -> str:
@@ -92,6 +98,7 @@ class StepFacts(Judged):
             models.Index(
                 fields=("audited_at", "step"), condition=Q(audited_at__isnull=False), name="step_facts_by_audit"
             ),
+            models.Index(fields=("agreement", "step"), condition=DISPUTED, name="step_facts_disputed"),
         )
 
     def __str__(self) -> str:

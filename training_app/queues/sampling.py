@@ -16,11 +16,15 @@ from django.db import models
 from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Value, Window
 from django.db.models.functions import MD5, Abs, Cast, Coalesce, Concat, RowNumber
 
-from training_app.models import AILabel, Audit, AuditQueue, DatasetItem, TraceStep
+from training_app.explorer.tokens import STATES, Fact, token
+from training_app.models import AILabel, AuditQueue, DatasetItem, TraceStep
 from training_app.refusals import QueueRefused
 
 Rule = AuditQueue.Rule
 LABELS_ONLY = {Rule.UNCERTAIN: "p(A)", Rule.ORDER: "two orders"}
+
+DISPUTED = token(Fact.STATE, STATES.index("disputed"))
+"""Auditors disagree, and nobody has had the last word."""
 
 WHY = {
     Rule.UNIFORM: "Drawn by chance from everything that matches.",
@@ -74,16 +78,8 @@ def _ordered(rows: QuerySet[Any], rule: Rule, is_label: bool) -> QuerySet[Any]:
     if rule == Rule.NEWEST:
         return rows.order_by("-pk")
     if rule == Rule.DISAGREEMENT:
-        return rows.filter(pk__in=_disputed("label" if is_label else "step")).order_by("lot")
+        return rows.filter(facts__facets__contains=[DISPUTED]).order_by("lot")
     return rows.order_by("lot")
-
-
-def _disputed(item: str) -> QuerySet[Any]:
-    """The items on which standing verdicts of different people have different outcomes."""
-    said = Concat("verdict", Value(" "), "choice", output_field=models.TextField())
-    deciding = Audit.objects.exclude(**{item: None}).deciding().annotate(outcome=said)
-    disputed: QuerySet[Any] = deciding.values(item).annotate(n=Count("outcome", distinct=True)).filter(n__gt=1)
-    return disputed.values(item)
 
 
 def _stratified(rows: QuerySet[Any], size: int) -> list[Drawn]:

@@ -17,9 +17,9 @@ from django.utils.safestring import SafeString, mark_safe
 
 from constitutions_app.models import Constitution, PrincipleVersion, Version
 from constitutions_app.templatetags.diffs import spelled
-from training_app.explorer.facets import SOURCE_WORDS
+from training_app.explorer.facets import FINAL_WORDS, SOURCE_WORDS
 from training_app.explorer.filters import ORDERS, SORTS, STALENESS, WORDS, Filters, applies
-from training_app.explorer.tokens import STATES
+from training_app.explorer.tokens import FINALS, STATES
 from training_app.models import Audit, Checkpoint, Judge, PromptSet, Run, TraceImport
 from training_app.templatetags.plainly import FLAGS
 
@@ -32,7 +32,7 @@ SORT_WORDS = {
 }  # fmt: skip
 ORDER_WORDS = {"same": "same position twice", "agree": "same response twice"}
 STALE_WORDS = {"stale": "cites words with another meaning now", "current": "cites what still holds"}
-READY = ("text", "sort", "run", "key", "judge", "orders", "state", "flag", "verdict")
+READY = ("text", "sort", "run", "key", "judge", "orders", "state", "final", "flag", "verdict")
 FOLDED = ("constitution", "version", "principle", "checkpoint", "prompt_set", "file", "tag", "source", "auditor",
           "commented", "reason", "stale", "p_from", "p_to", "unsure", "since", "until")  # fmt: skip
 """Filters behind "More filters"."""
@@ -157,6 +157,7 @@ def _auditors() -> Choices:
 
 _LISTS: Mapping[str, Callable[[], Choices]] = {
     "state": lambda: [(one, one) for one in STATES],
+    "final": lambda: [(one, FINAL_WORDS[one]) for one in FINALS],
     "orders": lambda: [(one, ORDER_WORDS[one]) for one in ORDERS],
     "source": lambda: list(SOURCE_WORDS.items()),
     "stale": lambda: [(one, STALE_WORDS[one]) for one in STALENESS],

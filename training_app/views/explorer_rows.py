@@ -22,6 +22,7 @@ from constitutions_app.templatetags.diffs import spelled
 from training_app.access import Person, hides_judgement
 from training_app.explorer.filters import Filters
 from training_app.explorer.items import MODELS, question
+from training_app.explorer.tokens import FINALS, STATES, Fact, value_of
 from training_app.models import AILabel, Audit, Comparison, TraceStep
 from training_app.models.facts import CONFIG
 from training_app.templatetags.matter import GLIMPSE
@@ -51,12 +52,19 @@ class Row:
     flags: tuple[str, ...] = ()
     agrees: int = 0
     overrides: int = 0
+    final: str = ""
+    """What somebody's last word on it came to."""
     state: str = ""
     """An audit's verdict; "" for items that are audited."""
     at: datetime | None = None
     responses: tuple[str, str] | None = None
     said: tuple[tuple[str, str], ...] = ()
     """Of an imported pair: who annotated it, and what they preferred."""
+
+    @property
+    def final_state(self) -> str:
+        """The verdict that the last word comes to."""
+        return "override" if self.final.startswith("overridden") else "agree"
 
     @property
     def is_item(self) -> bool:
@@ -112,7 +120,7 @@ def _label(one: Values, parts: Parts, hidden: bool) -> Row:
         _glimpse(one), parts, hidden,
         chosen="" if hidden else f"{choice}, p(A) {one['p_a']:.2f}",
         flags=("same position twice",) if one["same_position"] and not hidden else (),
-        agrees=0 if hidden else one["facts__agrees"], overrides=0 if hidden else one["facts__overrides"],
+        **_judged(one, hidden),
     )  # fmt: skip
 
 
@@ -123,8 +131,22 @@ def _step(one: Values, parts: Parts, hidden: bool) -> Row:
         one["pk"], f"Trace {one['trace']}, round {one['round']}", f"{_url('trace', one['trace'])}#s{one['round']}",
         f"{origin} · {_cited(one, 'principle')}", _glimpse(one), parts, hidden,
         flags=tuple(FLAGS[flag][0] if flag in FLAGS else flag for flag in one["flags"]),
-        agrees=0 if hidden else one["facts__agrees"], overrides=0 if hidden else one["facts__overrides"],
+        **_judged(one, hidden),
     )  # fmt: skip
+
+
+def _judged(one: Values, hidden: bool) -> dict[str, Any]:
+    """What people made of an item, for its row: nothing where it is hidden."""
+    if hidden:
+        return {}
+    facets = one["facts__facets"] or ()
+    last = value_of(Fact.FINAL, facets) == FINALS.index("adjudicated")
+    came_to = STATES[value_of(Fact.STATE, facets) or 0]
+    choice = f" ({one['facts__choice']})" if one["facts__choice"] else ""
+    return {
+        "agrees": one["facts__agrees"] or 0, "overrides": one["facts__overrides"] or 0,
+        "final": f"{came_to}{choice}" if last else "",
+    }  # fmt: skip
 
 
 def _comparison(one: Values, parts: Parts, hidden: bool) -> Row:
@@ -166,6 +188,7 @@ def _audit(one: Values, parts: Parts, hidden: bool) -> Row:
 
 
 _COMPARED = ("prompt_text", "response_a", "response_b")
+_JUDGED = ("facts__agrees", "facts__overrides", "facts__facets", "facts__choice")
 _CITED = ("title", "key", "version__number")
 
 
@@ -176,7 +199,7 @@ def _of(path: str, names: Sequence[str]) -> tuple[str, ...]:
 _READ = {
     "label": _Read(
         _of("comparison", _COMPARED), 0,
-        ("p_a", "same_position", "run__number", "judge__name", "facts__agrees", "facts__overrides",
+        ("p_a", "same_position", "run__number", "judge__name", *_JUDGED,
          *_of("principle", _CITED)),
         lambda one: AILabel(pk=one["pk"]), _label,
     ),
@@ -188,8 +211,8 @@ _READ = {
     ),
     "step": _Read(
         ("trace__prompt__text", "critique", "revision"), 1,
-        ("trace", "round", "flags", "trace__run__number", "trace__imported__file_name", "facts__agrees",
-         "facts__overrides", *_of("principle", _CITED)),
+        ("trace", "round", "flags", "trace__run__number", "trace__imported__file_name", *_JUDGED,
+         *_of("principle", _CITED)),
         lambda one: TraceStep(pk=one["pk"]), _step,
     ),
     "audit": _Read(

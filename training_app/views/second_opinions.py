@@ -7,6 +7,7 @@ they have chosen.
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import messages
@@ -26,13 +27,13 @@ from training_app.access import (
     hides_judgement,
 )
 from training_app.actions import adjudicate
-from training_app.disagreements import disputed, disputed_labels, disputed_steps
+from training_app.counting import UpTo
+from training_app.disagreements import decided_ones, disputed, kept_back, open_ones
 from training_app.forms import new_key
 from training_app.models import AILabel, Audit, TraceStep
 from training_app.refusals import AuditRefused
 from training_app.views.judging import name_of_item
 
-MOST = 100
 STEP_OUTCOMES = ((Audit.Verdict.AGREE, "the revision stands"), (Audit.Verdict.OVERRIDE, "overridden"))
 
 
@@ -54,16 +55,19 @@ class AdjudicationForm(forms.Form):
 @require_role()
 @vary_on_headers("HX-Request")
 def disagreements(request: AuthenticatedHttpRequest) -> HttpResponse:
-    """Open disagreements first, the widest first; then what somebody has decided."""
+    """What nobody has decided, the widest disagreement first; or, asked for, what somebody has."""
     kind = "steps" if request.GET.get("kind") == "steps" else "labels"
-    found = disputed_steps() if kind == "steps" else disputed_labels()
-    hidden = hides_judgement(request.user, [one.item for one in found])
-    shown = [one for one in found if one.item not in hidden]
+    state = "decided" if request.GET.get("state") == "decided" else "open"
+    item, after = kind.removesuffix("s"), request.GET.get("after", "")
+    found = (decided_ones if state == "decided" else open_ones)(item, request.user, after=after)
+    here = {**({"kind": kind} if kind == "steps" else {}), **({"state": state} if state == "decided" else {})}
     context = {
         "kind": kind,
-        "open": [one for one in shown if one.is_open][:MOST],
-        "decided": [one for one in shown if not one.is_open][:MOST],
-        "kept_back": len(found) - len(shown),
+        "state": state,
+        "found": found.items,
+        "first": f"?{urlencode(here)}" if after else "",
+        "next": f"?{urlencode({**here, 'after': found.after})}" if found.after else "",
+        "kept_back": UpTo.of(kept_back(item, request.user)),
     }
     return render(request, "training/disagreements.html", context)
 

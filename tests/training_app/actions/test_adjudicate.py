@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
+from django.http import QueryDict
 
 from constitutions_app.access import Role
 from constitutions_app.models import LedgerEntry
@@ -16,8 +17,11 @@ from training_app import verdicts
 from training_app.access import get_label_to_adjudicate_for, get_step_to_adjudicate_for
 from training_app.actions import adjudicate, build_dataset, record_audit
 from training_app.actions.record_audit import Verdict
-from training_app.disagreements import agreement_of, disputed, disputed_labels, disputed_steps
-from training_app.models import Adjudication, AILabel, Audit, DatasetItem, TraceStep
+from training_app.disagreements import agreement_of, decided_ones, disputed, open_ones
+from training_app.explorer import rebuild
+from training_app.explorer.filters import Filters
+from training_app.explorer.items import matching
+from training_app.models import Adjudication, AILabel, Audit, DatasetItem, LabelFacts, RunAudits, TraceStep
 from training_app.numbers import report
 from training_app.numbers.scope import Scope
 from training_app.refusals import AuditRefused
@@ -128,13 +132,39 @@ def test_the_widest_disagreement_comes_first(made: FinishedRun, sides: tuple[Use
         give(user, agreed, "agree")
     give(sides[0], made.steps[0], "override")
     give(sides[1], made.steps[0], "agree")
-    found = disputed_labels()
+    reader = make_person("rita", Role.READER)
+    found = open_ones("label", reader).items
     assert [one.item for one in found] == [wide, narrow]
     assert [one.agreement for one in found] == [0.0, pytest.approx(1 / 3)]
-    assert [one.item for one in disputed_steps()] == [made.steps[0]]
+    stored = LabelFacts.objects.filter(label__in=[wide, narrow, agreed]).order_by("label")
+    assert [one.agreement for one in stored] == [0.0, pytest.approx(1 / 3), None]
+    assert [one.item for one in open_ones("step", reader).items] == [made.steps[0]]
     assert disputed(agreed) is None and agreement_of([]) == 1.0
     adjudicate(user=made.run.created_by, adjudication_id=uuid4(), item=wide, outcome="neither", note="Both are bad.")
-    assert [one.item for one in disputed_labels()] == [narrow, wide]  # what is decided comes last
+    assert [one.item for one in open_ones("label", reader).items] == [narrow]
+    assert [one.item for one in decided_ones("label", reader).items] == [wide]
+
+
+def test_disagreements_are_read_to_their_end_page_by_page(made: FinishedRun, sides: tuple[User, User, User]) -> None:
+    reader, labels = make_person("rita", Role.READER), list(made.labels[:4])
+    for label in labels:
+        dispute(label, sides)
+    give(sides[2], labels[1], "agree")
+    for look in (open_ones, decided_ones):
+        read, after = [], ""
+        while True:
+            page = look("label", reader, after=after, size=1)
+            read += [one.item for one in page.items]
+            if not (after := page.after):
+                break
+        assert read == ([labels[0], *labels[2:], labels[1]] if look is open_ones else [])
+    for label in labels:
+        adjudicate(user=made.run.created_by, adjudication_id=uuid4(), item=label, outcome="neither", note="So.")
+    first = decided_ones("label", reader, size=3)
+    rest = decided_ones("label", reader, after=first.after, size=3)
+    assert [one.item for one in (*first.items, *rest.items)] == labels[::-1] and not rest.after
+    for nonsense in ("x", "~", "nan~1", "0.5~x", "2~1", f"0~{'9' * 5000}"):
+        assert open_ones("label", reader, after=nonsense).items == []
 
 
 def test_a_build_names_the_adjudication_that_changed_a_row(made: FinishedRun, sides: tuple[User, User, User]) -> None:
@@ -146,6 +176,35 @@ def test_a_build_names_the_adjudication_that_changed_a_row(made: FinishedRun, si
     assert (item.audit, item.adjudication) == (None, kept)  # nobody but the adjudicator said so
     named = [one for build in built for one in build.rules["overridden"]["adjudications"]]
     assert named == [str(kept.pk)]
+
+
+def test_the_explorer_follows_the_last_word(made: FinishedRun, sides: tuple[User, User, User]) -> None:
+    label, other, step = made.labels[0], made.labels[1], made.steps[0]
+    choice = dispute(label, sides)
+    give(sides[0], other, "override", choice)
+    give(sides[0], step, "override")
+    give(sides[1], step, "agree")
+    reader = make_person("rita", Role.READER)
+
+    def found(query: str) -> list[int]:
+        return sorted(matching(Filters.from_query(QueryDict(query)), reader).values_list("pk", flat=True))
+
+    def tally() -> tuple[int, int]:
+        counted = RunAudits.objects.get(run=made.run)
+        return counted.labels_audited, counted.labels_overridden
+
+    assert found("state=disputed") == found("final=unresolved") == [label.pk]
+    assert found("final=unanimous") == [other.pk] and found("final=adjudicated") == [] and tally() == (2, 2)
+    for outcome, state in ((choice, "overridden"), (label.ai_choice or "neither", "agreed")):
+        adjudicate(user=sides[2], adjudication_id=uuid4(), item=label, outcome=outcome, note="So.")
+        assert found(f"state={state}&final=adjudicated") == [label.pk] and found("state=disputed") == []
+        assert LabelFacts.objects.get(label=label).choice == (outcome if state == "overridden" else "")
+    assert tally() == (2, 1)
+    adjudicate(user=sides[2], adjudication_id=uuid4(), item=step, outcome="override", note="So.")
+    assert found("kind=step&state=overridden&final=adjudicated") == [step.pk]
+    give(sides[1], label, "override", choice)
+    assert found("state=agreed") == [label.pk], "a later verdict does not change the last word"
+    assert set(rebuild.check(mend=False).values()) == {0}
 
 
 def test_the_numbers_follow_the_last_word(made: FinishedRun, sides: tuple[User, User, User]) -> None:

@@ -31,11 +31,14 @@ def people(made: FinishedRun) -> tuple[User, User]:
 
 def test_disagreements_come_with_what_each_said(made: FinishedRun, people: tuple[User, User]) -> None:
     reader = client_of("reader")
-    (found,) = reader.get("/api/disagreements/").json()
+    (found,) = reader.get("/api/disagreements/").json()["results"]
     assert (found["label"], found["agreement"], found["final"]["source"]) == (made.labels[0].pk, 0.0, "unresolved")
     assert {one["auditor"] for one in found["standing"]} == {one.pk for one in people}
-    assert reader.get("/api/disagreements/?kind=step").json() == []
-    assert reader.get("/api/disagreements/?kind=user").status_code == 400
+    assert reader.get("/api/disagreements/?kind=step").json() == {"next": None, "results": []}
+    assert reader.get("/api/disagreements/?state=decided").json()["results"] == []
+    assert reader.get("/api/disagreements/?after=0.0~999999").json()["results"] == []
+    for nonsense in ("kind=user", "state=all"):
+        assert reader.get(f"/api/disagreements/?{nonsense}").status_code == 400
 
 
 def test_the_last_word_is_said_once_by_somebody_neutral(made: FinishedRun, people: tuple[User, User]) -> None:
@@ -76,7 +79,8 @@ def test_whoever_has_yet_to_judge_is_told_none_of_it(made: FinishedRun, people: 
     )
     queue_of(size=100, per_item=5)
     jonas, label = client_for(auditor("jonas")), made.labels[0].pk
-    assert jonas.get("/api/disagreements/").json() == []
+    for state in ("open", "decided"):
+        assert jonas.get(f"/api/disagreements/?state={state}").json() == {"next": None, "results": []}
     assert jonas.get("/api/adjudications/").json()["results"] == []
     assert jonas.get(f"/api/labels/{label}/final/").status_code == 409
     last = {"id": str(uuid4()), "label": label, "outcome": "a", "note": "Mine."}

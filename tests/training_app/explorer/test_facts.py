@@ -10,13 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.training_app import factories
+from training_app.disagreements import agreement_of
 from training_app.explorer import rebuild
-from training_app.explorer.tokens import Fact, cover_ids, cover_p, of_text, thousandth, token
-from training_app.models import Audit, AuditFacts, ComparisonFacts, LabelFacts, RunTally, StepFacts
+from training_app.explorer.tokens import FINALS, Fact, cover_ids, cover_p, of_text, thousandth, token, value_of
+from training_app.models import Adjudication, Audit, AuditFacts, ComparisonFacts, LabelFacts, RunTally, StepFacts
 from training_app.models.facts import Judged
+from training_app.verdicts import final_of
 
 pytestmark = pytest.mark.django_db
-SAID = (("agree", ""), ("override", "a"), ("override", "b"), ("override", "neither"), ("comment", ""))
+SAID = (("agree", ""), ("override", "a"), ("override", "b"), ("override", "neither"), ("comment", ""),
+        ("last", "agree"), ("last", "override"))  # fmt: skip
 
 
 @pytest.fixture
@@ -86,7 +89,7 @@ def test_of_each_person_the_newest_verdict_counts(finished: factories.FinishedRu
 
 
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 4), st.booleans()), max_size=12))
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 6), st.booleans()), max_size=12))
 def test_counters_equal_a_full_scan_after_any_audits(
     finished: factories.FinishedRun, said: list[tuple[int, int, int, bool]]
 ) -> None:
@@ -94,6 +97,10 @@ def test_counters_equal_a_full_scan_after_any_audits(
     for item, person, what, on_step in said:
         verdict, choice = SAID[what]
         row = {"step": finished.steps[item]} if on_step else {"label": finished.labels[item]}
+        if verdict == "last":
+            last = "" if on_step else "a" if choice == "override" else "b"
+            Adjudication.objects.create(adjudicator=people[person], verdict=choice, choice=last, note="x", **row)
+            continue
         if on_step:
             choice = ""
         Audit.objects.create(auditor=people[person], verdict=verdict, choice=choice, blind=False, comment="x", **row)
@@ -110,7 +117,16 @@ def _equals_a_scan(facts: Judged) -> None:
     agrees = sum(audit.verdict == "agree" for audit in newest.values())
     assert (facts.agrees, facts.overrides) == (agrees, len(newest) - agrees)
     expected = 0 if not outcomes else 3 if len(outcomes) > 1 else 1 if agrees else 2
-    assert token(Fact.STATE, expected) in facts.facets
+    final = final_of(Audit.objects.filter(**item).order_by("created_at", "pk"), last := list(
+        Adjudication.objects.filter(**item).order_by("created_at", "pk")))  # fmt: skip
+    if last:
+        expected = 1 if last[-1].verdict == "agree" else 2
+    assert value_of(Fact.STATE, facts.facets) == expected
+    assert value_of(Fact.FINAL, facts.facets) == (FINALS.index(final.source) if final else None)
+    split = len(outcomes) > 1
+    assert facts.agreement == (pytest.approx(agreement_of(newest.values())) if split else None)
+    if final and (last or not split):
+        assert facts.choice == final.choice
 
 
 def test_the_command_finds_and_mends_what_differs(finished: factories.FinishedRun) -> None:

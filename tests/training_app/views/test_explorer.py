@@ -13,7 +13,7 @@ from tests.training_app.factories import FinishedRun
 from tests.training_app.views.conftest import Queries
 from training_app.explorer.filters import Filters
 from training_app.explorer.items import matching
-from training_app.models import Audit, AuditQueue, QueueItem, SavedView
+from training_app.models import Adjudication, Audit, AuditQueue, QueueItem, SavedView
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -161,6 +161,13 @@ def test_what_fits_is_exported_line_by_line(reader: Client, auditor: Client, str
     )
     (line,) = exported(reader, "kind=label&state=overridden")
     assert (line["label"], line["p_a"], line["overrides"]) == (label.pk, label.p_a, 1)
+    assert (line["state"], line["final"], line["final_choice"]) == ("overridden", "unanimous", "a")
+    assert {one["state"] for one in exported(reader, "kind=step")} == {"unaudited"}
+    Adjudication.objects.create(adjudicator=jonas, label=label, verdict="override", choice="neither", note="So.")
+    (line,) = exported(reader, "kind=label&final=adjudicated")
+    assert (line["state"], line["final"], line["final_choice"]) == ("overridden", "adjudicated", "neither")
+    assert "adjudicated: overridden (neither)" in text(reader, "kind=label&final=adjudicated")
+    assert "final=adjudicated" in text(reader, "kind=label&count=final")
     (audit,) = exported(reader, "kind=audit")
     assert (audit["audit"], audit["comment"]) == (str(said.pk), said.comment)
     assert len(exported(reader, "kind=step")) == len(finished.steps)

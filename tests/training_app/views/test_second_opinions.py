@@ -39,7 +39,7 @@ def test_what_the_reader_has_yet_to_judge_is_left_out(
     assert f"Label {label.pk}<" in auditor.get(LIST).content.decode()  # no queue can give it to him
     queue_of("labels")
     page = auditor.get(LIST).content.decode()
-    assert f"Label {label.pk}<" not in page and "1 item left out" in page
+    assert f"Label {label.pk}<" not in page and "Left out: 1 that" in page
     url = reverse("training:adjudicate_label", args=[label.pk])
     page = auditor.get(url).content.decode()
     assert "You have yet to judge it" in page and "Mei Lin" not in page and "AI preferred" not in page
