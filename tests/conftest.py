@@ -25,6 +25,7 @@ from django.db import connection, transaction
 
 from cai_web.services.postgres import DATABASE
 from tests.base import thawed_flush
+from tests.chromium import chromium, launch
 from tests.prepared import prepare
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ hypothesis.settings.register_profile("writ", deadline=None, print_blob=True)
 hypothesis.settings.register_profile("gate", parent=hypothesis.settings.get_profile("writ"), derandomize=True)
 hypothesis.settings.load_profile("gate" if os.environ.get("CI") else "writ")
 
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PREPARING = pytest.StashKey[threading.Thread]()
 
 
@@ -120,7 +120,7 @@ def browser() -> Iterator[Browser]:
 
     For one module only: while it lives, an event loop runs in this thread, which other modules' tests cannot have.
     """
-    program = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    program = chromium()
     if program is None:
         sentence = "No Chromium on this machine: `make browser` installs it."
         if os.environ.get("CAI_REQUIRE_BROWSER"):
@@ -129,8 +129,7 @@ def browser() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright, _django_beside_playwright():
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=program, args=arguments)
+        browser = launch(playwright, program)
         yield browser
         browser.close()
 

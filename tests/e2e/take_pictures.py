@@ -5,13 +5,13 @@ The newest run, one of its traces, labels and checkpoints are shown, whatever th
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from tests.chromium import chromium, launch
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -36,10 +36,7 @@ def main(link: str, folder: Path = FOLDER) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
-        programs = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-        program = next(filter(None, map(shutil.which, programs)), None)
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=program, args=arguments)
+        browser = launch(playwright, chromium())
         context = browser.new_context(locale="en-GB", timezone_id="UTC", reduced_motion="reduce")
         page = _signed_in(context, link)
         addresses = _what_to_show(page, "{0.scheme}://{0.netloc}".format(urlsplit(link)))
