@@ -40,9 +40,6 @@ from training_app.models import (
 
 Person = User | AnonymousUser
 
-FEW = 20
-"""Items under which a sum can tell what was chosen on one of them."""
-
 NOBODY = -(2**31)
 """A primary key that no person has."""
 
@@ -348,8 +345,23 @@ def hidden_items(user: Person, kind: str) -> QuerySet[QueueItem, int]:
     return _waiting(user.pk or NOBODY, kind) if can_audit(user) else _waiting(NOBODY, kind).none()
 
 
+def items_to_come(kind: str) -> QuerySet[QueueItem, int]:
+    """Primary keys of the same kinds that an open queue can still give to somebody, or that somebody holds; lazy.
+
+    Whoever they are hidden from, what `hidden_items` says of anybody is among them.
+    """
+    field = _FIELDS[kind]
+    held = Reservation.objects.filter(item=OuterRef("pk"), state=Reservation.State.OPEN)
+    come = QueueItem.objects.exclude(**{field: None})
+    come = come.filter(Q(queue__closed_at=None, taken__lt=F("wanted")) | Exists(held))
+    return come.values_list(field, flat=True)
+
+
+_FIELDS = {"label": "label_id", "step": "step_id", "comparison": "comparison_id"}
+
+
 def _waiting(user_id: int, kind: str) -> QuerySet[QueueItem, int]:
-    field = {"label": "label_id", "step": "step_id", "comparison": "comparison_id"}[kind]
+    field = _FIELDS[kind]
     waiting = QueueItem.objects.exclude(**{field: None})
     mine = Reservation.objects.filter(auditor_id=user_id, **{f"item__{field}": OuterRef(field)})
     holds = Reservation.objects.filter(auditor_id=user_id, item=OuterRef("pk"), state=Reservation.State.OPEN)

@@ -3,7 +3,7 @@
 It holds the constitution's versions and what changed between them, approvals, label and audit statistics, evaluations,
 the manifests of the checkpoint and of everything it was made from, sign-offs, and the ledger's entries about all of
 these; no prompts and no answers. `verify.py` in it (core/verify_evidence.py) checks it without the app. Whoever has
-yet to judge items blind gets it without the figures of few items: of one label, the mean p(A) is that label's own.
+yet to judge items blind gets it without the figures that these are in: of one label, the mean p(A) is that label's own.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from constitutions_app.core.principles import digest_of_text
 from constitutions_app.ledger import name_of
 from constitutions_app.models import LedgerEntry, Version
 from training_app import lineage
-from training_app.access import FEW, Person
+from training_app.access import Person
 from training_app.core import verify_evidence
 from training_app.core.manifest import manifest_text
 from training_app.core.statistics import Estimate, wilson
-from training_app.explorer.blindness import keeps_anything
+from training_app.explorer.blindness import kept_from
 from training_app.explorer.tokens import FINALS, STATES, Fact, token
 from training_app.model_card import card_of
 from training_app.models import (
@@ -47,7 +47,7 @@ from training_app.releases import release_of
 from training_app.signatures import signing_of
 
 SCHEMA = 1
-WITHHELD = f"withheld: figures of fewer than {FEW} items are not told to whoever has yet to judge some of them blind"
+WITHHELD = "withheld: whoever has yet to judge some of these labels blind is told no figure that they are in"
 VERBS_ABOUT_WORDS = (
     "version.publish",
     "review.request",
@@ -98,7 +98,7 @@ def write_evidence(checkpoint: Checkpoint, target: Path, *, reader: Person | Non
     """
     listed: dict[str, str] = {}
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in _files(checkpoint, fewest=FEW if reader is not None and keeps_anything(reader) else 0):
+        for name, text in _files(checkpoint, reader):
             archive.writestr(name, text)
             listed[name] = digest_of_text(text)
         index = _json({"schema": SCHEMA, "checkpoint": checkpoint.digest, "files": listed})
@@ -106,7 +106,7 @@ def write_evidence(checkpoint: Checkpoint, target: Path, *, reader: Person | Non
     return digest_of_text(index)
 
 
-def _files(checkpoint: Checkpoint, *, fewest: int) -> Iterator[tuple[str, str]]:
+def _files(checkpoint: Checkpoint, reader: Person | None) -> Iterator[tuple[str, str]]:
     line = lineage.of_checkpoint(checkpoint)
     family = _family(line)
     versions = _history(line.version)
@@ -123,7 +123,7 @@ def _files(checkpoint: Checkpoint, *, fewest: int) -> Iterator[tuple[str, str]]:
     yield "approvals.json", _json(_approvals(versions))
     yield "sign_offs.json", _json(_sign_offs(checkpoint))
     yield "builds.json", _json([_build(one) for one in line.builds])
-    yield "statistics.json", _json(_statistics(line.builds, fewest=fewest))
+    yield "statistics.json", _json(_statistics(line.builds, reader))
     yield "evaluations.json", _json([{"model": one.model, "metrics": one.metrics} for one in line.evaluations])
     for one in family:
         yield f"manifests/{one.stage}-{one.digest[:12]}.json", manifest_text(one.manifest)
@@ -228,10 +228,10 @@ def _build(build: DatasetBuild) -> dict[str, Any]:
     }
 
 
-def _statistics(builds: Sequence[DatasetBuild], *, fewest: int) -> list[dict[str, Any]]:
-    """By principle: the labels these builds were made of, people's verdicts, and what these come to. Three queries.
+def _statistics(builds: Sequence[DatasetBuild], reader: Person | None) -> list[dict[str, Any]]:
+    """By principle: the labels these builds were made of, people's verdicts, and what these come to. Four queries.
 
-    Where there are fewer than `fewest` of either, how many there are is told and the figures are not.
+    Of a principle with a label that the reader has yet to judge blind it is told how many there are, and no figure.
     """
     used = DatasetItem.objects.filter(build__in=builds, label__isnull=False).values("label")
     labels = AILabel.objects.filter(pk__in=used).values("principle__key", "principle__version__number")
@@ -245,24 +245,34 @@ def _statistics(builds: Sequence[DatasetBuild], *, fewest: int) -> list[dict[str
             n=Count("pk"), overrides=Count("pk", filter=Q(verdict=Audit.Verdict.OVERRIDE))
         )
     }
-    outcomes = _outcomes(used)
+    outcomes, kept = _outcomes(used), _kept_from(reader, labels)
     found = []
     for row in counted:
         key = (row["principle__key"], row["principle__version__number"])
+        told = key not in kept
         said = verdicts.get(key, {"n": 0, "overrides": 0})
         found.append(
             {
                 "principle": key[0] or "all principles at once",
                 "version": key[1],
                 "labels": row["n"],
-                "mean_p_a": row["mean"] if row["n"] >= fewest else WITHHELD,
-                "same_position": _rate(wilson(row["same"], row["n"])) if row["n"] >= fewest else WITHHELD,
+                "mean_p_a": row["mean"] if told else WITHHELD,
+                "same_position": _rate(wilson(row["same"], row["n"])) if told else WITHHELD,
                 "verdicts": said["n"],
-                "override_rate": _rate(wilson(said["overrides"], said["n"])) if said["n"] >= fewest else WITHHELD,
-                "final": final if (final := _final(outcomes.get(key, {})))["judged"] >= fewest else WITHHELD,
+                "override_rate": _rate(wilson(said["overrides"], said["n"])) if told else WITHHELD,
+                "final": _final(outcomes.get(key, {})) if told else WITHHELD,
             }
         )
     return found
+
+
+def _kept_from(reader: Person | None, labels: QuerySet[AILabel, Any]) -> set[tuple[str | None, int | None]]:
+    """Principles with a label that the reader has yet to judge blind; of nobody in particular none."""
+    kept = None if reader is None else kept_from(reader, "label")
+    if kept is None:
+        return set()
+    rows = labels.filter(pk__in=kept).order_by().values_list("principle__key", "principle__version__number")
+    return set(rows.distinct())
 
 
 def _outcomes(used: QuerySet[DatasetItem, Any]) -> dict[tuple[str | None, int | None], dict[str, int]]:

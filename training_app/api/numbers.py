@@ -20,7 +20,7 @@ from constitutions_app.api.asking import HasRole
 from training_app.actions import ask_for_numbers
 from training_app.numbers.keeping import numbers_of
 from training_app.numbers.scope import Scope
-from training_app.numbers.telling import told
+from training_app.numbers.telling import scope_for
 
 SCOPE = [
     OpenApiParameter("version", OpenApiTypes.INT, description="Primary key of a published version."),
@@ -180,7 +180,10 @@ class NumbersSerializer(serializers.Serializer[Any]):
     is_live = serializers.BooleanField(help_text="Computed for this answer.")
     is_waiting = serializers.BooleanField(help_text="Newer ones were asked for.")
     is_withheld = serializers.BooleanField(
-        help_text="So few items would tell what others chose of one that waits for your own blind choice."
+        help_text="A queue was made since these were computed; ask for newer ones, which leave its items out."
+    )
+    is_blind = serializers.BooleanField(
+        help_text="Whether what queues can still give is left out, because some of it waits for your blind choice."
     )
     data = FiguresSerializer(allow_null=True)  # type: ignore[assignment]  # a field called as a property of every serializer
 
@@ -204,7 +207,7 @@ class OfNumbers(APIView):
         summary="Ask for newer figures",
     )
     def post(self, request: Request) -> Response:
-        ask_for_numbers(scope=_scope(request))
+        ask_for_numbers(scope=scope_for(_scope(request), request.user))
         return Response(_figures(request), status=status.HTTP_202_ACCEPTED)
 
 
@@ -219,6 +222,6 @@ def _scope(request: Request) -> Scope:
 
 def _figures(request: Request) -> Any:
     scope = _scope(request)
-    found = told(numbers_of(scope), request.user)
-    names = ("audits", "at", "is_live", "is_waiting", "is_withheld", "data")
+    found = numbers_of(scope_for(scope, request.user))
+    names = ("audits", "at", "is_live", "is_waiting", "is_withheld", "is_blind", "data")
     return NumbersSerializer({"scope": scope.to_query()} | {name: getattr(found, name) for name in names}).data

@@ -17,5 +17,5 @@ def kept_from(user: Person, kind: str) -> QuerySet[QueueItem, int] | None:
 
 
 def keeps_anything(user: Person) -> bool:
-    """Whether anything is kept from the person, so that counts by judgement could give it away. Two queries at most."""
-    return can_audit(user) and any(hidden_items(user, kind).exists() for kind in ("label", "step"))
+    """Whether anything is kept from the person, so that counts could give it away. Three queries at most."""
+    return can_audit(user) and any(hidden_items(user, kind).exists() for kind in ("label", "step", "comparison"))

@@ -14,8 +14,9 @@ from training_app.explorer import similar
 from training_app.explorer.conditions import TABLES, Conditions, conditions_of
 from training_app.explorer.filters import Filters
 from training_app.explorer.items import MODELS, fitting
+from training_app.explorer.tokens import BITS, LARGEST, Fact, token
 from training_app.explorer.walk import KEYS, Place, walk
-from training_app.models import Audit
+from training_app.models import Audit, PromptSet
 from training_app.models.facts import CONFIG
 
 PAGE_SIZE = 25
@@ -183,15 +184,29 @@ def _labels_among(
 
 
 def _of_comparisons(asked: Conditions) -> Conditions:
-    """What of a question about labels is also true of their comparisons: run, version, prompt set, tag."""
-    shared = {1, 4, 6, 7}
+    """What of a question about labels is also true of their comparisons: prompt set, tag, run and version.
 
-    def kept(token: int) -> bool:
-        return token >> 24 in shared
+    A human or imported comparison belongs to no run, so besides those that a run sampled all of the sets that it was
+    launched with come into question. One query where a run or a version is asked for.
+    """
+    every = tuple(one for one in asked.every if _kind(one) in (Fact.PROMPT_SET, Fact.TAG))
+    some = [group for group in asked.some if {_kind(one) for one in group} <= {Fact.PROMPT_SET, Fact.TAG}]
+    for group in (*((one,) for one in asked.every), *asked.some):
+        if _kind(group[0]) in (Fact.RUN, Fact.VERSION):
+            # What is first in a group says where its items lie (bounds.py), and a set's lie anywhere.
+            some.append((*_sets_of(_kind(group[0]), group), *group))
+    return Conditions(every=every, some=tuple(some))
 
-    return Conditions(
-        every=tuple(filter(kept, asked.every)), some=tuple(group for group in asked.some if all(map(kept, group)))
-    )
+
+def _kind(fact: int) -> Fact:
+    return Fact(fact >> BITS)
+
+
+def _sets_of(kind: Fact, group: Sequence[int]) -> tuple[int, ...]:
+    """The sets of comparisons that some runs, or the runs of some versions, were launched with."""
+    of = "runs__number__in" if kind is Fact.RUN else "runs__version__in"
+    sets = PromptSet.objects.filter(kind=PromptSet.Kind.COMPARISONS, **{of: [one & LARGEST for one in group]})
+    return tuple(token(Fact.PROMPT_SET, pk) for pk in sets.values_list("pk", flat=True).distinct())
 
 
 def _ranked(asked: Filters, conditions: Conditions, position: int, size: int, reader: Person | None) -> Page:

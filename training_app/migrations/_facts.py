@@ -43,7 +43,8 @@ SELECT fresh.id, fresh.comparison_id, fresh.p_a, 0, 0, 0, NULL,
     ARRAY[explorer_token(1, run.version_id), explorer_token(3, fresh.judge_id), explorer_token(4, run.number),
         explorer_token(9, 0), explorer_token(12, fresh.same_position::integer)]
     || CASE WHEN fresh.principle_id IS NULL THEN '{{}}' ELSE ARRAY[explorer_token(2, fresh.principle_id)] END
-    || CASE WHEN prompt.id IS NULL THEN '{{}}' ELSE ARRAY[explorer_token(6, prompt.prompt_set_id)] END
+    || CASE WHEN coalesce(comparison.prompt_set_id, prompt.prompt_set_id) IS NULL THEN '{{}}'
+        ELSE ARRAY[explorer_token(6, coalesce(comparison.prompt_set_id, prompt.prompt_set_id))] END
     || CASE WHEN prompt.tags IS NULL OR prompt.tags = '{{}}' THEN '{{}}' ELSE explorer_texts(7, prompt.tags::text[]) END
     || explorer_likelihood(fresh.p_a) || explorer_blocks(fresh.id)
 FROM {fresh} AS fresh

@@ -47,16 +47,19 @@ def judged(item: str, *, wanted: str, sign: str = "+") -> str:
     return JUDGED.format(item=item, columns=COLUMNS[item], run_of=RUN_OF[item], wanted=wanted, sign=sign)
 
 
+def notes(name: str, counted: str) -> str:
+    """SQL that lets the trigger of a table describe its new rows as _facts.py says now, and count them."""
+    _, into, insert = _facts.TABLES[name]
+    made = MADE.format(counted=counted.format(fresh="fresh"))
+    return (
+        f"CREATE OR REPLACE FUNCTION explorer_notes_{name}() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n"
+        f"{insert.format(into=into, fresh='fresh')};{made};\nRETURN NULL;\nEND\n$$;"
+    )
+
+
 def replace() -> str:
     """SQL that gives the functions of _facts.py their counting part."""
-    parts = []
-    for name, fresh in (("labels", MADE_LABELS), ("steps", MADE_STEPS)):
-        _, into, insert = _facts.TABLES[name]
-        made = MADE.format(counted=fresh.format(fresh="fresh"))
-        parts.append(
-            f"CREATE OR REPLACE FUNCTION explorer_notes_{name}() RETURNS trigger LANGUAGE plpgsql AS $$\nBEGIN\n"
-            f"{insert.format(into=into, fresh='fresh')};{made};\nRETURN NULL;\nEND\n$$;"
-        )
+    parts = [notes(name, fresh) for name, fresh in (("labels", MADE_LABELS), ("steps", MADE_STEPS))]
     for item in ("label", "step"):
         tally = _facts.TALLY.format(into=f"training_app_{item}facts", item=item, wanted="= ANY(wanted)")
         before, after = (judged(item, wanted="= ANY(wanted)", sign=sign) for sign in "-+")

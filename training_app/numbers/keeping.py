@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from django.http import QueryDict
 from django.utils import timezone
 
-from training_app.models import AILabel, Audit, NumbersReport
+from training_app.models import AILabel, Audit, AuditQueue, NumbersReport
 from training_app.numbers.report import compute
 from training_app.numbers.scope import Scope
 
@@ -45,23 +45,32 @@ class Numbers:
     is_live: bool
     """Computed for this page, from what stands in the database now."""
     is_withheld: bool = False
-    """Not told to this person: so few items would tell what others chose of one they have yet to judge."""
+    """Kept figures that are not told: since then a queue was made, and its items were not left out of them."""
+    is_blind: bool = False
+    """Whether what queues can still give to somebody is left out."""
 
 
 def numbers_of(scope: Scope) -> Numbers:
     """The figures of a scope: fresh where there is little to read, else as kept. Writes nothing."""
     if is_small():
         seen = Audit.objects.aggregate(newest=Max("created_at"))["newest"]
-        key = f"numbers:{scope.digest}:{seen and seen.timestamp()}"
+        queued = AuditQueue.objects.aggregate(newest=Max("pk"))["newest"] if scope.blind else None
+        key = f"numbers:{scope.digest}:{seen and seen.timestamp()}:{queued}"
         if (known := cache.get(key)) is None:
             data, audits, _ = compute(scope)
-            known = Numbers(data, audits, timezone.now(), is_waiting=False, is_live=True)
+            known = Numbers(data, audits, timezone.now(), is_waiting=False, is_live=True, is_blind=scope.blind)
             cache.set(key, known, SHORT_S)
         return known if isinstance(known, Numbers) else Numbers(None, 0, None, False, False)
     kept = NumbersReport.objects.filter(key=scope.digest).first()
     if kept is None:
         return Numbers(None, 0, None, is_waiting=False, is_live=False)
-    return Numbers(kept.data or None, kept.audits, kept.computed_at, kept.is_waiting, is_live=False)
+    withheld = (
+        scope.blind and AuditQueue.objects.filter(created_at__gte=kept.computed_at).exists()
+        if kept.computed_at
+        else False
+    )
+    data = None if withheld else kept.data or None
+    return Numbers(data, kept.audits, kept.computed_at, kept.is_waiting, False, withheld, is_blind=scope.blind)
 
 
 def is_small() -> bool:
@@ -103,7 +112,8 @@ def _renew_one() -> bool:
 
 def scope_of(row: NumbersReport) -> Scope:
     """The scope a report is of."""
-    return Scope.from_query(QueryDict(row.scope))
+    asked = QueryDict(row.scope)
+    return Scope.from_query(asked).of(blind="blind" in asked)
 
 
 def waits() -> bool:

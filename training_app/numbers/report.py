@@ -239,7 +239,7 @@ def _judges(scope: Scope, groups: Mapping[int, Group]) -> list[Data]:
     done = done.filter(judge=scope.judge) if scope.judge else done
     for one in done.order_by("-created_at")[:MOST]:
         measured[one.judge_id or 0].append(one)
-    keys = sorted({*groups, *human, *(() if scope.of(judge=None).asked else measured)})
+    keys = sorted({*groups, *human, *(() if scope.of(judge=None, blind=False).asked else measured)})
     names = Judge.objects.in_bulk(keys)
     return [
         {"pk": key, "name": str(names[key]), "digest": names[key].digest}

@@ -11,6 +11,8 @@ from typing import Any
 from django.db.models import Q
 from django.http import QueryDict
 
+from training_app.access import items_to_come
+
 LONGEST = 60
 LARGEST = 2**31 - 1
 
@@ -33,6 +35,8 @@ class Scope:
     since: date | None = None
     until: date | None = None
     """Days of the verdicts, both included, UTC."""
+    blind: bool = False
+    """Without what queues can still give to somebody; no part of an address (telling.py)."""
 
     @classmethod
     def from_query(cls, query: QueryDict | Mapping[str, str]) -> Scope:
@@ -68,7 +72,7 @@ class Scope:
 
     def labels(self, to_label: str = "") -> Q:
         """The condition on AI labels, or on rows that lead to one by `to_label` ("label__")."""
-        return _q(
+        asked = _q(
             to_label,
             {
                 "run__version_id": self.version, "principle_id": self.principle, "principle__key": self.key,
@@ -76,18 +80,23 @@ class Scope:
                 "comparison__prompt__tags__contains": [self.tag] if self.tag else None,
             },
         )  # fmt: skip
+        return asked & self._told(f"{to_label}pk", "label") & self._told(f"{to_label}comparison", "comparison")
 
     def steps(self, to_step: str = "") -> Q:
         """The condition on trace steps; a judge has none."""
         if self.judge is not None:
             return Q(pk__in=[])
-        return _q(
+        asked = _q(
             to_step,
             {
                 "principle__version_id": self.version, "principle_id": self.principle, "principle__key": self.key,
                 "trace__run__number": self.run, "trace__prompt__tags__contains": [self.tag] if self.tag else None,
             },
         )  # fmt: skip
+        return asked & self._told(f"{to_step}pk", "step")
+
+    def _told(self, path: str, kind: str) -> Q:
+        return ~Q(**{f"{path}__in": items_to_come(kind)}) if self.blind else Q()
 
     def audits(self) -> Q:
         """The condition on who gave a verdict and when."""

@@ -12,6 +12,7 @@ from django.views.decorators.vary import vary_on_headers
 from constitutions_app.access import AuthenticatedHttpRequest, require_role
 from training_app.access import can_audit, hides_judgement
 from training_app.core.statistics import Estimate, wilson
+from training_app.explorer.blindness import keeps_anything
 from training_app.models import Audit, Run, RunAudits
 
 NEWEST_RUNS = 8
@@ -56,6 +57,7 @@ def audit(request: AuthenticatedHttpRequest) -> HttpResponse:
     hidden = hides_judgement(request.user, recent)
     context = {
         "runs": runs_to_audit(),
+        "withheld": keeps_anything(request.user),
         "recent": [one for one in recent if one not in hidden],
         "can_audit": can_audit(request.user),
         "mine": Audit.objects.filter(auditor=request.user).count(),

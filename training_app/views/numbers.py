@@ -27,7 +27,7 @@ from training_app.explorer.tokens import STATES, Fact, token
 from training_app.models import AILabel, LabelFacts
 from training_app.numbers.keeping import Numbers, numbers_of
 from training_app.numbers.scope import Scope
-from training_app.numbers.telling import told
+from training_app.numbers.telling import scope_for
 from training_app.plots import Curve, Drawing, Point, draw, number
 from training_app.views.number_forms import ScopeForm
 
@@ -81,7 +81,7 @@ def principle(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
     """One principle at its version: its figures, what people overrode, and the way to its words."""
     cited = get_cited_principle_for(request.user, pk)
     scope = Scope(principle=pk)
-    numbers = told(numbers_of(scope), request.user)
+    numbers = numbers_of(scope_for(scope, request.user))
     rows = [one for one in (numbers.data or {}).get("principles", ()) if one["pk"] == pk]
     context = _context(request, scope, numbers) | {
         "cited": cited,
@@ -98,7 +98,7 @@ def principle(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
 @require_role()
 def refresh(request: AuthenticatedHttpRequest) -> HttpResponse:
     """Ask a worker for newer figures of the scope in the form; back to where it was asked."""
-    ask_for_numbers(scope=Scope.from_query(request.POST))
+    ask_for_numbers(scope=scope_for(Scope.from_query(request.POST), request.user))
     messages.success(request, "Newer figures are being computed. Load the page again in a moment.")
     back = request.POST.get("back", "")
     safe = url_has_allowed_host_and_scheme(back, allowed_hosts=None) and back.startswith("/")
@@ -166,7 +166,7 @@ def examples_of(request: AuthenticatedHttpRequest, pk: int) -> list[AILabel]:
 
 def _asked(request: AuthenticatedHttpRequest) -> tuple[Scope, Numbers]:
     scope = Scope.from_query(request.GET)
-    return scope, told(numbers_of(scope), request.user)
+    return scope, numbers_of(scope_for(scope, request.user))
 
 
 def _context(request: AuthenticatedHttpRequest, scope: Scope, numbers: Numbers) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The numbers by API: figures with intervals by principle, judge, tag and auditor, and none of a few items too many."""
+"""The numbers by API: figures with intervals by principle, judge, tag and auditor, and none of what waits."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from rest_framework.test import APIClient
 
 from tests.training_app.api.calls import client_for, client_of
-from tests.training_app.factories import FinishedRun, cited, finished_run
+from tests.training_app.factories import FinishedRun, cited
 from tests.training_app.queue_scenes import auditor, queue_of
 from training_app import tasks
-from training_app.access import FEW
-from training_app.models import AILabel, Audit, NumbersReport
+from training_app.models import Audit, NumbersReport
+from training_app.numbers.keeping import renew
 
 pytestmark = pytest.mark.django_db
 HERE = "/api/numbers/"
@@ -72,25 +75,49 @@ def test_newer_figures_are_asked_for_by_posting(judged: FinishedRun, monkeypatch
     assert NumbersReport.objects.get().scope == "key=privacy"
 
 
-def test_whoever_has_yet_to_judge_is_told_no_figure_of_a_few(judged: FinishedRun) -> None:
-    queue_of(size=2, per_item=5, rule="newest")
+def test_no_figure_has_in_it_what_somebody_has_yet_to_judge(judged: FinishedRun) -> None:
+    """Whatever is subtracted from what, or from yesterday's: what is not in a figure does not come out of it."""
+    queue = queue_of(size=2, per_item=5, rule="newest")
+    waiting = {one.label_id for one in queue.items.all()}
+    left = [one for one in judged.labels if one.pk not in waiting]
     jonas, reader = client_for(auditor("jonas")), client_of("reader")
+    told, everything = jonas.get(HERE).json(), reader.get(HERE).json()
+    assert told["is_blind"] and not everything["is_blind"]
+    assert told["data"]["whole"]["judged"] == len(left) == everything["data"]["whole"]["judged"] - 2
+    assert sum(one["labels"] for one in told["data"]["principles"]) == len(left)
+    assert sum(one["judged"] for one in told["data"]["judges"]) == len(left)
+    assert sum(one["verdicts"] for one in told["data"]["auditors"]) == told["audits"] < everything["audits"]
+    mira = auditor("mira2")
+    for pk in waiting:  # peers go on judging, and nothing moves
+        Audit.objects.create(auditor=mira, label_id=pk, verdict="override", choice="neither", blind=True)
+    again = jonas.get(HERE).json()
+    assert again["data"] == told["data"] and reader.get(HERE).json()["data"] != everything["data"]
+    queue.closed_at = timezone.now()
+    queue.save(update_fields=["closed_at"])
+    cache.clear()
+    assert jonas.get(HERE).json()["data"] == reader.get(HERE).json()["data"]
+
+
+def test_kept_figures_from_before_a_queue_are_not_told_to_whom_it_is_for(
+    judged: FinishedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training_app.numbers.keeping.AT_ONCE", {Audit: 1})
+    monkeypatch.setattr(tasks.compute_numbers, "apply_async", lambda **options: None)
+    first = queue_of(size=1, per_item=5, rule="newest")
+    jonas, reader = client_for(auditor("jonas")), client_of("reader")
+
+    def computed(client: APIClient) -> Any:
+        assert client.post(HERE).status_code == 202
+        renew()
+        return client.get(HERE).json()
+
+    seen = [computed(one)["data"]["whole"]["judged"] for one in (jonas, reader)]
+    assert seen == [len(judged.labels) - 1, len(judged.labels)]
+    queue_of(size=3, per_item=5, rule="newest")
     withheld = jonas.get(HERE).json()
-    assert withheld["is_withheld"] and withheld["data"] is None
-    for _ in range(3):
-        finished_run(judged.run.created_by, judged.run.version)
-    olu = judged.labels[0].audits.get(verdict="override").auditor
-    Audit.objects.bulk_create(
-        Audit(auditor=olu, label=label, verdict="override", choice="a", blind=True)
-        for label in AILabel.objects.exclude(run=judged.run)
-    )
-    told = jonas.get(HERE).json()["data"]
-    assert told["whole"]["judged"] >= FEW and told["whole"]["overridden"]["value"] is not None
-    few = [one for one in figures(told) if 0 < one["n"] < FEW]
-    assert few and all(one["value"] is None and one["interval"] is None for one in few)
-    assert all(one["chosen"]["n"] >= FEW for one in told["calibration"]["bins"])
-    everything = reader.get(HERE).json()["data"]
-    assert any(0 < one["n"] < FEW and one["value"] is not None for one in figures(everything))
+    assert withheld["is_withheld"] and withheld["data"] is None and reader.get(HERE).json()["data"]
+    assert computed(jonas)["data"]["whole"]["judged"] == len(judged.labels) - 3
+    assert first.items.count() == 1
 
 
 def test_kept_figures_cost_a_few_queries(judged: FinishedRun) -> None:

@@ -10,9 +10,11 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from tests.training_app import factories
-from training_app.explorer import finding, similar
+from tests.training_app.scenes import comparisons
+from training_app.explorer import finding, rebuild, similar
 from training_app.explorer.filters import Filters
 from training_app.explorer.finding import find
+from training_app.models import AILabel, Comparison
 
 pytestmark = pytest.mark.django_db
 
@@ -34,6 +36,37 @@ def test_dates_and_staleness_hold_beside_words_and_likeness(
         asked = Filters.from_query(QueryDict(query.format(alike=label.pk) + more))
         assert not asked.problems
         assert bool(find(asked).items) is fits, more
+
+
+@pytest.mark.parametrize("few", [300, 0], ids=["by labels", "by comparisons"])
+def test_labels_of_human_comparisons_are_found_by_words_in_their_run(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their comparisons belong to no run, and the search among comparisons must find them all the same."""
+    monkeypatch.setattr(finding, "FEW_LABELS", few)
+    ada = factories.person("ada")
+    made, other = factories.finished_run(ada), factories.finished_run(ada)
+    human = comparisons(3)
+    made.run.prompt_sets.add(human)
+    judged = Comparison.objects.filter(prompt_set=human).order_by("pk")
+    labels = [labelled(made, one) for one in judged[:2]]
+    words = "question"
+    for more, expected in {
+        f"run={made.run.number}": labels, f"version={made.run.version_id}": labels, f"prompt_set={human.pk}": labels,
+        f"run={made.run.number}&prompt_set={human.pk}": labels, f"checkpoint={made.rl.pk}": labels,
+        f"run={other.run.number}": [], f"run={other.run.number}&prompt_set={human.pk}": [],
+    }.items():  # fmt: skip
+        for sort in ("", "&sort=best"):
+            found = set(find(Filters.from_query(QueryDict(f"{more}&text={words}{sort}")), size=100).items)
+            human_ones = set(AILabel.objects.filter(pk__in=found, comparison__source="human"))
+            assert human_ones == set(expected), more + sort
+    assert set(rebuild.check(mend=False).values()) == {0}
+
+
+def labelled(made: factories.FinishedRun, comparison: Comparison) -> AILabel:
+    """A label of the run on a comparison that it did not sample."""
+    label = AILabel.objects.get(pk=made.labels[0].pk)
+    label.pk, label._state.adding, label.comparison = None, True, comparison
+    label.save(force_insert=True)
+    return label
 
 
 def test_likeness_is_narrowed_by_words() -> None:
