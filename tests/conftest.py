@@ -13,7 +13,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,11 +24,9 @@ from django.db import connection, transaction
 
 from cai_web.services.postgres import DATABASE
 from tests.base import thawed_flush
-from tests.chromium import chromium, launch
 from tests.prepared import prepare
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
     from pytest_django import DjangoDbBlocker
 
 # How fast this machine is at this moment is no property of the code: no deadline for an example. A person's runs look
@@ -69,21 +66,24 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Two workers share the tests so that nothing is made twice and none of them ends long after the other.
 
-    The tests of a module that makes something once for all of them (a browser, a trained model, a scene in the
-    database) go to one worker together; xdist hands such groups out first, the largest before the others. Then come
+    The tests of a module or a folder that makes something once for all of them (a browser, a trained model, a scene in
+    the database) go to one worker together; xdist hands such groups out first, the largest before the others. Then come
     the long tests, which are those that may take longer than the usual limit; the many short ones fill up the rest.
     """
     for item in items:
-        if _shares_with_its_module(item) and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(item.config.rootpath).as_posix()))
+        if (shared := _shared_by(item)) is not None and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(shared.relative_to(item.config.rootpath).as_posix()))
     yield
     items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
 
 
-def _shares_with_its_module(item: pytest.Item) -> bool:
-    """Whether it asks for a fixture that is made once for its module."""
+def _shared_by(item: pytest.Item) -> Path | None:
+    """The folder or module for which a fixture that it asks for is made once."""
     known = item._fixtureinfo.name2fixturedefs if isinstance(item, pytest.Function) else {}
-    return any(made.scope == "module" for one in known.values() for made in one)
+    scopes = {made.scope for one in known.values() for made in one}
+    if "package" in scopes:
+        return item.path.parent
+    return item.path if "module" in scopes else None
 
 
 @pytest.fixture(scope="session")
@@ -112,47 +112,6 @@ def module_db(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iter
     with django_db_blocker.unblock(), transaction.atomic():
         yield
         transaction.set_rollback(True)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium, without a window. Skips loudly where there is none; fails where one is required.
-
-    For one module only: while it lives, an event loop runs in this thread, which other modules' tests cannot have.
-    """
-    program = chromium()
-    if program is None:
-        sentence = "No Chromium on this machine: `make browser` installs it."
-        if os.environ.get("CAI_REQUIRE_BROWSER"):
-            pytest.fail(sentence)
-        pytest.skip(sentence)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright, _django_beside_playwright():
-        browser = launch(playwright, program)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A fresh browser profile with one page. The test fails if a script failed or the policy refused something."""
-    context = browser.new_context(locale="en-GB", timezone_id="UTC")
-    page = context.new_page()
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda line: problems.append(line.text) if "Content Security Policy" in line.text else None)
-    yield page
-    context.close()
-    assert not problems, problems
-
-
-@contextmanager
-def _django_beside_playwright() -> Iterator[None]:
-    """Playwright's synchronous interface runs an event loop in this thread, which Django would take for async code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        yield
 
 
 def _owns_folder() -> bool:

@@ -1,12 +1,14 @@
-"""What the browser tests share: a web server over the test's own database, and people signed in to it."""
+"""What the browser tests share: a browser, a web server over the test's own database, and people signed in to it."""
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import URLError
@@ -21,10 +23,11 @@ from django.urls import reverse
 from constitutions_app.access import Role
 from constitutions_app.models import Constitution
 from tests.base import program_environment, wait_for
+from tests.chromium import chromium, launch
 from tests.constitutions_app.factories import make_constitution, make_person
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 
 class Site:
@@ -79,10 +82,51 @@ def site(transactional_db: None, web_server: Site) -> Site:
     return web_server
 
 
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium, without a window. Skips loudly where there is none; fails where one is required.
+
+    For this folder only: while it lives, an event loop runs in this thread, which other tests cannot have.
+    """
+    program = chromium()
+    if program is None:
+        sentence = "No Chromium on this machine: `make browser` installs it."
+        if os.environ.get("CAI_REQUIRE_BROWSER"):
+            pytest.fail(sentence)
+        pytest.skip(sentence)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright, _django_beside_playwright():
+        browser = launch(playwright, program)
+        yield browser
+        browser.close()
+
+
 @pytest.fixture
-def page(site: Site, page: Page) -> Page:
+def fresh_page(browser: Browser) -> Iterator[Page]:
+    """A fresh browser profile with one page. The test fails if a script failed or the policy refused something."""
+    context = browser.new_context(locale="en-GB", timezone_id="UTC")
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda line: problems.append(line.text) if "Content Security Policy" in line.text else None)
+    yield page
+    context.close()
+    assert not problems, problems
+
+
+@contextmanager
+def _django_beside_playwright() -> Iterator[None]:
+    """Playwright's synchronous interface runs an event loop in this thread, which Django would take for async code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        yield
+
+
+@pytest.fixture
+def page(site: Site, fresh_page: Page) -> Page:
     """A page that closes before the database is emptied: it may ask for something at any moment."""
-    return page
+    return fresh_page
 
 
 @pytest.fixture

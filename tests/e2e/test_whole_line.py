@@ -61,7 +61,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
         app.stop()
 
 
-def test_from_the_first_sign_in_to_a_checkpoint_that_leads_back_to_the_words(page: Page, app: RunningApp) -> None:
+def test_from_the_first_sign_in_to_a_checkpoint_that_leads_back_to_the_words(fresh_page: Page, app: RunningApp) -> None:
+    page = fresh_page
     page.set_viewport_size({"width": 1280, "height": 800})
     _sign_in(page, app)
     _edit_with_autosave(page)

@@ -22,7 +22,7 @@ from constitutions_app.actions import publish_version
 from constitutions_app.ledger import verify as verify_ledger
 from constitutions_app.models import Constitution, LedgerEntry, Version
 from tests.base import wait_for
-from tests.flows.workers import gpu_worker
+from tests.flows.workers import warm_gpu_worker
 from tests.tiny_model import build_tiny_model
 from tests.training_app.factories import cited
 from tests.training_app.scenes import comparisons, helpful, red_team
@@ -63,6 +63,7 @@ TINY: dict[str, Any] = {
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.timeout(600)
+@pytest.mark.xdist_group("warm")
 def test_from_a_draft_to_an_audited_checkpoint(tmp_path: Path, settings: LazySettings) -> None:
     settings.MODELS_ROOT = tmp_path / "models"
     build_tiny_model(settings.MODELS_ROOT / "tiny")
@@ -75,7 +76,7 @@ def test_from_a_draft_to_an_audited_checkpoint(tmp_path: Path, settings: LazySet
         user=engineer, version=version, base_model="tiny", prompt_sets=[red_team(), helpful(), comparisons()],
         preset="demo", seed=11, overrides=TINY,
     )  # fmt: skip
-    with gpu_worker(tmp_path, app="tests.flows.warm_worker") as worker:
+    with warm_gpu_worker(tmp_path) as worker:
         wait_for(lambda: Run.objects.get(pk=run.pk).has_ended, 420, what="the run to end")
     run = Run.objects.get(pk=run.pk)
     assert run.state == "succeeded", (run.reason, worker.log.read_text()[-3000:])

@@ -20,7 +20,7 @@ from django.db.models import QuerySet
 from constitutions_app.models import PrincipleVersion
 from tests.base import wait_for
 from tests.flows.test_draft_to_lineage import TINY
-from tests.flows.workers import Program, gpu_worker, sweeper
+from tests.flows.workers import Program, gpu_worker, sweeper, warm_gpu_worker
 from tests.tiny_model import build_tiny_model
 from tests.training_app.factories import published_version
 from tests.training_app.scenes import engineer, helpful, launched, red_team
@@ -157,6 +157,7 @@ def test_of_two_workers_racing_for_runs_each_run_goes_to_one() -> None:
     assert RunEvent.objects.filter(kind="failed").count() == 8
 
 
+@pytest.mark.xdist_group("warm")
 def test_real_training_survives_kill_9(tmp_path: Path, settings: LazySettings) -> None:
     settings.MODELS_ROOT = tmp_path / "models"
     build_tiny_model(settings.MODELS_ROOT / "tiny")
@@ -166,7 +167,7 @@ def test_real_training_survives_kill_9(tmp_path: Path, settings: LazySettings) -
         prompt_sets=[red_team(), helpful()], overrides={**TINY, "sft": sft},
     )  # fmt: skip
     already_revised(run)
-    with gpu_worker(tmp_path, app="tests.flows.warm_worker") as worker:
+    with warm_gpu_worker(tmp_path) as worker:
         wait_for(lambda: len(steps(run)) > 3, 240, what="training to begin")
         the_stage(worker).kill()
         wait_for(ended(run), 240, what="the run to end")

@@ -8,25 +8,17 @@ lifeline, log and exit codes. That a stage starts from nothing as well, tests/e2
 from __future__ import annotations
 
 import os
-import signal
-import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO
 
 from celery.signals import worker_process_init
 
+import tests.warm_imports  # noqa: F401  # for whoever is forked
 from cai_web.celery import app
-from training_app.core import stage as program
+from tests.warm import become
 
 __all__ = ["app"]
-
-program.stay_offline()
-program.wait_asleep()
-import trl.trainer.grpo_trainer  # noqa: E402  # offline first; imported for whoever is forked
-import trl.trainer.reward_trainer  # noqa: E402
-import trl.trainer.sft_trainer  # noqa: E402, F401
 
 
 class Forked:
@@ -48,33 +40,18 @@ def fork_stage(arguments: Sequence[str], *, folder: Path, log: Path) -> Forked:
     with log.open("ab") as output:
         pid = os.fork()
         if pid == 0:
-            _be_the_stage(arguments, folder, lifeline, output.fileno())
+            become(
+                "training_app.core.stage", arguments, folder=folder, given=lifeline, output=output.fileno(),
+                environment=_environment,
+            )  # fmt: skip
     os.close(lifeline)
     return Forked(pid, os.fdopen(held, "wb"))
 
 
-def _be_the_stage(arguments: Sequence[str], folder: Path, lifeline: int, output: int) -> NoReturn:
-    """In the forked process: as if started by itself. The worker's files and connections are not its own."""
+def _environment() -> dict[str, str]:
     from training_app.stage_process import stage_environment
 
-    code = 1
-    try:
-        os.setsid()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)
-        for source, place in ((lifeline, 0), (output, 1), (output, 2)):
-            os.dup2(source, place)
-        os.closerange(3, 4096)
-        sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
-        os.chdir(folder)
-        environment = stage_environment(os.environ)
-        os.environ.clear()
-        os.environ.update(environment)
-        code = program.main(arguments)
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(code)
+    return stage_environment(os.environ)
 
 
 @worker_process_init.connect(weak=False)

@@ -15,13 +15,14 @@ import psutil
 from django.conf import settings
 
 from tests.base import program_environment
+from tests.warm import WarmProgram
 
 
 @dataclass
 class Program:
     """One program a test has started, with everything it started in turn."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | WarmProgram
     log: Path
     family: set[psutil.Process] = field(default_factory=set)
 
@@ -68,10 +69,26 @@ def _leads_a_session(process: psutil.Process) -> bool:
 @contextmanager
 def gpu_worker(folder: Path, *, app: str = "cai_web", name: str = "gpu") -> Iterator[Program]:
     """A Celery worker on the gpu queue. `app` "tests.flows.scripted_worker" runs the scripted stages."""
+    with _program(folder / f"{name}.log", "-m", "celery", *_worker(app, name)) as program:
+        yield program
+
+
+@contextmanager
+def warm_gpu_worker(folder: Path, *, name: str = "gpu") -> Iterator[Program]:
+    """A Celery worker on the gpu queue that has imported the trainers, and forks its stages (warm_worker.py)."""
+    log = folder / f"{name}.log"
+    arguments = _worker("tests.flows.warm_worker", name)
+    process = WarmProgram(
+        "celery.__main__", arguments, folder=settings.BASE_DIR, log=log, environment=program_environment()
+    )
+    with _stopped(Program(process, log)) as program:
+        yield program
+
+
+def _worker(app: str, name: str) -> list[str]:
     options = ["--queues", "gpu", "--concurrency", "1", "--pool", "prefork", "--hostname", f"{name}@%h"]
     quick = ["--without-mingle", "--without-gossip", "--without-heartbeat", "--loglevel", "INFO"]
-    with _program(folder / f"{name}.log", "-m", "celery", "--app", app, "worker", *options, *quick) as program:
-        yield program
+    return ["--app", app, "worker", *options, *quick]
 
 
 @contextmanager
@@ -93,7 +110,12 @@ def _program(log: Path, *arguments: str) -> Iterator[Program]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    program = Program(process, log)
+    with _stopped(Program(process, log)) as program:
+        yield program
+
+
+@contextmanager
+def _stopped(program: Program) -> Iterator[Program]:
     try:
         yield program
     finally:

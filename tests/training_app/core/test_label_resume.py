@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
+
+import pytest
 
 from tests.base import wait_for
 from tests.tiny_model import build_tiny_model
 from tests.training_app.core.asking_jobs import records, write_asking_job
+from tests.warm import warm_stage
 from training_app.core.stage import FINISHED, run_job
 
 COUNT = 2000
@@ -20,17 +20,17 @@ ROWS = [
 PARAMS = {"template": "principle_last", "batch_size": 100}
 
 
+@pytest.mark.xdist_group("warm")
 def test_a_killed_labelling_job_of_two_thousand_goes_on_where_it_was(tmp_path: Path) -> None:
     model = build_tiny_model(tmp_path / "tiny")
     whole, killed = (
         write_asking_job(tmp_path / name, "label", model, {"comparisons": ROWS}, PARAMS) for name in ("whole", "killed")
     )
     log = killed.parent / "events.jsonl"
-    command = [sys.executable, "-m", "training_app.core.stage", str(killed)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        wait_for(lambda: log.exists() and log.read_bytes().count(b'"record":"label"') >= 300, seconds=90)
-        process.kill()
+    process = warm_stage(killed)
+    wait_for(lambda: log.exists() and log.read_bytes().count(b'"record":"label"') >= 300, seconds=90)
+    process.kill()
+    process.wait()
     before = log.read_bytes()
     assert 300 <= before.count(b'"record":"label"') < COUNT
     log.write_bytes(before + b'{"seq": 99999, "kind": "rec')  # the line a kill tears

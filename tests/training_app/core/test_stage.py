@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import pytest
 
 from tests.tiny_model import build_tiny_model
 from tests.training_app.core.asking_jobs import SHORT, last_event, prompts, records, responses, write_asking_job
+from tests.warm import warm_stage
 from training_app.core import stage
 from training_app.core.errors import NotFinite, OutOfMemory, Stopped
 from training_app.core.events import EventLog, read_events
@@ -170,42 +170,43 @@ def test_the_program_exits_2_with_one_sentence(tmp_path: Path) -> None:
     assert out == ""
 
 
+@pytest.mark.xdist_group("warm")
 def test_sigterm_finishes_the_batch_and_exits_3(tmp_path: Path) -> None:
     model = build_tiny_model(tmp_path / "tiny")
     file = write_asking_job(tmp_path / "out", "revise", model, {"responses": responses(40)}, SLOW)
-    process = start(file)
+    process = warm_stage(file)
     wait_for_records(tmp_path / "out", 1)
-    process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == STOPPED, err
-    assert "stopped at" in out
+    process.terminate()
+    said = tmp_path / "out" / "log.txt"
+    assert process.wait(timeout=60) == STOPPED, said.read_text()
+    assert "stopped at" in said.read_text()
     assert last_event(tmp_path / "out")["kind"] == "stopped"
     assert len(records(tmp_path / "out", "step")) == last_event(tmp_path / "out")["done"] < 80
 
 
+@pytest.mark.xdist_group("warm")
 def test_it_stops_when_its_parent_dies(tmp_path: Path) -> None:
     model = build_tiny_model(tmp_path / "tiny")
     file = write_asking_job(tmp_path / "out", "revise", model, {"responses": responses(40)}, SLOW)
-    reading, writing = os.pipe()
-    process = start(file, "--lifeline", stdin=reading)
-    os.close(reading)
+    process = warm_stage(file, "--lifeline", lifeline=True)
     wait_for_records(tmp_path / "out", 1)
-    os.close(writing)
-    process.communicate(timeout=60)
-    assert process.returncode == STOPPED
+    assert process.lifeline is not None
+    process.lifeline.close()
+    assert process.wait(timeout=60) == STOPPED
     assert last_event(tmp_path / "out")["kind"] == "stopped"
 
 
+@pytest.mark.xdist_group("warm")
 def test_a_killed_job_goes_on_and_nothing_is_missing_or_doubled(tmp_path: Path) -> None:
     model = build_tiny_model(tmp_path / "tiny")
     whole = write_asking_job(tmp_path / "whole", "revise", model, {"responses": responses(9)}, {"rounds": 2, **SHORT})
     killed = write_asking_job(tmp_path / "killed", "revise", model, {"responses": responses(9)}, {"rounds": 2, **SHORT})
     assert run_job(whole, lambda: False) == FINISHED
     for count in (3, 11):
-        process = start(killed)
+        process = warm_stage(killed)
         wait_for_records(tmp_path / "killed", count)
         process.kill()
-        process.communicate()
+        process.wait()
     with (tmp_path / "killed" / "events.jsonl").open("ab") as log:
         log.write(b'{"seq":999,"kind":"reco')  # the worst moment to be killed
     assert run_job(killed, lambda: False) == FINISHED
