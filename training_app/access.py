@@ -25,8 +25,10 @@ from training_app.models import (
     AuditQueue,
     ChatTurn,
     Checkpoint,
+    CheckpointSignature,
     Comparison,
     DatasetBuild,
+    HubCopy,
     JudgeEvaluation,
     PromptSet,
     QueueItem,
@@ -239,6 +241,22 @@ def get_checkpoint_to_promote_for(user: Person, pk: int) -> Checkpoint:
     checkpoint = get_checkpoint_for(user, pk)
     require_engineer(user)
     return checkpoint
+
+
+def get_hub_copy_to_cancel_for(user: Person, pk: UUID) -> HubCopy:
+    """A handing-on, for cancelling it: engineers and admins."""
+    require_reader(user)
+    found = get_object_or_404(HubCopy.objects.select_related("created_by"), pk=pk)
+    require_engineer(user)
+    return found
+
+
+def get_signature_to_cancel_for(user: Person, pk: UUID) -> CheckpointSignature:
+    """A signature under way, for cancelling it: engineers and admins."""
+    require_reader(user)
+    found = get_object_or_404(CheckpointSignature.objects.select_related("created_by"), pk=pk)
+    require_engineer(user)
+    return found
 
 
 def can_change_release_rules(user: Person) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -85,6 +85,33 @@ def fetch_checkpoint(checkpoint: Checkpoint, *names: str) -> None:
     """Get a checkpoint's files (or those named), as far as they are not here. Raises StorageFailed."""
     stage_folder = checkpoint.folder.parent
     get(stage_folder, *(f"{checkpoint.folder.name}/{name}" for name in names))
+
+
+def stored_of(checkpoint: Checkpoint) -> frozenset[str]:
+    """The names of a checkpoint's files that the storage holds; none where the folder is it. Raises StorageFailed."""
+    if not is_elsewhere():
+        return frozenset()
+    inside = f"{checkpoint.folder.name}/"
+    return frozenset(name.removeprefix(inside) for name in _index(checkpoint.folder.parent) if name.startswith(inside))
+
+
+def delete_stored(checkpoint: Checkpoint, names: Collection[str]) -> None:
+    """Delete these files of a checkpoint from the storage, and then from its index. Raises StorageFailed.
+
+    The index comes last: what failed half-way is still listed, and can be deleted again.
+    """
+    if not is_elsewhere() or not names:
+        return
+    folder = checkpoint.folder.parent
+    gone = {f"{checkpoint.folder.name}/{name}" for name in names}
+    index = _index(folder)
+    try:
+        for name in sorted(gone & index.keys()):
+            storage().delete(f"{_name(folder)}/{name}")
+        left = {name: digest for name, digest in index.items() if name not in gone}
+        _save(f"{_name(folder)}/{INDEX}", ContentFile(json.dumps(left, sort_keys=True).encode()))
+    except Exception as error:
+        _give_up("could not be deleted", folder, error)
 
 
 def publish_log(stage: RunStage) -> None:

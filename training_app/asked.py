@@ -22,6 +22,7 @@ from django.db.models.functions import Now
 from constitutions_app.ledger import record
 from training_app import artifacts, logs
 from training_app.core.events import FILE as EVENTS
+from training_app.core.events import read_events
 from training_app.core.stage import FINISHED, STOPPED
 from training_app.event_tail import EventTail, storable
 from training_app.models.asked import AskedFor
@@ -62,6 +63,8 @@ class Work(Generic[Row]):
     said: Callable[[Row, Data], Data]
     done_verb: str
     failed_verb: str
+    cancelled: Callable[[Row, Sequence[Data]], None] = lambda row, events: None
+    """Called by the worker that let go of a cancelled row, its program gone, with the events that it left."""
 
 
 class NotKept(Exception):
@@ -84,9 +87,11 @@ def run_once(work: Work[Row], pk: UUID, conduct: Conduct) -> str | None:
     claimed = _claim(work.model, pk)
     if claimed is None:
         return None
+    working = _Working(work, claimed, conduct)
     try:
-        return _Working(work, claimed, conduct).run()
+        return working.run()
     except Lost:
+        working.let_go()
         return None
 
 
@@ -133,6 +138,12 @@ class _Working(Generic[Row]):
             self._write(state=State.QUEUED, lease_expires_at=None, attempt=F("attempt") - 1)
             return State.QUEUED
         return self._fail(*self._why(code))
+
+    def let_go(self) -> None:
+        """After a loss: where it was a person who ended the row, see to what the program left."""
+        row = self.work.model._default_manager.get(pk=self.row.pk)
+        if row.state == State.CANCELLED and row.fencing_token == self.row.fencing_token:
+            self.work.cancelled(row, read_events(self.folder / EVENTS))
 
     def _watch(self, process: StageProcess) -> int:
         """Follow the program to its end; progress and lease go into the row. Raises Lost."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 
-from training_app import asked, lineage
+from constitutions_app.ledger import record
+from training_app import artifacts, asked, lineage
 from training_app.asked import Conduct, Work
 from training_app.core.datasets import write_text
 from training_app.core.digests import digest_file
-from training_app.core.hub import CARD, reason_against
+from training_app.core.hub import CARD, FOLDER, PARTIAL, reason_against
 from training_app.core.job import SCHEMA
 from training_app.model_card import card_of
 from training_app.models import Checkpoint, HubCopy
@@ -61,8 +65,9 @@ def run_once(pk: UUID, *, conduct: Conduct | None = None) -> str | None:
 
 
 def write_job(row: HubCopy) -> Path:
-    """The job file beside the model card. It names the token's file and holds no token."""
+    """The job file beside the model card. It names the token's file and holds no token. Raises StorageFailed."""
     checkpoint = row.checkpoint
+    artifacts.fetch_checkpoint(checkpoint)
     card = row.folder / CARD
     if not card.is_file():  # the card says what holds when it is asked for; a second try sends the same one
         write_text(card, card_of(lineage.of_checkpoint(checkpoint)))
@@ -90,6 +95,22 @@ def _said(row: HubCopy, summary: dict[str, Any]) -> dict[str, Any]:
     return {"digest": row.checkpoint.digest, "files": summary["files"], **(where if row.repository else {})}
 
 
+def _cancelled(row: HubCopy, events: Sequence[dict[str, Any]]) -> None:
+    """Say what a cancelled push had reached. A commit cannot be taken back, so it is kept; else the copy is deleted."""
+    last: dict[str, Any] = events[-1] if events else {}
+    if row.repository and last.get("kind") == "finished":
+        with transaction.atomic():
+            said = f"{row.reason} The hub had made the commit before that; it stands there."
+            HubCopy.objects.filter(pk=row.pk).update(commit=last["summary"]["commit"], reason=said)
+            record(actor=None, verb=HANDING_ON.done_verb, obj=row, data=_said(row, last["summary"]))
+        return
+    for name in (FOLDER, PARTIAL):
+        shutil.rmtree(row.folder / name, ignore_errors=True)
+    if row.repository and last.get("kind") == "progress" and last["done"] >= row.total:
+        said = f"{row.reason} Every file was with the hub already: look there whether it has made the commit."
+        HubCopy.objects.filter(pk=row.pk).update(reason=said)
+
+
 HANDING_ON = Work(
     model=HubCopy,
     stage=STAGE,
@@ -99,4 +120,5 @@ HANDING_ON = Work(
     said=_said,
     done_verb="checkpoint.pushed",
     failed_verb="checkpoint.not_pushed",
+    cancelled=_cancelled,
 )

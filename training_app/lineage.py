@@ -9,21 +9,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from django.contrib.auth.models import User
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from constitutions_app.models import PrincipleVersion, Version
 from training_app import artifacts, taught
+from training_app.build_items import Seen, items_of
 from training_app.core.digests import digest_file
 from training_app.core.manifest import MANIFEST, dataset_digests
-from training_app.counting import Citing, citing
+from training_app.counting import MOST, Citing, UpTo, citing
 from training_app.models import (
     AILabel,
     Audit,
     Checkpoint,
-    Comparison,
     DatasetBuild,
-    DatasetItem,
     Evaluation,
     Judge,
     Run,
@@ -37,15 +36,18 @@ Follow = Callable[[Checkpoint], Iterable[int]]
 
 @dataclass(frozen=True)
 class Learnt:
-    """What a checkpoint learnt from, counted over the builds that it and its ancestors were trained on."""
+    """What a checkpoint learnt from, counted over the builds that it and its ancestors were trained on.
 
-    traces: int
-    steps: int
-    labels: int
-    human_comparisons: int
-    audits: int
+    Counted as far as `build_items` looks; people are those who judged what was looked at.
+    """
+
+    traces: UpTo
+    steps: UpTo
+    labels: UpTo
+    human_comparisons: UpTo
+    audits: UpTo
     """Verdicts given on those steps and labels, whenever they were given."""
-    overrides: int
+    overrides: UpTo
     """Verdicts that changed rows of the builds, and rows that were dropped (as the builds' rules count them)."""
     people: tuple[User, ...]
     """Who gave those verdicts."""
@@ -62,6 +64,8 @@ class CheckpointLineage:
     reward_model: Checkpoint | None
     builds: tuple[DatasetBuild, ...]
     judges: tuple[Judge, ...]
+    """Who gave the labels that were looked at."""
+    seen: Seen
     learnt: Learnt
     evaluations: tuple[Evaluation, ...]
     descendants: tuple[Checkpoint, ...]
@@ -106,6 +110,7 @@ def of_checkpoint(checkpoint: Checkpoint) -> CheckpointLineage:
         checkpoint.pk, lambda one: [other.pk for other in family.values() if one.pk in _sources(other)], family
     )
     builds = _builds_of([family[pk] for pk in (*made_by, checkpoint.pk)])
+    seen = items_of(builds)
     ancestors: list[Checkpoint] = []
     parent_id = checkpoint.parent_id
     while parent_id is not None:
@@ -118,8 +123,9 @@ def of_checkpoint(checkpoint: Checkpoint) -> CheckpointLineage:
         ancestors=tuple(ancestors),
         reward_model=family.get(checkpoint.reward_model_id) if checkpoint.reward_model_id else None,
         builds=builds,
-        judges=tuple(Judge.objects.filter(labels__used_in__build__in=builds).distinct()),
-        learnt=_learnt(builds),
+        judges=tuple(Judge.objects.filter(pk__in=seen.judges)),
+        seen=seen,
+        learnt=_learnt(builds, seen),
         evaluations=tuple(Evaluation.objects.filter(run=run)),
         descendants=tuple(family[pk] for pk in made_from_it),
     )
@@ -208,26 +214,17 @@ def _shown(taught: QuerySet[Checkpoint]) -> tuple[Checkpoint, ...]:
     return tuple(taught.select_related("run", "version__constitution").defer("manifest", "version__canonical"))
 
 
-def _learnt(builds: Sequence[DatasetBuild]) -> Learnt:
-    """Counts over the items of some builds. Four queries."""
-    items = DatasetItem.objects.filter(build__in=builds)
-    counts = items.aggregate(
-        traces=Count("trace", distinct=True) + Count("step__trace", distinct=True),
-        steps=Count("step", distinct=True),
-        labels=Count("label", distinct=True),
-        human=Count("comparison", distinct=True, filter=Q(comparison__source=Comparison.Source.HUMAN)),
-        changed=Count("audit", distinct=True) + Count("adjudication", distinct=True, filter=Q(audit=None)),
-    )
+def _learnt(builds: Sequence[DatasetBuild], seen: Seen) -> Learnt:
+    """What was learnt from, of the items that were looked at. Two queries."""
     dropped = sum(int(build.rules.get("overridden", {}).get("dropped", 0)) for build in builds)
-    audits = Audit.objects.filter(
-        Q(step__in=items.exclude(step=None).values("step")) | Q(label__in=items.exclude(label=None).values("label"))
-    )
+    audits = Audit.objects.filter(Q(step__in=seen.steps) | Q(label__in=seen.labels)).order_by()
+    said = audits[: MOST + 1].count()
     return Learnt(
-        traces=counts["traces"],
-        steps=counts["steps"],
-        labels=counts["labels"],
-        human_comparisons=counts["human"],
-        audits=audits.count(),
-        overrides=counts["changed"] + dropped,
+        traces=UpTo(len(seen.traces), seen.is_more),
+        steps=UpTo(len(seen.steps), seen.is_more),
+        labels=UpTo(len(seen.labels), seen.is_more),
+        human_comparisons=UpTo(len(seen.human), seen.is_more),
+        audits=UpTo(min(said, MOST), seen.is_more or said > MOST),
+        overrides=UpTo(seen.changed + dropped, seen.is_more),
         people=tuple(User.objects.filter(pk__in=audits.values("auditor")).order_by("username")),
     )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
-from django.db.models import Count, Q
 from django.urls import reverse
 
+from training_app.build_items import BuildCounts
 from training_app.core.manifest import dataset_digests
+from training_app.counting import UpTo
 from training_app.graph_drawing import Edge, Graph, Node
 from training_app.lineage import CheckpointLineage
-from training_app.models import Checkpoint, Comparison, DatasetBuild, DatasetItem
+from training_app.models import Checkpoint, DatasetBuild
 from training_app.options import STAGE_NAMES
 from training_app.plan import Planned
 
@@ -21,43 +21,9 @@ MOST_BECAME = 6
 VERSION, PEOPLE = "version", "people"
 
 
-@dataclass(frozen=True)
-class BuildCounts:
-    """What the rows of one build are, and how many of them a person changed."""
-
-    revisions: int = 0
-    answers: int = 0
-    labels: int = 0
-    human: int = 0
-    changed: int = 0
-    adjudicated: int = 0
-    """Of the changed: those that somebody's last word changed."""
-
-    @property
-    def changes(self) -> tuple[str, ...]:
-        """What people changed, in words; empty for nothing."""
-        if not self.changed:
-            return ()
-        last = f", {self.adjudicated:,} by adjudication" if self.adjudicated else ""
-        return (f"{self.changed:,} changed by people{last}",)
-
-
-def counts_of(builds: Sequence[DatasetBuild]) -> dict[int, BuildCounts]:
-    """By build, what its rows are. One query."""
-    human = Q(comparison__source=Comparison.Source.HUMAN)
-    rows = DatasetItem.objects.filter(build__in=builds).values("build").order_by("build")
-    counted = rows.annotate(
-        revisions=Count("step"), answers=Count("trace"), labels=Count("label"),
-        human=Count("comparison", filter=human),
-        changed=Count("pk", filter=Q(audit__isnull=False) | Q(adjudication__isnull=False)),
-        adjudicated=Count("adjudication"),
-    )  # fmt: skip
-    names = ("revisions", "answers", "labels", "human", "changed", "adjudicated")
-    return {build: BuildCounts(*of_build) for build, *of_build in counted.values_list("build", *names)}
-
-
-def graph_of(line: CheckpointLineage, counts: Mapping[int, BuildCounts]) -> Graph:
+def graph_of(line: CheckpointLineage) -> Graph:
     """Everything that made a checkpoint and the first few that were made from it. Asks for nothing."""
+    counts = line.seen.of_build
     constitution, version = line.version.constitution, line.version
     words = reverse("constitutions:version", args=[constitution.slug, version.number])
     became = line.descendants[:MOST_BECAME]
@@ -148,6 +114,7 @@ def _made_from(one: Checkpoint, there: set[int]) -> Iterator[Edge]:
         yield Edge(f"c{one.reward_model_id}", f"c{one.pk}", ("rewards",))
 
 
-def _counted(count: int, what: str) -> str:
-    """ "1,204 rows"; empty for none."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}" if count else ""
+def _counted(count: int | UpTo, what: str) -> str:
+    """ "204 rows", or "1,000+ rows"; empty for none."""
+    number = count if isinstance(count, UpTo) else UpTo(count)
+    return f"{number} {what}{'' if str(number) == '1' else 's'}" if number else ""

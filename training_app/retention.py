@@ -3,8 +3,9 @@
 The weights of a checkpoint are kept when it has an alias or ever had one, when somebody signed it off, had it signed or
 handed it on, when another checkpoint was made from it (as its parent or by its reward model), when its run is under way
 or among the newest, when its run failed and may be resumed, or when a run that goes on from it has not ended. What is
-deleted are the weights alone: the manifest, the constitution, the row and everything that leads to them stay, so
-lineage can still be read, and `verify_checkpoint` says what is missing.
+deleted are the weights alone, here and in the artifact storage: the manifest, the constitution, the row and everything
+that leads to them stay, so lineage can still be read, and `verify_checkpoint` says what is missing. What other machines
+fetched stays with them until they delete it in the same way.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from django.db.models import CharField, Exists, OuterRef, Q
+from django.db.models import CharField, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Cast
 
 from constitutions_app.models import LedgerEntry
+from training_app import artifacts
 from training_app.core.manifest import CONSTITUTION, MANIFEST
 from training_app.models import Checkpoint, Run
 from training_app.models.run import ENDED_STATES, RunState
@@ -27,19 +29,38 @@ PROMOTED = "checkpoint.promote"
 
 @dataclass(frozen=True)
 class Prunable:
-    """A checkpoint whose weights nothing rests on, and what deleting them frees."""
+    """A checkpoint whose weights nothing rests on, and what deleting them frees: bytes here and in the storage."""
 
     checkpoint: Checkpoint
-    bytes: int
+    here: int
+    stored: int
+
+    @property
+    def bytes(self) -> int:
+        return self.here + self.stored
 
 
 def prunable(*, keep_runs: int) -> Sequence[Prunable]:
-    """The checkpoints whose weights may be deleted, oldest first, when the newest `keep_runs` runs keep theirs."""
+    """The checkpoints whose weights may be deleted, oldest first, when the newest `keep_runs` runs keep theirs.
+
+    Raises StorageFailed where the storage does not say what it holds.
+    """
+    return [found for one in _free(keep_runs) if (found := _room_of(one)).bytes]
+
+
+def still_prunable(checkpoint: Checkpoint, *, keep_runs: int) -> Prunable | None:
+    """The same of one checkpoint; None where something rests on its weights, or they are gone. Raises StorageFailed."""
+    allowed = _free(keep_runs).filter(pk=checkpoint.pk).exists()
+    return found if allowed and (found := _room_of(checkpoint)).bytes else None
+
+
+def _free(keep_runs: int) -> QuerySet[Checkpoint]:
+    """The checkpoints that nothing rests on."""
     newest = Run.objects.order_by("-number").values("pk")[:keep_runs]
     promoted = LedgerEntry.objects.filter(
         verb=PROMOTED, object_type="training_app.checkpoint", object_id=Cast(OuterRef("pk"), CharField())
     )
-    free = (
+    return (
         Checkpoint.objects.filter(
             _is_over("run__"),
             aliases__isnull=True,
@@ -54,8 +75,12 @@ def prunable(*, keep_runs: int) -> Sequence[Prunable]:
         .exclude(Exists(promoted))
         .order_by("pk")
     )
-    found = (Prunable(one, sum(path.stat().st_size for path in _weights(one))) for one in free)
-    return [one for one in found if one.bytes]
+
+
+def _room_of(checkpoint: Checkpoint) -> Prunable:
+    files = checkpoint.manifest["files"]
+    stored = (files[name]["bytes"] for name in artifacts.stored_of(checkpoint) if name in files and name not in KEPT)
+    return Prunable(checkpoint, sum(path.stat().st_size for path in _weights(checkpoint)), sum(map(int, stored)))
 
 
 def _is_over(run: str = "") -> Q:
@@ -64,13 +89,11 @@ def _is_over(run: str = "") -> Q:
     return Q(**{f"{run}state": RunState.SUCCEEDED}) | discarded
 
 
-def delete_weights(checkpoint: Checkpoint) -> int:
-    """Delete the files of a checkpoint that only using it needs; returns how many bytes that freed."""
-    freed = 0
+def delete_weights(checkpoint: Checkpoint) -> None:
+    """Delete the files of a checkpoint that only using it needs, first in the storage. Raises StorageFailed."""
+    artifacts.delete_stored(checkpoint, [name for name in checkpoint.manifest["files"] if name not in KEPT])
     for path in _weights(checkpoint):
-        freed += path.stat().st_size
         path.unlink()
-    return freed
 
 
 def _weights(checkpoint: Checkpoint) -> list[Path]:

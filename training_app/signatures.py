@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -153,16 +154,34 @@ def write_job(row: CheckpointSignature) -> Path:
 def _result(row: CheckpointSignature, summary: dict[str, Any]) -> dict[str, Any]:
     """Put the signature beside the weights, and where other workers fetch them from. Raises NotKept."""
     text = (row.folder / SIGNATURE).read_text(encoding="utf-8")
-    target = row.checkpoint.folder / SIGNATURE
-    aside = target.with_name(f"{SIGNATURE}.partial")
     try:
-        write_text(aside, text)
-        sync_path(aside)
-        aside.replace(target)
-        artifacts.put(row.checkpoint.folder.parent)
+        _lay_beside(row.checkpoint, text)
     except (OSError, artifacts.StorageFailed) as error:
         raise NotKept(f"The signature could not be put beside the weights: {error}") from error
     return {"bundle": text, "digest": summary["digest"], "done": 1}
+
+
+def _lay_beside(checkpoint: Checkpoint, text: str) -> None:
+    """Write a signature beside the weights, whole or not at all, and store it. Raises OSError, StorageFailed."""
+    target = checkpoint.folder / SIGNATURE
+    aside = target.with_name(f"{SIGNATURE}.partial")
+    write_text(aside, text)
+    sync_path(aside)
+    aside.replace(target)
+    artifacts.put(checkpoint.folder.parent)
+
+
+def _cancelled(row: CheckpointSignature, events: Sequence[dict[str, Any]]) -> None:
+    """Where it was put beside the weights before the cancelling was seen: put back what lay there, or nothing."""
+    target, own = row.checkpoint.folder / SIGNATURE, row.folder / SIGNATURE
+    if not (target.is_file() and own.is_file() and digest_file(target) == digest_file(own)):
+        return
+    before = CheckpointSignature.objects.filter(checkpoint=row.checkpoint_id, state=State.SUCCEEDED).first()
+    if before is not None:
+        _lay_beside(row.checkpoint, before.bundle)
+        return
+    target.unlink()
+    artifacts.put(row.checkpoint.folder.parent)
 
 
 def _said(row: CheckpointSignature, summary: dict[str, Any]) -> dict[str, Any]:
@@ -178,4 +197,5 @@ SIGNING = Work(
     said=_said,
     done_verb="checkpoint.signed",
     failed_verb="checkpoint.not_signed",
+    cancelled=_cancelled,
 )

@@ -28,6 +28,8 @@ VERB_WORDS = {
     "chat.ask": "asked a checkpoint",
     "chat.not_answered": "could not have a question answered",
     "chat.send": "sent two answers to be judged",
+    "checkpoint.cancel_push": "cancelled the handing-on of a checkpoint",
+    "checkpoint.cancel_sign": "cancelled the signing of a checkpoint",
     "checkpoint.delete_weights": "deleted weights that nothing rests on",
     "checkpoint.not_pushed": "could not hand a checkpoint on",
     "checkpoint.not_signed": "could not have a checkpoint signed",

@@ -151,6 +151,10 @@ def _value(name: str, parameter: str, made: FinishedRun, queues: tuple[AuditQueu
             "training:model_card": made.rl.pk, "training:move_checkpoint_alias": made.rl.pk,
             "training:sign": made.rl.pk, "training:signature": made.rl.pk,
             "training:push": made.rl.pk, "training:hub": made.rl.pk,
+            **dict.fromkeys((f"api-{verb}" for verb in ("sign", "push", "verify")), made.rl.pk),
+            # Work on files: it knows of no item.
+            **dict.fromkeys(("training:cancel_signing", "api-signatures-cancel", "api-signatures-detail"), uuid4()),
+            **dict.fromkeys(("training:cancel_push", "api-hub-copies-cancel", "api-hub-copies-detail"), uuid4()),
             **dict.fromkeys(
                 ("training:judge_evaluation", "training:cancel_judge", "api-judge-evaluations-cancel",
                  "api-judge-evaluations-detail"),

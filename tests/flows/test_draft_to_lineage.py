@@ -167,7 +167,7 @@ def _weights_lead_back_to_words_and_people(checkpoint: Checkpoint, version: Vers
     line = lineage.of_checkpoint(checkpoint)
     assert (line.version, line.version.author.username) == (version, "author")
     assert {build.name for build in line.builds} >= {"sl-cai", "preferences"}
-    assert line.learnt.labels == AILabel.objects.count() and line.learnt.people == (auditor,)
+    assert line.learnt.labels.number == AILabel.objects.count() and line.learnt.people == (auditor,)
     label = AILabel.objects.filter(used_in__build__name="preferences")[0]
     assert checkpoint in lineage.of_label(label)
     assert checkpoint in lineage.of_principle(cited(label)).checkpoints

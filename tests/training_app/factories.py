@@ -31,11 +31,13 @@ from training_app.models import (
     AILabel,
     ChatTurn,
     Checkpoint,
+    CheckpointSignature,
     Comparison,
     DatasetBuild,
     DatasetItem,
     Evaluation,
     EvaluationAnswer,
+    HubCopy,
     Judge,
     JudgeEvaluation,
     MetricPoint,
@@ -402,6 +404,17 @@ def chat_turn(made: FinishedRun, **changes: Any) -> ChatTurn:
         "state": "succeeded", "created_by": made.run.created_by, "finished_at": timezone.now(),
     }  # fmt: skip
     return ChatTurn.objects.create(**parts | changes)
+
+
+def hub_copy(made: FinishedRun, **changes: Any) -> HubCopy:
+    """A wish to hand the last checkpoint on, not taken up yet."""
+    return HubCopy.objects.create(**{"checkpoint": made.rl, "created_by": made.run.created_by, "total": 5, **changes})
+
+
+def signature(made: FinishedRun, **changes: Any) -> CheckpointSignature:
+    """A wish to have the last checkpoint signed, not taken up yet."""
+    parts = {"checkpoint": made.rl, "created_by": made.run.created_by, "fingerprint": "f" * 64, "public_key": "PEM"}
+    return CheckpointSignature.objects.create(**{**parts, **changes})
 
 
 def judge_evaluation(user: User, **changes: Any) -> JudgeEvaluation:

@@ -13,15 +13,18 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import storages
 
 from cai_web.artifact_storage import artifact_storage
+from constitutions_app.models import LedgerEntry
+from tests.training_app.factories import finished_run
 from tests.training_app.scenes import QUICK, engineer, launched
 from training_app import artifacts
-from training_app.actions import continue_run, resume_run
+from training_app.actions import continue_run, prune_weights, resume_run
 from training_app.core.manifest import verify
 from training_app.lineage import database_agrees
 from training_app.logs import FILE
 from training_app.models import Checkpoint, Run, RunStage
+from training_app.retention import prunable
 from training_app.runner import run_once
-from training_app.views.checkpoints import verification_of
+from training_app.verification import verification_of
 
 BUCKET = "artifacts"
 
@@ -83,6 +86,46 @@ def test_another_machine_goes_on_where_the_first_one_failed(
     with storages["artifacts"].open(f"runs/{run.pk}/03-sft/{artifacts.INDEX}") as index:
         held = json.loads(index.read())
     assert "checkpoint/model.safetensors" in held and not any(name.startswith((".", "trainer")) for name in held)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("kind", ["s3", "folder"])
+def test_weights_that_nothing_rests_on_are_deleted_here_and_in_the_storage(
+    kind: str, tmp_path: Path, settings: LazySettings, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = request.getfixturevalue("s3") if kind == "s3" else f"file://{tmp_path / 'exchange'}"
+    use(settings, address, tmp_path / "one")
+    made = finished_run(engineer())
+    for checkpoint in (made.sft, made.rl):
+        artifacts.put(checkpoint.folder.parent)
+    folder = made.rl.folder
+    (one,) = prunable(keep_runs=0)
+    assert one.checkpoint == made.rl and one.here == one.stored > 0 and one.bytes == 2 * one.here
+
+    use(settings, address, tmp_path / "two")  # a machine that never had them
+    (there,) = prunable(keep_runs=0)
+    assert (there.here, there.stored) == (0, one.stored)
+    with monkeypatch.context() as patch:
+
+        def broken(_self: object, _name: str) -> None:
+            raise ConnectionError("no route to host")
+
+        patch.setattr(type(storages["artifacts"]), "delete", broken)
+        with pytest.raises(artifacts.StorageFailed, match="could not be deleted: ConnectionError"):
+            prune_weights(user=None, checkpoint=made.rl, keep_runs=0)
+    assert not LedgerEntry.objects.filter(verb="checkpoint.delete_weights").exists()
+    assert prune_weights(user=None, checkpoint=made.rl, keep_runs=0) == one.stored
+    names = set(artifacts.stored_of(made.rl))
+    assert "manifest.json" in names and not any(name.endswith(".safetensors") for name in names)
+    assert not storages["artifacts"].exists(f"{folder.relative_to(tmp_path / 'one').as_posix()}/model.safetensors")
+    assert "model.safetensors" in artifacts.stored_of(made.sft), "its parent's stay"
+    artifacts.fetch_checkpoint(made.rl)
+    assert not (made.rl.folder / "model.safetensors").exists()
+
+    use(settings, address, tmp_path / "one")
+    assert prune_weights(user=None, checkpoint=made.rl, keep_runs=0) == one.here, "what the first machine still had"
+    assert not (folder / "model.safetensors").exists() and (folder / "manifest.json").exists()
+    assert prunable(keep_runs=0) == []
 
 
 @pytest.mark.django_db(transaction=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,13 +17,14 @@ from constitutions_app.models import LedgerEntry
 from tests.training_app import factories
 from tests.training_app.factories import FinishedRun
 from tests.training_app.hubs import TOKEN, Hub, hub
-from training_app import hub_copies, tasks
-from training_app.actions import change_release_rules, push_checkpoint
+from training_app import event_tail, hub_copies, tasks
+from training_app.actions import cancel_push, change_release_rules, push_checkpoint
 from training_app.asked import Conduct
+from training_app.core.events import EventLog
 from training_app.core.hub import is_name, reason_against
 from training_app.core.stage import run_job
 from training_app.models import HubCopy
-from training_app.refusals import ReleaseRefused
+from training_app.refusals import ReleaseRefused, SteeringRefused
 from training_app.retention import prunable
 from training_app.sweeper import Sweeper
 
@@ -112,6 +116,72 @@ def test_what_is_not_released_or_damaged_goes_nowhere(made: FinishedRun) -> None
     change_release_rules(user=ada, constitution=made.run.version.constitution, roles=["auditor"])
     with pytest.raises(ReleaseRefused, match="Nobody has signed it off as auditor"):
         push_checkpoint(user=ada, checkpoint=made.rl)
+
+
+def cancelled_once(condition: Callable[[], bool], row: HubCopy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the copy cancelled as soon as the worker, looking at its program, finds this so."""
+    look = event_tail.EventTail.take
+
+    def take(tail: Any) -> Any:
+        row.refresh_from_db()
+        if not row.has_ended and condition():
+            cancel_push(user=row.created_by, copy=row)
+        return look(tail)
+
+    monkeypatch.setattr(event_tail.EventTail, "take", take)
+
+
+def test_one_that_waits_is_cancelled_and_never_taken(made: FinishedRun) -> None:
+    row = push_checkpoint(user=made.run.created_by, checkpoint=made.rl)
+    after = cancel_push(user=made.run.created_by, copy=row)
+    assert (after.state, after.reason) == ("cancelled", "Cancelled by ada.")
+    assert hub_copies.run_once(row.pk) is None and hub_copies.waiting() == []
+    assert LedgerEntry.objects.order_by("-pk")[0].verb == "checkpoint.cancel_push"
+    with pytest.raises(SteeringRefused, match="has already ended"):
+        cancel_push(user=made.run.created_by, copy=row)
+    assert push_checkpoint(user=made.run.created_by, checkpoint=made.rl) != row, "it can be asked for again"
+
+
+def test_one_under_way_is_cancelled_and_what_was_copied_is_deleted(
+    made: FinishedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = push_checkpoint(user=made.run.created_by, checkpoint=made.rl)
+    half = row.folder / "folder.partial"
+    writing = f"import pathlib, sys; pathlib.Path({str(half)!r}).mkdir(); sys.stdin.read()"
+    cancelled_once(half.exists, row, monkeypatch)
+    conduct = Conduct(command=lambda *_: [sys.executable, "-c", writing], look_every_s=0.01)
+    assert hub_copies.run_once(row.pk, conduct=conduct) is None
+    row.refresh_from_db()
+    assert row.state == "cancelled" and not half.exists()
+
+
+def test_a_commit_that_was_made_before_the_cancelling_is_told(
+    made: FinishedRun, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.HUB_TOKEN_FILE.write_text(TOKEN)
+    row = push_checkpoint(user=made.run.created_by, checkpoint=made.rl, repository="me/it")
+    row.folder.mkdir(parents=True)
+    (row.folder / "folder").mkdir()
+    with EventLog(row.folder) as events:
+        events.started(device="", dtype="", total=10, unit="files", resumed_at=0)
+        events.progress(10)
+    cancelled_once(lambda: True, row, monkeypatch)
+    quick = Conduct(command=lambda *_: ["true"], look_every_s=0.01)
+    assert hub_copies.run_once(row.pk, conduct=quick) is None
+    row.refresh_from_db()
+    assert (row.commit, row.copy.exists()) == ("", False) and "look there whether" in row.reason
+
+    again = push_checkpoint(user=made.run.created_by, checkpoint=made.rl, repository="me/it")
+    again.copy.mkdir(parents=True)
+    with EventLog(again.folder) as events:
+        events.started(device="", dtype="", total=10, unit="files", resumed_at=0)
+        events.finished(outputs={}, summary={"commit": "c" * 40, "files": 5})
+    cancelled_once(lambda: True, again, monkeypatch)
+    assert hub_copies.run_once(again.pk, conduct=quick) is None
+    again.refresh_from_db()
+    assert (again.state, again.commit, again.copy.exists()) == ("cancelled", "c" * 40, True)
+    assert "had made the commit" in again.reason and again.address.endswith("c" * 40)
+    assert LedgerEntry.objects.order_by("-pk")[0].verb == "checkpoint.pushed"
 
 
 def test_a_worker_whose_token_is_for_another_hub_sends_it_nowhere(made: FinishedRun, settings: LazySettings) -> None:

@@ -12,10 +12,10 @@ from django.test.utils import CaptureQueriesContext
 from constitutions_app.models import PrincipleVersion
 from tests.training_app.factories import RED_TEAM, finished_run, published_version
 from tests.training_app.scenes import comparisons, engineer
-from training_app import lineage
+from training_app import build_items, lineage
 from training_app.actions import build_dataset, record_audit
 from training_app.actions.record_audit import Verdict
-from training_app.counting import UpTo
+from training_app.counting import NONE, UpTo
 from training_app.models import TraceStep
 
 pytestmark = pytest.mark.django_db
@@ -29,12 +29,12 @@ def test_a_checkpoint_leads_back_to_words_data_and_people() -> None:
     assert (line.run, line.version) == (made.run, made.run.version)
     assert (line.ancestors, line.reward_model) == ((made.sft,), made.reward)
     assert line.builds == tuple(made.builds)
-    assert (line.learnt.steps, line.learnt.labels) == (len(made.steps), len(made.labels))
-    assert (line.learnt.audits, line.learnt.people) == (1, (auditor,))
+    assert (line.learnt.steps, line.learnt.labels) == (UpTo(len(made.steps)), UpTo(len(made.labels)))
+    assert (line.learnt.audits, line.learnt.people) == (UpTo(1), (auditor,))
     assert {one.model for one in line.evaluations} == {"base", "sl_cai", "rl_cai"}
     assert [judge.template for judge in line.judges] == ["paper"]
     assert lineage.of_checkpoint(made.sft).descendants == (made.reward, made.rl)
-    assert lineage.of_checkpoint(made.sft).learnt.labels == 0
+    assert lineage.of_checkpoint(made.sft).learnt.labels == NONE
 
 
 def test_labels_steps_principles_and_versions_lead_forward_to_what_they_taught() -> None:
@@ -58,6 +58,16 @@ def test_what_no_checkpoint_was_trained_on_taught_nothing() -> None:
     assert lineage.of_build(build) == ()
     other = published_version(engineer(), slug="another")
     assert lineage.of_principle(PrincipleVersion.objects.filter(version=other)[0]).checkpoints == ()
+
+
+def test_what_was_learnt_from_is_counted_as_far_as_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = finished_run(engineer())
+    whole = lineage.of_checkpoint(made.rl)
+    monkeypatch.setattr(build_items, "MOST", 1)
+    few = lineage.of_checkpoint(made.rl)
+    assert whole.learnt.steps.number > 1 and not whole.learnt.steps.is_more
+    assert (str(few.learnt.steps), str(few.learnt.labels)) == ("1+", "1+") and few.judges == whole.judges
+    assert str(few.seen.of_build[made.builds[0].pk].revisions) == "1+"
 
 
 def test_the_number_of_queries_does_not_grow_with_the_run() -> None:

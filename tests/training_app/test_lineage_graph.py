@@ -14,7 +14,7 @@ from tests.training_app.factories import FinishedRun, finished_run
 from tests.training_app.scenes import comparisons, engineer
 from training_app import lineage
 from training_app.graph_drawing import Graph, draw
-from training_app.lineage_graph import counts_of, graph_of
+from training_app.lineage_graph import graph_of
 from training_app.models import Adjudication, Audit, Checkpoint, Comparison, DatasetItem
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +32,7 @@ def made() -> FinishedRun:
 
 def drawn(checkpoint: Checkpoint) -> Graph:
     line = lineage.of_checkpoint(checkpoint)
-    return graph_of(line, counts_of(line.builds))
+    return graph_of(line)
 
 
 def told(graph: Graph) -> set[tuple[str, str, tuple[str, ...]]]:
@@ -81,8 +81,8 @@ def test_it_counts_what_people_chose_and_what_they_changed(made: FinishedRun) ->
     assert ("Human comparisons", build.name, ("1 row",)) in said
 
 
-def test_counting_takes_one_query(made: FinishedRun) -> None:
+def test_drawing_asks_for_nothing(made: FinishedRun) -> None:
     line = lineage.of_checkpoint(made.rl)
     with CaptureQueriesContext(connection) as asked:
-        draw(graph_of(line, counts_of(line.builds)))
-    assert len(asked) == 1
+        draw(graph_of(line))
+    assert len(asked) == 0

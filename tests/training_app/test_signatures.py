@@ -22,7 +22,7 @@ from tests.training_app import factories
 from tests.training_app.factories import FinishedRun
 from tests.training_app.test_evidence import relisted, unpacked, verified
 from training_app import signatures, tasks
-from training_app.actions import change_release_rules, sign_checkpoint
+from training_app.actions import cancel_signature, change_release_rules, sign_checkpoint
 from training_app.asked import Conduct
 from training_app.core.digests import digest_file
 from training_app.core.signing_keys import NoKey, make_key, public_half
@@ -258,3 +258,33 @@ def test_what_is_no_key_is_told_so(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "bad.pem").write_bytes(content)
     with pytest.raises(NoKey, match="no private key in PEM form"):
         public_half(tmp_path / "bad.pem")
+
+
+def test_a_cancelled_signature_leaves_beside_the_weights_what_lay_there(
+    made: FinishedRun, key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = made.rl.folder / "model.sig"
+
+    def cancelled_at_the_last_moment() -> CheckpointSignature:
+        row = sign_checkpoint(user=made.run.created_by, checkpoint=made.rl)
+        assert run_job(signatures.write_job(row), lambda: False) == 0
+        lay = signatures._lay_beside
+
+        def lay_and_cancel(checkpoint: Checkpoint, text: str) -> None:
+            monkeypatch.setattr(signatures, "_lay_beside", lay)
+            lay(checkpoint, text)
+            cancel_signature(user=made.run.created_by, signature=row)
+
+        monkeypatch.setattr(signatures, "_lay_beside", lay_and_cancel)
+        quick = Conduct(command=lambda *_: ["true"], look_every_s=0.01)
+        assert signatures.run_once(row.pk, conduct=quick) is None
+        row.refresh_from_db()
+        return row
+
+    row = cancelled_at_the_last_moment()
+    assert (row.state, row.digest, path.exists()) == ("cancelled", "", False)
+    first = signed(made.rl)
+    Path(key).unlink()
+    make_key(key)
+    cancelled_at_the_last_moment()
+    assert path.read_text() == first.bundle

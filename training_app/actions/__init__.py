@@ -9,7 +9,7 @@ from __future__ import annotations
 from training_app.actions.adjudicate import adjudicate
 from training_app.actions.ask_for_numbers import ask_for_numbers
 from training_app.actions.build_dataset import build_dataset
-from training_app.actions.cancel_judge import cancel_judge
+from training_app.actions.cancel_asked import cancel_judge, cancel_push, cancel_signature
 from training_app.actions.cancel_run import cancel_run
 from training_app.actions.chat import ask_checkpoints, make_scenario_of_chat
 from training_app.actions.continue_run import continue_run
@@ -52,7 +52,9 @@ __all__ = [
     "assign_queue",
     "build_dataset",
     "cancel_judge",
+    "cancel_push",
     "cancel_run",
+    "cancel_signature",
     "change_release_rules",
     "choose_blind",
     "close_queue",

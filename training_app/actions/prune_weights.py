@@ -14,13 +14,16 @@ from training_app.models import Checkpoint
 def prune_weights(*, user: User | None, checkpoint: Checkpoint, keep_runs: int) -> int:
     """Delete one checkpoint's weights if the rules of retention.py still allow it; returns how many bytes that freed.
 
-    The constitution is locked meanwhile, as by whoever promotes a checkpoint, so none is promoted and deleted at once.
+    They go here and in the artifact storage. The constitution is locked meanwhile, as by whoever promotes a checkpoint,
+    so none is promoted and deleted at once. Raises StorageFailed, nothing recorded, where the storage does not answer;
+    what it had deleted by then is deleted again with the next call.
     """
     with transaction.atomic():
         Constitution.objects.select_for_update(no_key=True).get(pk=checkpoint.version.constitution_id)
-        allowed = {one.checkpoint.pk: one.bytes for one in retention.prunable(keep_runs=keep_runs)}
-        if checkpoint.pk not in allowed:
+        found = retention.still_prunable(checkpoint, keep_runs=keep_runs)
+        if found is None:
             return 0
-        data = {"digest": checkpoint.digest, "bytes": allowed[checkpoint.pk], "keep_runs": keep_runs}
+        data = {"digest": checkpoint.digest, "bytes": found.here, "stored_bytes": found.stored, "keep_runs": keep_runs}
         record(actor=user, verb="checkpoint.delete_weights", obj=checkpoint, data=data)
-        return retention.delete_weights(checkpoint)
+        retention.delete_weights(checkpoint)
+        return found.bytes

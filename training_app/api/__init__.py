@@ -18,6 +18,7 @@ from training_app.api.checkpoints import Checkpoints
 from training_app.api.datasets import DatasetBuilds, DatasetItems
 from training_app.api.evaluations import Answers, Evaluations
 from training_app.api.exploring import Explore, ExploreCounts
+from training_app.api.handing_on import HubCopies, PushCheckpoint, Signatures, SignCheckpoint, VerifyCheckpoint
 from training_app.api.judges import JudgeEvaluations, Judges
 from training_app.api.labels import Comparisons, Labels
 from training_app.api.numbers import OfNumbers
@@ -74,6 +75,8 @@ VIEWS: tuple[tuple[str, type[Reading[Any]]], ...] = (
     ("sign-offs", SignOffs),
     ("checkpoint-aliases", CheckpointAliases),
     ("release-rules", AllReleaseRules),
+    ("signatures", Signatures),
+    ("hub-copies", HubCopies),
     ("chats", Chats),
 )
 
@@ -107,5 +110,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(f"{_ITEM}/show/", ShowVeiled.as_view(), name="api-queue-show"),
     path("checkpoints/<int:pk>/release/", OneRelease.as_view(), name="api-release"),
     path("checkpoints/<int:pk>/alias/", PointAlias.as_view(), name="api-checkpoint-alias"),
+    path("checkpoints/<int:pk>/sign/", SignCheckpoint.as_view(), name="api-sign"),
+    path("checkpoints/<int:pk>/push/", PushCheckpoint.as_view(), name="api-push"),
+    path("checkpoints/<int:pk>/verify/", VerifyCheckpoint.as_view(), name="api-verify"),
     path("constitutions/<slug:slug>/release-rules/", OneReleaseRules.as_view(), name="api-release-rules-of"),
 ]

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 CARD = "README.md"
 FOLDER = "folder"
 """What the copy is called within the job's own folder."""
+PARTIAL = f"{FOLDER}.partial"
+"""And what it is called until it is whole."""
 NAME = re.compile(r"[\w][\w.-]*/[\w][\w.-]*", re.ASCII)
 """ORG/NAME, as hubs name repositories."""
 KEPT_BY_HUBS = frozenset({".gitattributes"})
@@ -96,7 +98,7 @@ def _names(folder: Path) -> list[str]:
 def _copy(
     job: Job, names: list[str], card: Path, target: Path, events: EventLog, should_stop: Callable[[], bool]
 ) -> None:
-    partial = target.with_name(f"{FOLDER}.partial")
+    partial = target.with_name(PARTIAL)
     for place in (target, partial):
         shutil.rmtree(place, ignore_errors=True)
     for done, name in enumerate([CARD, *names], start=1):

@@ -13,31 +13,19 @@ from django.views.decorators.vary import vary_on_headers
 from constitutions_app.access import AuthenticatedHttpRequest, get_principle_for, get_version_for, require_role
 from training_app import lineage, signatures
 from training_app.access import can_launch, get_build_for, get_checkpoint_for, hides_judgement
-from training_app.artifacts import StorageFailed, fetch_checkpoint
-from training_app.core.manifest import Problem, verify
+from training_app.build_items import BuildCounts
 from training_app.gates import gate_among, gate_of
 from training_app.graph_drawing import draw
-from training_app.lineage_graph import MOST_BECAME, counts_of, graph_of
+from training_app.lineage_graph import MOST_BECAME, graph_of
 from training_app.measured import measured_rows
 from training_app.mixture import mixture_of
 from training_app.models import Audit, Checkpoint, DatasetBuild, DatasetItem, Evaluation
 from training_app.templatetags.plainly import in_words
+from training_app.verification import verification_of
 from training_app.views.paging import page_of
 
 MOST_CHANGES = 50
 """Audits that changed the data, listed on a checkpoint's page."""
-
-
-@dataclass(frozen=True)
-class Verified:
-    """What recomputing every digest found: the sentences of what holds, and what does not."""
-
-    checked: tuple[str, ...]
-    problems: tuple[Problem, ...]
-
-    @property
-    def ok(self) -> bool:
-        return not self.problems
 
 
 @dataclass(frozen=True)
@@ -70,7 +58,6 @@ def checkpoint(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
     if request.htmx and verified:
         return render(request, "training/checkpoint.html#verification", {"checkpoint": read, "verified": verified})
     line = lineage.of_checkpoint(read)
-    counts = counts_of(line.builds)
     evaluations = Evaluation.objects.filter(run=read.run_id).select_related("checkpoint")
     changes = audits_that_changed(line.builds)
     hidden = hides_judgement(request.user, changes)
@@ -78,8 +65,8 @@ def checkpoint(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
         "checkpoint": read,
         "line": line,
         "learnt": line.learnt,
-        "builds": [(one, counts[one.pk].changed if one.pk in counts else 0) for one in line.builds],
-        "picture": draw(graph_of(line, counts)),
+        "builds": [(one, line.seen.of_build.get(one.pk, BuildCounts()).changed) for one in line.builds],
+        "picture": draw(graph_of(line)),
         "not_drawn": len(line.descendants[MOST_BECAME:]),
         "gate": gate_among(line.builds),
         "files": files_of(read),
@@ -137,26 +124,6 @@ def principle_checkpoints(request: AuthenticatedHttpRequest, slug: str, number: 
     context = {"principle": principle, "version": principle.version, "line": lineage.of_principle(principle)}
     part = "#did" if request.htmx else ""
     return render(request, f"training/principle_checkpoints.html{part}", context)
-
-
-def verification_of(read: Checkpoint) -> Verified:
-    """Recompute every digest of the folder; hold manifest and signature against the database. Reads all of its files.
-
-    Where workers exchange their files through a storage, what is not here is fetched first. Whether the signature holds
-    for its key is `verify_checkpoint`'s: that is no work for the web process.
-    """
-    try:
-        fetch_checkpoint(read)
-    except StorageFailed as error:
-        return Verified((), (Problem(read.path, str(error)),))
-    found = verify(read.folder)
-    agreement = lineage.database_agrees(read)
-    held, problems = signatures.lies_beside(read)
-    if agreement.ok:
-        return Verified((*found.checked, agreement.sentence, *held), (*found.problems, *problems))
-    known = any(problem.file == "manifest.json" for problem in found.problems)
-    extra = () if known else (Problem("manifest.json", agreement.sentence),)
-    return Verified((*found.checked, *held), (*found.problems, *extra, *problems))
 
 
 def files_of(read: Checkpoint) -> list[ListedFile]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -11,10 +12,16 @@ from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, require_role
-from training_app.access import can_launch, get_checkpoint_for, get_checkpoint_to_promote_for
-from training_app.actions import push_checkpoint, sign_checkpoint
+from training_app.access import (
+    can_launch,
+    get_checkpoint_for,
+    get_checkpoint_to_promote_for,
+    get_hub_copy_to_cancel_for,
+    get_signature_to_cancel_for,
+)
+from training_app.actions import cancel_push, cancel_signature, push_checkpoint, sign_checkpoint
 from training_app.hub_copies import copies_of
-from training_app.refusals import ReleaseRefused
+from training_app.refusals import ReleaseRefused, SteeringRefused
 from training_app.signatures import signing_of
 
 
@@ -32,6 +39,20 @@ def sign(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
             request, "It is signed with this key already." if asked.has_ended else "A worker signs it now."
         )
     return redirect("training:release", pk)
+
+
+@require_POST
+@require_role()
+def cancel_signing(request: AuthenticatedHttpRequest, pk: UUID) -> HttpResponse:
+    """Ends a signature that is queued or being made."""
+    asked = get_signature_to_cancel_for(request.user, pk)
+    try:
+        cancel_signature(user=request.user, signature=asked)
+    except SteeringRefused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, "The signing is cancelled. Nothing was put beside the weights.")
+    return redirect("training:release", asked.checkpoint_id)
 
 
 @require_safe
@@ -63,6 +84,20 @@ def push(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
         what = f"pushes it to {asked.repository}" if asked.repository else "writes the folder"
         messages.success(request, f"A worker {what} now.")
     return redirect("training:release", pk)
+
+
+@require_POST
+@require_role()
+def cancel_handing_on(request: AuthenticatedHttpRequest, pk: UUID) -> HttpResponse:
+    """Ends the handing-on of a checkpoint that is queued or under way."""
+    asked = get_hub_copy_to_cancel_for(request.user, pk)
+    try:
+        cancel_push(user=request.user, copy=asked)
+    except SteeringRefused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, "It is cancelled. A commit that the hub had already made is shown here.")
+    return redirect("training:release", asked.checkpoint_id)
 
 
 @require_safe

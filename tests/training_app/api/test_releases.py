@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from django.conf import LazySettings
 
 from tests.training_app.api.calls import client_of
 from tests.training_app.factories import FinishedRun
-from training_app.models import CheckpointAlias, ReleaseRules, SignOff
+from training_app import tasks
+from training_app.core.signing_keys import make_key
+from training_app.models import CheckpointAlias, CheckpointSignature, HubCopy, ReleaseRules, SignOff
 
 pytestmark = pytest.mark.django_db
 
@@ -58,3 +63,36 @@ def test_rules_are_set_by_those_who_answer_for_words(made: FinishedRun) -> None:
     assert client_of("reviewer").put(here, {"roles": []}).status_code == 409  # only an admin asks for fewer
     assert client_of("reviewer").put(here, {"roles": ["reader"]}).status_code == 400
     assert client_of("reader").get("/api/release-rules/").json()["results"][0]["constitution"] == slug
+
+
+def test_checkpoints_are_verified_signed_and_handed_on(
+    made: FinishedRun, settings: LazySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks.do_release_work, "apply_async", lambda **options: None)
+    settings.MODEL_SIGNING_KEY, settings.HUB_TOKEN_FILE = tmp_path / "key.pem", tmp_path / "token"
+    here, boss, reader = f"/api/checkpoints/{made.rl.pk}/", client_of("engineer"), client_of("reader")
+    found = reader.post(f"{here}verify/").json()
+    assert found["ok"] and found["problems"] == [] and found["checked"]
+    assert client_of(None).post(f"{here}verify/").status_code == 403
+    assert reader.get(f"{here}verify/").status_code == 405
+    for verb in ("sign", "push"):
+        assert (
+            reader.post(f"{here}{verb}/").status_code == client_of("auditor").post(f"{here}{verb}/").status_code == 403
+        )
+    assert "There is no signing key" in boss.post(f"{here}sign/").json()["detail"]
+    make_key(settings.MODEL_SIGNING_KEY)
+    asked = boss.post(f"{here}sign/")
+    assert asked.status_code == 202 and asked.json()["state"] == "queued"
+    assert boss.post(f"{here}sign/").json()["id"] == asked.json()["id"], "one at a time"
+    assert boss.post(f"{here}push/", {"repository": "nobody"}).status_code == 409
+    assert boss.post(f"{here}push/", {"repository": "x" * 201}).status_code == 400
+    assert boss.post(f"{here}push/", {"repository": "me/it"}).status_code == 409, "no token"
+    copy = boss.post(f"{here}push/", {})
+    assert copy.status_code == 202 and (copy.json()["repository"], copy.json()["address"]) == ("", "")
+    for name, pk in (("signatures", asked.json()["id"]), ("hub-copies", copy.json()["id"])):
+        listed = reader.get(f"/api/{name}/", {"checkpoint": str(made.rl.pk), "state": "queued"}).json()["results"]
+        assert [one["id"] for one in listed] == [pk]
+        assert reader.post(f"/api/{name}/{pk}/cancel/").status_code == 403
+        assert boss.post(f"/api/{name}/{pk}/cancel/").json()["state"] == "cancelled"
+        assert boss.post(f"/api/{name}/{pk}/cancel/").status_code == 409
+    assert CheckpointSignature.objects.count() == HubCopy.objects.count() == 1

@@ -9,10 +9,10 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tests.training_app.factories import FinishedRun, chat_turn, judge_evaluation
+from tests.training_app.factories import FinishedRun, chat_turn, hub_copy, judge_evaluation, signature
 from tests.training_app.queue_scenes import queue_of
 from training_app import urls
-from training_app.models import AuditQueue, ChatTurn, JudgeEvaluation, RunGroup, SavedView
+from training_app.models import AuditQueue, ChatTurn, CheckpointSignature, HubCopy, JudgeEvaluation, RunGroup, SavedView
 
 pytestmark = pytest.mark.django_db
 
@@ -39,6 +39,8 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
         "model_card": [finished.rl.pk], "evidence": [finished.rl.pk], "release_rules": [version.constitution.slug],
         "build": [finished.builds[0].pk], "compare": [run], "run_group": [_group(finished)],
         "judge_evaluation": [measured], "cancel_judge": [measured],
+        "cancel_push": [(HubCopy.objects.first() or hub_copy(finished)).pk],
+        "cancel_signing": [(CheckpointSignature.objects.first() or signature(finished)).pk],
         "version_checkpoints": [version.constitution.slug, version.number],
         "stale_under": [version.constitution.slug, f"v{version.number}"],
         "chat_turn": [turn.pk], "scenario_from_chat": [turn.pk], "send_chat": [turn.pk], "look_at_chat": [turn.pk],
@@ -71,7 +73,9 @@ def _of_queue() -> dict[str, list[object]]:
 ENGINEERS_ONLY = {
     "move_checkpoint_alias",
     "push",
+    "cancel_push",
     "sign",
+    "cancel_signing",
     "launch",
     "measure_judge",
     "stop_run",
@@ -97,7 +101,9 @@ POST_ONLY = (
         "numbers_refresh",
         "move_checkpoint_alias",
         "push",
+        "cancel_push",
         "sign",
+        "cancel_signing",
         "resume_run",
         "order_run",
         "steer_queue",

@@ -99,6 +99,13 @@ def test_engineers_sign_and_others_read_by_which_key(
     assert f'action="{url}"' not in auditor.get(release_url(finished)).content.decode()
     assert "Waiting for a worker to sign it" in engineer.post(url, follow=True).content.decode()
     row = CheckpointSignature.objects.get()
+    cancel = reverse("training:cancel_signing", args=[row.pk])
+    part = reverse("training:signature", args=[finished.rl.pk])
+    assert f'action="{cancel}"' in engineer.get(part).content.decode()
+    assert f'action="{cancel}"' not in auditor.get(part).content.decode() and auditor.post(cancel).status_code == 403
+    assert "Nothing was put beside the weights." in engineer.post(cancel, follow=True).content.decode()
+    assert "Cancelled by" in auditor.get(part).content.decode()
+    assert "has already ended" in engineer.post(cancel, follow=True).content.decode()
     row.state, row.reason, row.advice = "failed", "<b>config.json</b> was changed.", "Verify it."
     row.save()
     page = auditor.get(reverse("training:signature", args=[finished.rl.pk])).content.decode()
@@ -130,6 +137,12 @@ def test_engineers_hand_on_and_others_read_where_to(
     assert "pushes it to me/it now" in engineer.post(url, {"repository": "me/it"}, follow=True).content.decode()
     row = HubCopy.objects.get()
     assert row.is_private and row.endpoint == settings.HUB_ENDPOINT
+    cancel, part = reverse("training:cancel_push", args=[row.pk]), reverse("training:hub", args=[finished.rl.pk])
+    assert f'action="{cancel}"' in engineer.get(part).content.decode()
+    assert f'action="{cancel}"' not in auditor.get(part).content.decode() and auditor.post(cancel).status_code == 403
+    assert "It is cancelled." in engineer.post(cancel, follow=True).content.decode()
+    assert "Cancelled by" in auditor.get(part).content.decode()
+    assert "has already ended" in engineer.post(cancel, follow=True).content.decode()
     row.state, row.reason = "failed", "<i>no</i>"
     row.save()
     assert "&lt;i&gt;no" in auditor.get(reverse("training:hub", args=[finished.rl.pk])).content.decode()

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.template.defaultfilters import filesizeformat
 
 from training_app.actions import prune_weights
+from training_app.artifacts import StorageFailed
 from training_app.retention import prunable
 
 
@@ -24,10 +25,14 @@ class Command(BaseCommand):
         if keep < 1:
             raise CommandError("Keep at least one run's weights: --keep-runs 1 or more.")
         freed = 0
-        for one in prunable(keep_runs=keep):
-            size = (
-                prune_weights(user=None, checkpoint=one.checkpoint, keep_runs=keep) if options["delete"] else one.bytes
-            )
-            freed += size
-            self.stdout.write(f"{one.checkpoint.run}, {one.checkpoint.stage}: {filesizeformat(size)}")
+        try:
+            for one in prunable(keep_runs=keep):
+                size = one.bytes
+                if options["delete"]:
+                    size = prune_weights(user=None, checkpoint=one.checkpoint, keep_runs=keep)
+                freed += size
+                where = f", {filesizeformat(one.stored)} of it in the storage" if one.stored else ""
+                self.stdout.write(f"{one.checkpoint.run}, {one.checkpoint.stage}: {filesizeformat(size)}{where}")
+        except StorageFailed as error:
+            raise CommandError(f"{error} What is listed above is done; call again for the rest.") from error
         self.stdout.write(f"{filesizeformat(freed)} {'freed' if options['delete'] else 'could be freed (--delete)'}.")
