@@ -12,6 +12,7 @@ from django.db import transaction
 from constitutions_app.actions import create_scenario
 from constitutions_app.ledger import record
 from constitutions_app.models import Scenario
+from training_app.actions.make_scenario import made_before
 from training_app.chats import CHATTING_STAGES
 from training_app.core.chat import ChatParams
 from training_app.core.config import Sampling
@@ -77,21 +78,21 @@ def make_scenario_of_chat(*, user: User, turn: ChatTurn, expected: str = "") -> 
     constitution = turn.left.version.constitution
     if "left" not in turn.replies or "right" not in turn.replies:
         raise ChatRefused("A scenario needs the answers of two checkpoints.")
-    before = constitution.scenarios.filter(origin__kind="chat", origin__id=str(turn.pk)).first()
-    if before is not None:
-        return before
     words = [f"{one['role'].capitalize()}: {one['content']}" for one in turn.messages]
     question = turn.messages[-1]["content"]
-    return create_scenario(
-        user=user,
-        constitution=constitution,
-        title=" ".join(question.split())[:80],
-        prompt=question if len(words) == 1 else "\n\n".join(words),
-        response_a=turn.replies["left"]["text"],
-        response_b=turn.replies["right"]["text"],
-        expected=expected if expected in ("a", "b") else "",
-        origin={"kind": "chat", "id": str(turn.pk)},
-    )
+    with transaction.atomic():
+        if (before := made_before(constitution, "chat", str(turn.pk))) is not None:
+            return before
+        return create_scenario(
+            user=user,
+            constitution=constitution,
+            title=" ".join(question.split())[:80],
+            prompt=question if len(words) == 1 else "\n\n".join(words),
+            response_a=turn.replies["left"]["text"],
+            response_b=turn.replies["right"]["text"],
+            expected=expected if expected in ("a", "b") else "",
+            origin={"kind": "chat", "id": str(turn.pk)},
+        )
 
 
 def _reason_against(question: str, left: Checkpoint, right: Checkpoint | None, after: ChatTurn | None) -> str:

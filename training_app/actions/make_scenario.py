@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.db.models import F
 
 from constitutions_app.actions import Refused, create_scenario
@@ -26,17 +27,26 @@ def make_scenario(*, user: User, item: AILabel | TraceStep) -> Scenario:
     cited = item.principle
     constitution = _constitution_of(item)
     kind = _kind_of(item)
-    before = constitution.scenarios.filter(origin__kind=kind, origin__id=item.pk).first()
-    if before is not None:
-        return before
-    said = _said(user, item)
-    words = _of_label(item, said) if isinstance(item, AILabel) else _of_step(item, said)
-    origin: dict[str, Any] = {"kind": kind, "id": item.pk}
-    if isinstance(item, TraceStep):
-        origin["trace"] = item.trace_id
-    if said:
-        origin |= {"audit": str(said.pk), "auditor": said.auditor_id}
-    return _created(user, constitution, [cited.key] if cited else [], words, origin)
+    with transaction.atomic():
+        if (before := made_before(constitution, kind, item.pk)) is not None:
+            return before
+        said = _said(user, item)
+        words = _of_label(item, said) if isinstance(item, AILabel) else _of_step(item, said)
+        origin: dict[str, Any] = {"kind": kind, "id": item.pk}
+        if isinstance(item, TraceStep):
+            origin["trace"] = item.trace_id
+        if said:
+            origin |= {"audit": str(said.pk), "auditor": said.auditor_id}
+        return _created(user, constitution, [cited.key] if cited else [], words, origin)
+
+
+def made_before(constitution: Constitution, kind: str, pk: int | str) -> Scenario | None:
+    """The scenario that was made of this thing already, if any. Until the transaction ends nobody makes another one.
+
+    Who presses a button twice sends two requests at once: the second waits here for the first.
+    """
+    Constitution.objects.select_for_update(no_key=True).get(pk=constitution.pk)
+    return constitution.scenarios.filter(origin__kind=kind, origin__id=pk).first()
 
 
 def _refuse_while_queued(item: AILabel | TraceStep) -> None:
