@@ -8,7 +8,8 @@ material, taken as red-team prompts; half of them are held out.
 
 What is shown is what the page of the compared runs shows: for every pair of arms the difference in each countable
 feature, with an interval over prompts and one over seeds. The words say: warmth from "warm", professionals from
-"professional", nothing between the two warm ones. What the figures say is told, whatever it is.
+"professional", nothing between the two warm ones. That is named before the launch (`EXPECTED`) and kept with it, so
+these comparisons alone are tested, together. What the figures say is told, whatever it is.
 
 With `--folder` the app's database and artifacts stay there: the command goes on where it was stopped, and
 `VAR_DIR=FOLDER make run` shows the page. The whole takes about an hour of two cores.
@@ -31,6 +32,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that it runs 
 from benchmarks import _measuring as measuring
 from benchmarks._own_app import app_in, follow, somebody
 from constitutions_app.core.principles import Principle
+
+EXPECTED = {"warm": "warmth", "warm in other words": "warmth", "professional": "professional"}
+"""Arm → the feature that its text asks for more of."""
 
 NAMESPACE = UUID("6f1d2c1e-3f0a-4c57-9d3b-0d6a5b2f9c11")
 """Names the group, so that the same command in the same folder goes on with it."""
@@ -113,6 +117,7 @@ def launch(said: Namespace) -> Any:
     from training_app.actions import launch_group, load_prompt_set
     from training_app.arms import Arm
     from training_app.core.base_model import BUNDLED_NAME
+    from training_app.core.expected import Expectation
 
     user = somebody()
     versions = constitutions(user)
@@ -124,6 +129,7 @@ def launch(said: Namespace) -> Any:
     return launch_group(
         user=user, arms=[Arm(name, version=version) for name, version in versions.items()], seeds=seeds, version=None,
         base_model=BUNDLED_NAME, prompt_sets=[prompts], preset="demo", overrides=wanted, name="Direction of the text",
+        expects=[Expectation(arm, feature, more=True) for arm, feature in EXPECTED.items()],
         group_id=uuid5(NAMESPACE, json.dumps([seeds, wanted])),
     )  # fmt: skip
 
@@ -138,6 +144,15 @@ def told(report: measuring.Report, group: Any, runs: Sequence[Any]) -> None:
                 if value.value is not None and value.over_prompts:
                     low, high = value.over_prompts
                     report.results[f"{row.name}: {column}"] = measuring.Figure(value.value, low, high, "mean")
+        for named in part.expected:
+            difference = named.difference
+            if difference.value is not None and difference.over_both:
+                name = f"{named.name}: {named.named.ours} less {named.named.theirs}, expected {named.named.words}"
+                report.results[name] = measuring.Figure(difference.value, *difference.over_both, str(named.outcome))
+            report.notes.append(
+                f"{named.name}, {named.named.ours} less {named.named.theirs}, expected {named.named.words}: "
+                f"{named.outcome}"
+            )
         for pair in part.pairs:
             for one in pair.rows:
                 if one.difference.value is not None and one.difference.over_both:

@@ -51,34 +51,53 @@ class Estimate:
         return tuple(slug for slug in self.stages if slug not in self.seconds)
 
 
-def estimate_for(*, preset: str, base_model: str, prompts: int, config: Mapping[str, Any]) -> Estimate | None:
-    """What a run with so many prompts and this configuration (plain data) will take; None when nothing is measured.
+@dataclass(frozen=True)
+class Measured:
+    """What earlier runs of a preset and base model took. Paces are seconds per unit of work, by stage and algorithm."""
 
-    Five queries. Earlier runs are scaled by prompts (by prompts and rounds for `revise`, by steps for `rl`).
-    """
+    paces: Mapping[tuple[str, str], list[float]]
+    memory: Mapping[str, int]
+    gpu_memory: Mapping[str, int]
+    disk: Mapping[str, int]
+    runs: int
+    device: str
+
+    def estimate(self, *, prompts: int, config: Mapping[str, Any]) -> Estimate | None:
+        """What a run with so many prompts and this configuration (plain data) will take; None: none of it is measured.
+
+        Earlier runs are scaled by prompts (by prompts and rounds for `revise`, by steps for `rl`). No query.
+        """
+        stages = stages_of(config)
+        known = {slug: found for slug in stages if (found := self.paces.get((slug, _manner(slug, config))))}
+        if not known:
+            return None
+
+        def of_these(sizes: Mapping[str, int]) -> dict[str, int]:
+            return {slug: size for slug, size in sizes.items() if slug in stages}
+
+        return Estimate(
+            {slug: median(found) * _work(slug, prompts, config) for slug, found in known.items()},
+            of_these(self.memory), of_these(self.gpu_memory), of_these(self.disk), self.runs, self.device, stages,
+        )  # fmt: skip
+
+
+def measured_of(*, preset: str, base_model: str) -> Measured | None:
+    """What the newest finished runs of this preset and base model took; None without any. Five queries."""
     earlier = Run.objects.filter(preset=preset, base_model__name=base_model, state=RunState.SUCCEEDED)
     newest = {run.pk: run for run in earlier.order_by("-number")[:NEWEST].prefetch_related("prompt_sets")}
-    paces: dict[str, list[float]] = {}
+    paces: dict[tuple[str, str], list[float]] = {}
     for stage in RunStage.objects.filter(run__in=newest, state=StageState.SUCCEEDED):
         run = newest[stage.run_id]
         work = _work(stage.slug, _prompts_of(run), run.config)
-        if stage.slug == "rl" and _algorithm(run.config) != _algorithm(config):
-            continue
         if stage.started_at and stage.finished_at and work:
-            paces.setdefault(stage.slug, []).append((stage.finished_at - stage.started_at).total_seconds() / work)
+            taken = (stage.finished_at - stage.started_at).total_seconds() / work
+            paces.setdefault((stage.slug, _manner(stage.slug, run.config)), []).append(taken)
     if not paces:
         return None
-    stages = stages_of(config)
-    seconds = {slug: median(paces[slug]) * _work(slug, prompts, config) for slug in stages if slug in paces}
-    return Estimate(
-        seconds,
-        {slug: taken for slug, taken in _most_in_use(newest, "use_memory").items() if slug in stages},
-        {slug: taken for slug, taken in _most_in_use(newest, "use_gpu_memory").items() if slug in stages},
-        {slug: size for slug, size in _checkpoint_sizes(newest).items() if slug in stages},
-        len(newest),
-        next(iter(newest.values())).device,
-        stages,
-    )
+    return Measured(
+        paces, _most_in_use(newest, "use_memory"), _most_in_use(newest, "use_gpu_memory"), _checkpoint_sizes(newest),
+        len(newest), next(iter(newest.values())).device,
+    )  # fmt: skip
 
 
 def _most_in_use(runs: Mapping[Any, Run], name: str) -> dict[str, int]:
@@ -94,8 +113,9 @@ def _checkpoint_sizes(runs: Mapping[Any, Run]) -> dict[str, int]:
     return dict(made.values_list("stage").annotate(most=Max("size_bytes")))
 
 
-def _algorithm(config: Mapping[str, Any]) -> str:
-    return str((config.get("rl") or {}).get("algorithm") or "grpo")
+def _manner(slug: str, config: Mapping[str, Any]) -> str:
+    """What a stage must have in common with an earlier one to be measured by it: of RL the algorithm."""
+    return str((config.get("rl") or {}).get("algorithm") or "grpo") if slug == "rl" else ""
 
 
 def _prompts_of(run: Run) -> int:

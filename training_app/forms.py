@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from django import forms
@@ -15,9 +15,16 @@ from django.forms import BoundField
 
 from constitutions_app.models import Version
 from constitutions_app.templatetags.diffs import spelled
-from training_app.arms import OFFERED, name_of
+from training_app.arms import OFFERED, Arm, arms_of, name_of
 from training_app.core.aggregate import HOW, Aggregation
 from training_app.core.config import PRESETS, STAGE_SLUGS
+from training_app.core.expected import (
+    BadExpectations,
+    Expectation,
+    check_expectations,
+    counted_in,
+    read_expectations,
+)
 from training_app.core.judge_items import QUESTION
 from training_app.core.params import CHOICES
 from training_app.models import Audit, PromptSet
@@ -74,6 +81,12 @@ class LaunchForm(forms.Form):
     also = forms.MultipleChoiceField(
         label="Versions", widget=forms.CheckboxSelectMultiple, required=False,
         help_text="Launches a run on each of them too, the same but for the words.",
+    )  # fmt: skip
+    expects = forms.CharField(
+        label="Expected", required=False, max_length=4000,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        help_text="What each side's text asks for, named before any figure is seen: only this is tested. A line each, "
+        "“with critique: more words” or “harmless-assistant@4: less list”.",
     )  # fmt: skip
     seeds = forms.IntegerField(
         min_value=1, max_value=16, required=False, initial=1, label="Seeds",
@@ -139,7 +152,26 @@ class LaunchForm(forms.Form):
         cleaned["also"] = [self.versions[name] for name in cleaned.get("also", ())]
         if cleaned["also"] and cleaned.get("arms"):
             self.add_error("also", "Compare either versions or an option, not both at once.")
+        if not self.errors.keys() & {"version", "arms", "also", "expects"}:
+            cleaned["expects"] = self._expected(cleaned)
         return cleaned
+
+    def _expected(self, cleaned: Mapping[str, Any]) -> list[Expectation]:
+        """What is expected of which side, the sides by the names of their arms; a version may be named as in URLs."""
+        sides = self.sides(cleaned)
+        names = {version_name(one): name_of(one) for one in (cleaned["version"], *cleaned["also"])}
+        try:
+            said = read_expectations(cleaned.get("expects") or "")
+            said = [replace(one, arm=names.get(one.arm, one.arm)) for one in said]
+            check_expectations(said, [arm.name for arm in sides], counted_in(self.config_shown()))
+        except BadExpectations as error:
+            self.add_error("expects", str(error))
+            return []
+        return said
+
+    def sides(self, cleaned: Mapping[str, Any]) -> tuple[Arm, ...]:
+        """The arms that are launched: of an option, or of versions; one of them where nothing is compared."""
+        return OFFERED[cleaned["arms"]][1] if cleaned["arms"] else arms_of(cleaned["version"], cleaned["also"])
 
     def config_shown(self) -> dict[str, Any]:
         """The configuration as the fields show it, as plain data; what cannot be read is left empty."""

@@ -20,10 +20,10 @@ LARGEST = 100_000
 """Characters; a whole file has some 3,000."""
 
 NAMED = ("version", "base_model", "generator", "judge", "preset", "arms")
-"""What is chosen by name. A file may also say `also` (versions to compare with), `prompt_sets`, `seed`, `seeds`,
-`name`, `digests` and `options`."""
+"""What is chosen by name. A file may also say `also` (versions to compare with), `expects` (of which side what),
+`prompt_sets`, `seed`, `seeds`, `name`, `digests` and `options`."""
 
-TOP = (*NAMED, "also", "prompt_sets", "seed", "seeds", "name", "digests", "options")
+TOP = (*NAMED, "also", "expects", "prompt_sets", "seed", "seeds", "name", "digests", "options")
 NUMBERS = {"seed": (0, 2**31 - 1), "seeds": (1, 16)}
 """Whole numbers, with the least and the most they may be."""
 
@@ -149,6 +149,9 @@ def _read_choice(key: str, node: yaml.Node, offered: Offered, read: RunFile) -> 
     if key in ("prompt_sets", "also"):
         _read_names(key, node, offered, read)
         return
+    if key == "expects":
+        _read_lines(key, node, read)
+        return
     said, words = _scalar(node)
     if key in NUMBERS:
         least, most = NUMBERS[key]
@@ -185,6 +188,21 @@ def _read_names(key: str, node: yaml.Node, offered: Offered, read: RunFile) -> N
         elif str(said) not in found:
             found.append(str(said))
     read.choices[key] = found
+
+
+def _read_lines(key: str, node: yaml.Node, read: RunFile) -> None:
+    """Lines of text, which the form reads when it is sent."""
+    if not isinstance(node, yaml.SequenceNode):
+        read.faults.append(Fault(_line(node), key, "This should be a list, “- 'side: more warmth'” a line."))
+        return
+    read.choices[key] = []
+    for one in node.value:
+        said, words = _scalar(one)
+        if words or not isinstance(said, str):
+            words = words or "This should be a text in quotes, such as “'side: more warmth'”."
+            read.faults.append(Fault(_line(one), key, words))
+        else:
+            read.choices[key].append(" ".join(said.split()))
 
 
 def _check_digests(node: yaml.Node, offered: Offered, read: RunFile) -> None:

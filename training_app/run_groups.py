@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
 
+from training_app.core.expected import Expectation, Hypothesis, Outcome, hypotheses, outcomes
 from training_app.core.features import BUILT_IN
 from training_app.core.paired import Paired, Verdict, crossed_mean, paired_difference, verdicts
 from training_app.measured import MODEL_NAMES
@@ -54,7 +55,7 @@ class Side:
     """One side of a pair: its name, and what it measured in each metric that both have on one scale."""
 
     name: str
-    values: Sequence[Mapping[tuple[int, int], float]]
+    values: Mapping[str, Mapping[tuple[int, int], float]]
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,14 @@ class Bar:
     high: int
 
 
+def bar_of(difference: Paired, *, counts: bool) -> Bar | None:
+    """The difference of two shares between -1 and 1; None where it is none, or has no interval."""
+    if not counts or difference.value is None or difference.over_both is None:
+        return None
+    low, high = difference.over_both
+    return Bar(*(round(50 + 50 * min(max(one, -1.0), 1.0)) for one in (low, difference.value, high)))
+
+
 @dataclass(frozen=True)
 class MetricDifference:
     """Two arms in one metric."""
@@ -103,16 +112,31 @@ class MetricDifference:
 
     @property
     def bar(self) -> Bar | None:
-        """The difference of two shares between -1 and 1; None where it is none, or has no interval."""
-        if not self.counts or self.difference.value is None or self.difference.over_both is None:
-            return None
-        low, high = self.difference.over_both
-        return Bar(*(round(50 + 50 * min(max(one, -1.0), 1.0)) for one in (low, self.difference.value, high)))
+        return bar_of(self.difference, counts=self.counts)
+
+
+@dataclass(frozen=True)
+class ExpectedRow:
+    """One comparison that was named before the launch, its metric by its name, and what came of it."""
+
+    name: str
+    named: Hypothesis
+    counts: bool
+    difference: Paired
+    outcome: Outcome
+
+    @property
+    def is_placebo(self) -> bool:
+        return self.named.sign == 0
+
+    @property
+    def bar(self) -> Bar | None:
+        return bar_of(self.difference, counts=self.counts)
 
 
 @dataclass(frozen=True)
 class PairPart:
-    """Two arms in every metric that they share a scale in: `ours` less `theirs`."""
+    """Two arms in every metric that they share a scale in: `ours` less `theirs`. Without those named beforehand."""
 
     ours: str
     theirs: str
@@ -163,8 +187,33 @@ class ModelPart:
     columns: tuple[str, ...]
     """What the values of `rows` are of."""
     rows: tuple[MetricRow, ...]
+    expected: tuple[ExpectedRow, ...]
+    """The comparisons that were named before the launch."""
     pairs: tuple[PairPart, ...]
-    """Arms against arms, then each arm against the base model."""
+    """Arms against arms, then each arm against the base model, in what was not named."""
+
+    def came(self, *, placebo: bool, well: bool) -> int:
+        """How many that were to differ (or not to) came as expected, or did not."""
+        good = (Outcome.HOLDS, Outcome.ALIKE)
+        return sum(row.is_placebo == placebo and (row.outcome in good) == well for row in self.expected)
+
+    @property
+    def differing(self) -> int:
+        """Comparisons that were to differ."""
+        return sum(not row.is_placebo for row in self.expected)
+
+    @property
+    def alike(self) -> int:
+        """Comparisons that were to show no difference."""
+        return len(self.expected) - self.differing
+
+    @property
+    def differing_came(self) -> int:
+        return self.came(placebo=False, well=True)
+
+    @property
+    def alike_came(self) -> int:
+        return self.came(placebo=True, well=True)
 
 
 def runs_of(group: RunGroup) -> list[Run]:
@@ -182,10 +231,11 @@ def compared(group: RunGroup, runs: Sequence[Run]) -> tuple[ModelPart, ...]:
         if arm in group.arms:
             answers.setdefault(answer.model, []).append((arm, seed, answer))
     base = answers.pop(BASE, [])
-    return tuple(_part(model, group.arms, answers[model], base) for model in MODEL_NAMES if model in answers)
+    said = [Expectation(**one) for one in group.expects]
+    return tuple(_part(model, group.arms, said, answers[model], base) for model in MODEL_NAMES if model in answers)
 
 
-def _part(model: str, arms: Sequence[str], answers: Answers, base: Answers) -> ModelPart:
+def _part(model: str, arms: Sequence[str], said: Sequence[Expectation], answers: Answers, base: Answers) -> ModelPart:
     metrics = metrics_of(answer for *_, answer in answers)
     ours = {slug: _measured(metric, arms, answers) for slug, (_, metric) in metrics.items()}
     begun = {slug: _measured(metric, arms, base) for slug, (_, metric) in metrics.items()}
@@ -201,15 +251,43 @@ def _part(model: str, arms: Sequence[str], answers: Answers, base: Answers) -> M
         for slug, (name, _) in metrics.items()
     )
     shared = [slug for slug in metrics if slug not in SCALED_BY_RUN]
+    named = hypotheses(said, pairs_of(arms))
 
-    def side(name: str, measured: Mapping[str, Measured], arm: str) -> Side:
-        return Side(name, [measured[slug][arm] for slug in shared])
+    def pair(ours: Side, theirs: Side) -> PairPart:
+        told = {_slug(one.feature) for one in named if (one.ours, one.theirs) == (ours.name, theirs.name)}
+        return _pair(metrics, [slug for slug in shared if slug not in told], ours, theirs)
 
-    names = [(metrics[slug][0], slug not in AMOUNTS) for slug in shared]
-    pairs = [_pair(names, side(arm, ours, arm), side(other, ours, other)) for other, arm in pairs_of(arms)]
+    sides = {arm: Side(arm, {slug: ours[slug][arm] for slug in shared}) for arm in arms}
+    pairs = [pair(sides[arm], sides[other]) for other, arm in pairs_of(arms)]
     if base:
-        pairs += [_pair(names, side(arm, ours, arm), side(BASE_MODEL, begun, arm)) for arm in arms]
-    return ModelPart(model, columns, tuple(row for row in rows if row.is_measured), tuple(pairs))
+        at_first = {arm: {slug: begun[slug][arm] for slug in shared} for arm in arms}
+        pairs += [pair(sides[arm], Side(BASE_MODEL, at_first[arm])) for arm in arms]
+    shown = tuple(row for row in rows if row.is_measured)
+    return ModelPart(model, columns, shown, _expected(metrics, named, sides), tuple(pairs))
+
+
+def _slug(feature: str) -> str:
+    """Under which slug something that can be named is measured."""
+    return feature if feature in METRICS else f"feature {feature}"
+
+
+def _expected(
+    metrics: Mapping[str, tuple[str, Metric]], named: Sequence[Hypothesis], sides: Mapping[str, Side]
+) -> tuple[ExpectedRow, ...]:
+    """Every comparison that was named, with what came of it; one that nobody measured is there as well."""
+    differences = [
+        paired_difference(*(sides[arm].values.get(_slug(one.feature), {}) for arm in (one.ours, one.theirs)))
+        for one in named
+    ]
+    judged = zip(named, differences, outcomes(list(zip(named, differences, strict=True))), strict=True)
+    return tuple(
+        ExpectedRow(_name(metrics, one.feature), one, _slug(one.feature) not in AMOUNTS, difference, outcome)
+        for one, difference, outcome in judged
+    )
+
+
+def _name(metrics: Mapping[str, tuple[str, Metric]], feature: str) -> str:
+    return metrics[slug][0] if (slug := _slug(feature)) in metrics else feature.replace("_", " ").capitalize()
 
 
 def _of_any(measured: Measured) -> dict[tuple[int, int], float]:
@@ -244,8 +322,11 @@ def _measured(metric: Metric, arms: Sequence[str], answers: Answers) -> Measured
     return found
 
 
-def _pair(names: Sequence[tuple[str, bool]], ours: Side, theirs: Side) -> PairPart:
-    differences = [paired_difference(one, other) for one, other in zip(ours.values, theirs.values, strict=True)]
-    judged = zip(names, differences, verdicts(differences), strict=True)
-    rows = tuple(MetricDifference(*name, difference, verdict) for name, difference, verdict in judged)
+def _pair(metrics: Mapping[str, tuple[str, Metric]], slugs: Sequence[str], ours: Side, theirs: Side) -> PairPart:
+    differences = [paired_difference(ours.values[slug], theirs.values[slug]) for slug in slugs]
+    judged = zip(slugs, differences, verdicts(differences), strict=True)
+    rows = tuple(
+        MetricDifference(metrics[slug][0], slug not in AMOUNTS, difference, verdict)
+        for slug, difference, verdict in judged
+    )
     return PairPart(ours.name, theirs.name, rows)

@@ -47,7 +47,7 @@ def test_every_fault_is_named_by_line_and_key_and_the_rest_counts() -> None:
     assert faults(text) == [
         (1, "version", "'harmless@9' is not here. Here is harmless@1."),
         (3, "colour", "There is no such key; known are version, base_model, generator, judge, preset, arms, also, "
-                      "prompt_sets, seed, seeds, name, digests, options."),
+                      "expects, prompt_sets, seed, seeds, name, digests, options."),
         (4, "seed", "It should be a whole number from 0 to 2147483647."),
         (5, "prompt_sets", "There is no prompt set 'gone' here. Load it, or choose another."),
         (8, "options.rl.steps".removeprefix("options."), "It should be a whole number."),

@@ -14,6 +14,7 @@ from constitutions_app.models import Version
 from training_app.actions.continue_run import continue_run
 from training_app.actions.launch_run import check_prompt_sets, launch_run
 from training_app.arms import VERDICTS, Arm, laid_over
+from training_app.core.expected import BadExpectations, Expectation, check_expectations, counted_in
 from training_app.models import PromptSet, Run, RunGroup
 from training_app.refusals import LaunchRefused
 from training_app.verdicts import overridden_labels
@@ -39,13 +40,25 @@ def launch_group(
     generator: str = "",
     group_id: UUID | None = None,
     accept_older: bool = False,
+    expects: Sequence[Expectation] = (),
     say: Callable[[str], None] | None = None,
 ) -> RunGroup:
     """Queue one run for every arm and seed. An arm's changes are laid over `overrides`; a version it names is meant.
 
+    `expects` is what is expected of the arms: kept with the group, in the ledger, and never changed.
+
     The same launch sent again under its `group_id` is the group already there. Raises LaunchRefused with one sentence,
     nothing written, as `launch_run` does for any of the runs.
     """
+    counted = (
+        set.intersection(*(set(counted_in(laid_over(overrides or {}, arm.overrides))) for arm in arms))
+        if arms
+        else set()
+    )
+    try:
+        check_expectations(expects, [arm.name for arm in arms], sorted(counted))
+    except BadExpectations as error:
+        raise LaunchRefused(str(error), field="expects") from error
     check_prompt_sets(prompt_sets)  # once and not for every run: it reads every row
 
     def launch(arm: Arm, seed: int, run_id: UUID, run_name: str) -> Run:
@@ -56,7 +69,7 @@ def launch_group(
             sets_are_checked=True, say=say,
         )  # fmt: skip
 
-    return _grouped(launch, user=user, arms=arms, seeds=seeds, name=name, group_id=group_id)
+    return _grouped(launch, user=user, arms=arms, seeds=seeds, name=name, group_id=group_id, expects=expects)
 
 
 def compare_verdicts(
@@ -84,7 +97,14 @@ def compare_verdicts(
 
 
 def _grouped(
-    launch: Launch, *, user: User, arms: Sequence[Arm], seeds: Sequence[int], name: str, group_id: UUID | None
+    launch: Launch,
+    *,
+    user: User,
+    arms: Sequence[Arm],
+    seeds: Sequence[int],
+    name: str,
+    group_id: UUID | None,
+    expects: Sequence[Expectation] = (),
 ) -> RunGroup:
     """The group with its runs, arm by arm within a seed, so that the first seed can be compared early."""
     names = [arm.name for arm in arms]
@@ -92,9 +112,11 @@ def _grouped(
         raise LaunchRefused("Every arm of a comparison needs a name of its own.", field="arms")
     if not seeds or len(set(seeds)) != len(seeds) or len(arms) * len(seeds) > MOST_RUNS:
         raise LaunchRefused(f"Choose at least one seed, and at most {MOST_RUNS} runs in all.", field="seeds")
+    said = [one.as_data() for one in expects]
     with transaction.atomic():
         group, created = RunGroup.objects.get_or_create(
-            pk=group_id or uuid4(), defaults={"name": name.strip()[:200], "arms": names, "created_by": user}
+            pk=group_id or uuid4(),
+            defaults={"name": name.strip()[:200], "arms": names, "expects": said, "created_by": user},
         )
         if not created:
             return group
@@ -102,5 +124,5 @@ def _grouped(
             for arm in arms:
                 run = launch(arm, seed, uuid5(group.pk, f"{arm.name}/{seed}"), f"{name[:90]} {arm.name}".strip())
                 Run.objects.filter(pk=run.pk).update(group=group, arm=arm.name)
-        record(actor=user, verb="runs.compare", obj=group, data={"arms": names, "seeds": list(seeds)})
+        record(actor=user, verb="runs.compare", obj=group, data={"arms": names, "seeds": list(seeds), "expects": said})
     return group

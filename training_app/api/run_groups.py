@@ -9,10 +9,12 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from training_app.api.reading import Filters, Reading
+from training_app.core.expected import Outcome
 from training_app.core.paired import Verdict
 from training_app.models import Run, RunGroup
 from training_app.run_groups import compared, runs_of
 
+OUTCOMES = [(one.value, one.value) for one in Outcome]
 VERDICTS = [(one.value, one.value) for one in Verdict]
 
 
@@ -23,13 +25,22 @@ class ArmedRunSerializer(serializers.ModelSerializer[Run]):
         read_only_fields = fields
 
 
+class ExpectationSerializer(serializers.Serializer[Any]):
+    """What was named before the launch: the arm's text asks for more, or less, of a feature."""
+
+    arm = serializers.CharField()
+    feature = serializers.CharField()
+    more = serializers.BooleanField()
+
+
 class RunGroupSerializer(serializers.ModelSerializer[RunGroup]):
     arms: Any = serializers.ListField(child=serializers.CharField(), read_only=True)
+    expects = ExpectationSerializer(many=True, read_only=True)
     created_by = serializers.CharField(source="created_by.username", read_only=True)
 
     class Meta:
         model = RunGroup
-        fields: tuple[str, ...] = ("id", "name", "arms", "created_by", "created_at")
+        fields: tuple[str, ...] = ("id", "name", "arms", "expects", "created_by", "created_at")
         read_only_fields = fields
 
 
@@ -67,8 +78,19 @@ class MetricDifferenceSerializer(serializers.Serializer[Any]):
     verdict = serializers.ChoiceField(choices=VERDICTS)
 
 
+class ExpectedRowSerializer(serializers.Serializer[Any]):
+    """Named before the launch: `ours` less `theirs` should be above 0 (1), below it (-1), or neither (0)."""
+
+    name = serializers.CharField()
+    ours = serializers.CharField(source="named.ours")
+    theirs = serializers.CharField(source="named.theirs")
+    expected = serializers.IntegerField(source="named.sign")
+    difference = PairedSerializer()
+    outcome = serializers.ChoiceField(choices=OUTCOMES)
+
+
 class PairPartSerializer(serializers.Serializer[Any]):
-    """Two arms in every metric that they share a scale in: `ours` less `theirs`, prompt by prompt and seed by seed."""
+    """Two arms in the metrics that nobody named beforehand: `ours` less `theirs`, prompt by prompt and seed by seed."""
 
     ours = serializers.CharField()
     theirs = serializers.CharField()
@@ -81,6 +103,7 @@ class ModelPartSerializer(serializers.Serializer[Any]):
     model = serializers.CharField()
     columns: Any = serializers.ListField(child=serializers.CharField())
     rows = MetricRowSerializer(many=True)
+    expected = ExpectedRowSerializer(many=True)
     pairs = PairPartSerializer(many=True)
 
 

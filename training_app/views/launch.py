@@ -16,7 +16,6 @@ from django.views.decorators.vary import vary_on_headers
 from constitutions_app.access import AuthenticatedHttpRequest, Role, require_role
 from constitutions_app.models import Version
 from training_app.actions import launch_group, launch_run
-from training_app.arms import OFFERED, arms_of
 from training_app.base_models import available_names
 from training_app.forms import LaunchForm, overrides_in, values_of_config, values_of_preset, version_name
 from training_app.models import PromptSet, Run, RunGroup
@@ -74,9 +73,10 @@ def _launched(request: AuthenticatedHttpRequest, form: LaunchForm) -> Run | RunG
     }
     try:
         if said["arms"] or said["also"] or said["seeds"] > 1:
-            arms = OFFERED[said["arms"]][1] if said["arms"] else arms_of(said["version"], said["also"])
-            seeds = range(said["seed"], said["seed"] + said["seeds"])
-            return launch_group(arms=arms, seeds=list(seeds), group_id=said["idempotency_key"], **common)
+            seeds = list(range(said["seed"], said["seed"] + said["seeds"]))
+            return launch_group(
+                arms=form.sides(said), seeds=seeds, expects=said["expects"], group_id=said["idempotency_key"], **common
+            )
         return launch_run(seed=said["seed"], run_id=said["idempotency_key"], **common)
     except LaunchRefused as refusal:
         form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
@@ -100,7 +100,7 @@ def _initial(query: QueryDict) -> dict[str, Any]:
     like = _uuid(query.get("like", ""))
     earlier = Run.objects.filter(pk=like).exclude(preset="write").first() if like else None
     values = _like(earlier) if earlier else _first_choice()
-    for name in ("preset", "version", "base_model", "judge", "generator", "seed", "name", "arms", "seeds"):
+    for name in ("preset", "version", "base_model", "judge", "generator", "seed", "name", "arms", "expects", "seeds"):
         values[name] = query.get(name, values.get(name))
     values["also"] = query.getlist("also")
     for kind in PromptSet.Kind.values:

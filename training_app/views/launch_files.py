@@ -14,6 +14,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, require_role
 from training_app.access import get_run_for
+from training_app.arms import name_of
 from training_app.base_models import BadBaseModel, find_base_model
 from training_app.forms import LaunchForm, overrides_in, values_of_preset, version_name
 from training_app.models import PromptSet, Run
@@ -45,7 +46,10 @@ def form_as_file(form: LaunchForm) -> HttpResponse:
     said = form.cleaned_data
     version, sets = said["version"], said["prompt_sets"]
     also = [version_name(one) for one in said["also"]]
-    choices = {**said, "version": version_name(version), "also": also, "prompt_sets": [one.slug for one in sets]}
+    names = {name_of(one): version_name(one) for one in (version, *said["also"])}
+    expects = [f"{names.get(one.arm, one.arm)}: {one.words}" for one in said["expects"]]
+    choices = {**said, "version": version_name(version), "also": also, "expects": expects}
+    choices["prompt_sets"] = [one.slug for one in sets]
     digests = {"version": version.digest, "prompt_sets": {one.slug: one.digest for one in sets}}
     return _download(write_run_file(choices, overrides_in(said), digests, title="A run to be launched."), "run.yaml")
 
@@ -83,6 +87,8 @@ def values_in(form: LaunchForm, read: RunFile) -> dict[str, Any]:
     values = {name: said for name, said in read.choices.items() if name != "prompt_sets"}
     if "preset" in values:
         values = values_of_preset(str(values["preset"])) | values
+    if "expects" in read.choices:
+        values["expects"] = "\n".join(read.choices["expects"])
     if "prompt_sets" in read.choices:
         chosen = [form.prompt_sets[slug] for slug in read.choices["prompt_sets"]]
         for kind in PromptSet.Kind.values:

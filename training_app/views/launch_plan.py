@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from django.forms import ValidationError
+
+from constitutions_app.models import Version
+from training_app.actions.launch_group import MOST_RUNS
+from training_app.arms import ALONE, OFFERED, Arm, laid_over
 from training_app.base_models import BadBaseModel, check_folder_of
-from training_app.estimates import Estimate, estimate_for, prompts_used
+from training_app.estimates import Estimate, Measured, measured_of, prompts_used
 from training_app.forms import LaunchForm, values_of_preset
 from training_app.graph_drawing import Picture, draw
 from training_app.launch_checks import Objection, against_size, against_version
@@ -16,7 +21,7 @@ from training_app.lineage_graph import stage_graph
 from training_app.mixture import Mixture, expected_mixture
 from training_app.models import PromptSet
 from training_app.options import Option, all_options
-from training_app.plan import Planned, plan_of
+from training_app.plan import Planned, plan_of, stages_of
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,21 @@ class Change:
     value: Any
 
 
+@dataclass(frozen=True)
+class Together:
+    """What compared runs take in all: sums over every arm with every seed, as far as they were measured."""
+
+    arms: int
+    seeds: int
+    seconds: float
+    disk: int
+    unknown: tuple[str, ...]
+
+    @property
+    def runs(self) -> int:
+        return self.arms * self.seeds
+
+
 class LaunchPlan:
     """From what the form shows, valid or not: what cannot be read counts as the preset's own value."""
 
@@ -51,8 +71,52 @@ class LaunchPlan:
 
     @cached_property
     def estimate(self) -> Estimate | None:
-        prompts = prompts_used(self._sets, self.config["max_prompts"])
-        return estimate_for(preset=self._named("preset"), base_model=self._model, prompts=prompts, config=self.config)
+        """What one run as the form shows it will take."""
+        return self._estimated(self.config)
+
+    @cached_property
+    def together(self) -> Together | None:
+        """What all runs will take where more than one is launched; None where it is one."""
+        arms, seeds = self.arms, self.seeds
+        if len(arms) * seeds < 2:
+            return None
+        found = [self._estimated(config) for config in self._configs]
+        known = [one for one in found if one is not None]
+        unknown = dict.fromkeys(slug for one in known for slug in one.unknown)
+        return Together(
+            len(arms), seeds, seeds * sum(one.total for one in known) if len(known) == len(found) else 0.0,
+            seeds * sum(one.total_disk for one in known), tuple(unknown),
+        )  # fmt: skip
+
+    @cached_property
+    def arms(self) -> Sequence[Arm]:
+        """The sides that would be launched: of the comparison, or of the versions chosen beside the first."""
+        if (slug := self._named("arms")) in OFFERED:
+            return OFFERED[slug][1]
+        own = self._named("version")
+        return (*ALONE, *(Arm(name, version=version) for name, version in self._also if name != own))
+
+    @property
+    def seeds(self) -> int:
+        """Runs of each side; what cannot be read counts as one."""
+        said = self.form.fields["seeds"]
+        try:
+            return said.clean(self.form["seeds"].value()) or 1
+        except ValidationError:
+            return 1
+
+    @cached_property
+    def _configs(self) -> list[dict[str, Any]]:
+        """The configuration of every side."""
+        return [laid_over(self.config, arm.overrides) for arm in self.arms]
+
+    @cached_property
+    def _measured(self) -> Measured | None:
+        return measured_of(preset=self._named("preset"), base_model=self._model)
+
+    def _estimated(self, config: Mapping[str, Any]) -> Estimate | None:
+        prompts = prompts_used(self._sets, config["max_prompts"])
+        return self._measured.estimate(prompts=prompts, config=config) if self._measured else None
 
     @cached_property
     def mixture(self) -> Mixture | None:
@@ -95,11 +159,18 @@ class LaunchPlan:
         if version := self.form.versions.get(self._named("version")):
             accepted = bool(self.form["accept_older"].value())
             found += [one for one in against_version(version) if not (one.may_be_accepted and accepted)]
+        for _, version in self._also:  # who names another version to compare with means its words
+            found += [one for one in against_version(version) if not one.may_be_accepted]
+        if len(self.arms) * self.seeds > MOST_RUNS:
+            found.append(Objection("seeds", f"At most {MOST_RUNS} runs are launched together."))
         try:
             folder = check_folder_of(self._model)
         except BadBaseModel as error:
             return [*found, Objection("base_model", str(error))]
-        return [*found, *against_size(folder, self._model, self.config, tuple(row.stage.slug for row in self.rows))]
+        too_large = (one for config in self._configs for one in against_size(
+            folder, self._model, config, stages_of(config)
+        ))  # fmt: skip
+        return [*found, *dict.fromkeys(too_large)]
 
     @cached_property
     def _sets(self) -> list[tuple[str, int]]:
@@ -107,6 +178,13 @@ class LaunchPlan:
         sets, form = self.form.prompt_sets, self.form
         chosen = (slug for kind in PromptSet.Kind.values for slug in form[kind].value() or () if slug in sets)
         return [(sets[slug].kind, sets[slug].rows) for slug in chosen]
+
+    @cached_property
+    def _also(self) -> list[tuple[str, Version]]:
+        """The other versions that are chosen, by name."""
+        versions = self.form.versions
+        chosen = (str(name) for name in self.form["also"].value() or ())
+        return [(name, versions[name]) for name in dict.fromkeys(chosen) if name in versions]
 
     @property
     def _model(self) -> str:

@@ -17,6 +17,7 @@ from tests.training_app.scenes import engineer
 from training_app.actions import compare_verdicts, continue_run, launch_group, record_audit
 from training_app.actions.record_audit import Verdict
 from training_app.arms import OFFERED, Arm
+from training_app.core.expected import Expectation
 from training_app.models import Run, RunGroup
 from training_app.refusals import LaunchRefused
 
@@ -49,6 +50,17 @@ def test_the_same_launch_sent_twice_is_one_group(given: dict[str, Any]) -> None:
     key = uuid4()
     groups = [launch_group(arms=[Arm("one")], seeds=[3, 4], group_id=key, **given) for _ in range(2)]
     assert groups[0] == groups[1] and Run.objects.count() == 2
+
+
+def test_what_is_expected_is_kept_with_the_launch_and_in_the_ledger(given: dict[str, Any]) -> None:
+    _, arms = OFFERED["critique"]
+    said = [Expectation("with critique", "words", more=True)]
+    group = launch_group(arms=arms, seeds=[3], expects=said, **given)
+    assert group.expects == [{"arm": "with critique", "feature": "words", "more": True}]
+    assert '"feature":"words"' in LedgerEntry.objects.get(verb="runs.compare").body.replace(" ", "")
+    with pytest.raises(LaunchRefused, match="There is no side") as refused:
+        launch_group(arms=arms, seeds=[4], expects=[Expectation("x", "words", more=True)], **given)
+    assert refused.value.field == "expects" and RunGroup.objects.count() == 1
 
 
 def test_one_impossible_arm_launches_none(given: dict[str, Any]) -> None:

@@ -11,13 +11,15 @@ from tests.training_app.factories import FinishedRun, finished_run, update
 from training_app.models import EvaluationAnswer, RunGroup
 
 pytestmark = pytest.mark.django_db
+EXPECTS = [{"arm": "short", "feature": "words", "more": False}]
+"""Of answers that are longer."""
 
 
 @pytest.fixture(scope="module")
 def group(scene: FinishedRun) -> RunGroup:
     """Two arms, two seeds; answers of the second arm have three words more."""
     boss = scene.run.created_by
-    group = RunGroup.objects.create(name="Short", arms=["plain", "short"], created_by=boss)
+    group = RunGroup.objects.create(name="Short", arms=["plain", "short"], expects=EXPECTS, created_by=boss)
     runs = [scene.run] + [finished_run(boss, scene.run.version).run for _ in range(3)]
     held_out = sorted(set(EvaluationAnswer.objects.filter(run=scene.run).values_list("prompt", flat=True)))
     for place, run in enumerate(runs):
@@ -44,9 +46,12 @@ def test_arms_are_held_against_the_first_with_paired_intervals(group: RunGroup, 
     assert part["columns"][-2:] == ["plain", "short"]
     assert means["Words"][-1]["value"] == means["Words"][-2]["value"] + 3
     (pair,) = [one for one in part["pairs"] if (one["ours"], one["theirs"]) == ("short", "plain")]
-    words = {row["name"]: row for row in pair["rows"]}["Words"]
+    assert "Evasive" in {row["name"] for row in pair["rows"]} and "Words" not in {row["name"] for row in pair["rows"]}
+    (words,) = part["expected"]
     assert words["difference"]["value"] == 3.0 and words["difference"]["by_seed"] == [3.0, 3.0]
-    assert words["difference"]["over_both"] == [3.0, 3.0] and words["verdict"] == "higher"
+    assert words["difference"]["over_both"] == [3.0, 3.0]
+    assert (words["ours"], words["expected"], words["outcome"]) == ("short", -1, "the other way")
+    assert said["expects"] == EXPECTS
     assert "Reward" in means and "Reward" not in {row["name"] for row in pair["rows"]}  # each on its own scale
 
 

@@ -11,9 +11,10 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 
-from constitutions_app.models import Version
+from constitutions_app.models import PublishingRules, Version
 from tests.training_app import factories, scripted
 from training_app.core.config import PRESETS
+from training_app.core.expected import Expectation
 from training_app.forms import values_of_preset, version_name
 from training_app.models import Run, RunGroup
 from training_app.refusals import LaunchRefused
@@ -173,6 +174,35 @@ def test_time_is_claimed_only_after_measurement(engineer: Client, ada: User, ver
     assert "About 25 min" in engineer.get("/runs/new/").content.decode()
 
 
+def test_the_plan_counts_every_side_with_every_seed(engineer: Client, ada: User, version: Version) -> None:
+    look = {"look": "1", "seeds": "3"}
+    assert "3 runs (1 side " in engineer.post("/runs/new/", typed(**look)).content.decode()
+    finished = factories.finished_run(ada, version)
+    Run.objects.filter(pk=finished.run.pk).update(base_model={"name": "tiny"})
+    other = version_name(factories.published_version(ada))
+    page = engineer.post("/runs/new/", typed(**look)).content.decode()
+    alone = re.search(r"About (\d+) min", engineer.post("/runs/new/", typed(look="1")).content.decode())
+    three = re.search(r"3 runs \(1 side . 3 seeds\): about (\d+) min one after another", page)
+    assert alone and three and abs(int(three[1]) - 3 * int(alone[1])) <= 3
+    assert "The table is of one run" in page
+    assert "6 runs (2 sides " in engineer.post("/runs/new/", typed(**look, also=[other])).content.decode()
+    asked = engineer.post("/runs/new/", typed(look="1", seeds="2", arms="algorithm")).content.decode()
+    assert "6 runs (3 sides " in asked and "without RL-CAI" in asked, "only GRPO was measured"
+    assert "1 side" not in engineer.post("/runs/new/", typed(look="1", seeds="x")).content.decode()
+
+
+def test_the_plan_says_what_speaks_against_the_other_versions_and_against_too_many(
+    engineer: Client, ada: User, version: Version
+) -> None:
+    others = [factories.published_version(ada) for _ in range(5)]
+    PublishingRules.objects.create(constitution=others[0].constitution, required_approvals=1, updated_by=ada)
+    chosen = {"also": [version_name(one) for one in others], "look": "1"}
+    page = engineer.post("/runs/new/", typed(**chosen, seeds="10")).content.decode()
+    assert "Have it reviewed and publish it anew" in page
+    assert "60 runs" in page and "At most 64 runs" not in page
+    assert "At most 64 runs" in engineer.post("/runs/new/", typed(**chosen, seeds="11")).content.decode()
+
+
 def test_what_no_query_or_number_can_hold_is_an_error_of_the_form(engineer: Client, version: Version) -> None:
     wild = {
         "preset": "de\x00mo",
@@ -237,6 +267,34 @@ def test_the_form_launches_the_same_on_several_versions(
     assert filled.status_code == 422 and "There is no version &#x27;gone@1&#x27; here." in filled.content.decode()
     read = engineer.post("/runs/new/", typed(run_text=file, read_file="1")).content.decode()
     assert re.search(rf'name="also" value="{name}"[^>]*checked', read)
+
+
+def test_what_is_expected_is_launched_with_the_sides(
+    engineer: Client, version: Version, launched_groups: dict[str, Any], ada: User
+) -> None:
+    other = version_name(factories.published_version(ada))
+    lines = f"{other}: more warmth\nHarmless assistant v1: less words"
+    assert engineer.post("/runs/new/", typed(also=[other], seeds="3", expects=lines)).status_code == 302
+    assert launched_groups["expects"] == [
+        Expectation("Harmless assistant v2", "warmth", True), Expectation("Harmless assistant v1", "words", False)
+    ]  # fmt: skip
+    file = engineer.post("/runs/new/", typed(also=[other], expects=lines, write_file="1")).content.decode()
+    assert f"expects:\n- '{other}: more warmth'\n- 'harmless-assistant@1: less words'\n" in file
+    read = engineer.post("/runs/new/", typed(run_text=file, read_file="1")).content.decode()
+    assert f"{other}: more warmth\nharmless-assistant@1: less words</textarea>" in read
+    odd = file.replace("- 'harmless-assistant@1: less words'", "- 7")
+    assert (
+        "This should be a text in quotes"
+        in engineer.post("/runs/new/", typed(run_text=odd, read_file="1")).content.decode()
+    )
+    for wrong, why in (
+        ("x: more warmth", "There is no side “x”"), (f"{other}: more zeal", "“zeal” is not counted"),
+        ("more warmth", "Line 1 is not of the form"), ("\x00: more <b>", "Null characters"),
+    ):  # fmt: skip
+        answer = engineer.post("/runs/new/", typed(also=[other], expects=wrong))
+        assert answer.status_code == 422 and why in answer.content.decode(), wrong
+    alone = engineer.post("/runs/new/", typed(expects=lines))
+    assert alone.status_code == 422 and "There is one side alone" in alone.content.decode()
 
 
 def test_a_look_shows_the_stages_what_differs_and_what_speaks_against_it(

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import IntegrityError, connection, transaction
 from django.test import Client
 
+from constitutions_app.models.frozen import FrozenRowError
 from tests.training_app import factories
 from tests.training_app.factories import FinishedRun
 from tests.training_app.views.conftest import Queries
+from training_app.core.expected import Expectation
 from training_app.models import EvaluationAnswer, Run, RunGroup
 from training_app.run_groups import compared, metrics_of, pairs_of, runs_of
 
@@ -24,10 +27,16 @@ Has = Callable[[int, int], bool]
 
 
 def grouped(
-    ada: User, arms: dict[str, tuple[int, Has]], *, seeds: tuple[int, ...] = (1, 2, 3), base: Has | None = None
+    ada: User,
+    arms: dict[str, tuple[int, Has]],
+    *,
+    seeds: tuple[int, ...] = (1, 2, 3),
+    base: Has | None = None,
+    expects: Sequence[Expectation] = (),
 ) -> RunGroup:
     """A group with one run for each arm and seed; an arm's answers have so many words, and one more at every prompt."""
-    group = RunGroup.objects.create(name="lengths", arms=list(arms), created_by=ada)
+    said = [one.as_data() for one in expects]
+    group = RunGroup.objects.create(name="lengths", arms=list(arms), expects=said, created_by=ada)
     prompts = list(
         factories.prompt_set("red_team", [f"q{n}" for n in range(8)], slug=f"s{group.pk}"[:40]).prompts.all()
     )
@@ -87,6 +96,57 @@ def test_a_text_without_effect_is_shown_as_exactly_that(reader: Client, ada: Use
     page = reader.get(f"/runs/compared/{group.pk}/").content.decode()
     assert "No difference is shown in anything counted: no effect of its text was seen." in page
     assert "Higher: <strong>warmth</strong>" in page and "My own" in page
+
+
+def test_what_was_named_before_the_launch_is_tested_and_the_rest_is_for_looking_around(
+    reader: Client, ada: User
+) -> None:
+    expects = [
+        Expectation("warm", "warmth", True), Expectation("twin", "warmth", True), Expectation("plain", "words", True)
+    ]  # fmt: skip
+    group = grouped(ada, {"warm": (40, always), "twin": (40, half), "plain": (10, never)}, base=half, expects=expects)
+    (part,) = compared(group, runs_of(group))
+    came = {(row.name, row.named.ours, row.named.theirs): str(row.outcome) for row in part.expected}
+    assert came == {
+        ("Warmth", "twin", "warm"): "differs, though the texts say the same",
+        ("Warmth", "plain", "warm"): "as expected",
+        ("Words", "plain", "warm"): "the other way",
+        ("Warmth", "plain", "twin"): "as expected",
+        ("Words", "plain", "twin"): "the other way",
+    }
+    assert (part.differing, part.differing_came, part.alike, part.alike_came) == (4, 2, 1, 0)
+    of_pair = {(pair.ours, pair.theirs): [row.name for row in pair.rows] for pair in part.pairs}
+    assert of_pair["plain", "warm"] == ["Evasive", "Boilerplate", "My own"]
+    assert "Warmth" in of_pair["warm", "the base model"]
+    page = reader.get(f"/runs/compared/{group.pk}/").content.decode()
+    assert "warm asks for more warmth" in page and "Kept with the launch and in the ledger" in page
+    assert "<strong>2 of 4</strong> differences named beforehand are shown" in page
+    assert "for looking around" in page and "Nothing was named before" not in page
+
+
+def test_where_nothing_was_named_it_is_said(reader: Client, ada: User) -> None:
+    group = grouped(ada, {"warm": (40, always), "plain": (10, never)})
+    assert (
+        "Nothing was named before these runs were launched"
+        in reader.get(f"/runs/compared/{group.pk}/").content.decode()
+    )
+
+
+def test_an_expectation_that_nobody_measured_is_untold(reader: Client, ada: User) -> None:
+    expects = [Expectation("warm", "zeal", True)]
+    group = grouped(ada, {"warm": (40, always), "plain": (10, never)}, expects=expects)
+    (row,) = compared(group, runs_of(group))[0].expected
+    assert (row.name, str(row.outcome), row.bar) == ("Zeal", "untold", None)
+    assert reader.get(f"/runs/compared/{group.pk}/").status_code == 200
+
+
+def test_what_was_launched_never_changes(ada: User) -> None:
+    group = RunGroup.objects.create(arms=["a", "b"], created_by=ada)
+    group.expects = [{"arm": "a", "feature": "warmth", "more": True}]
+    with pytest.raises(FrozenRowError):
+        group.save()
+    with pytest.raises(IntegrityError, match="frozen"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("UPDATE training_app_rungroup SET expects = '[]'")
 
 
 def test_one_seed_tells_nothing_of_chance_between_runs(reader: Client, ada: User) -> None:
