@@ -10,6 +10,10 @@ from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cai_web.settings")
 
+# Django's checks import every page and the whole API, a third of what a worker's start takes, and after a crash runs
+# wait for that. Whoever starts the web server, or calls `manage.py check`, runs them.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
+
 
 class App(Celery):
     """Celery that first makes sure that the app's own Redis runs (where the app has its own)."""

@@ -20,7 +20,7 @@ import psutil
 from cai_web.services.processes import gone, tail, wait_until
 
 LOG_LIMIT = 10_000_000
-FIRST_PAUSE_S = 1.0
+FIRST_PAUSE_S = 0.2  # what dies once in a while is missed at once; a crash loop soon waits longer
 LONGEST_PAUSE_S = 30.0
 STEADY_AFTER_S = 60.0  # a child that ran this long starts again without a longer pause
 POLITE_S = 5.0  # how long children may take to end by themselves; the whole stop must stay under ten seconds
@@ -120,10 +120,14 @@ class Supervisor:
             child.pause = FIRST_PAUSE_S
         child.due = now + child.pause
         self.say(
-            f"The {child.name} process ended ({_ending(code)}); it starts again in {child.pause:.0f} s. "
+            f"The {child.name} process ended ({_ending(code)}); it starts again {_when(child.pause)}. "
             f"Its log is {self.log_of(child)}."
         )
         child.pause = min(child.pause * 2, LONGEST_PAUSE_S)
+
+
+def _when(pause: float) -> str:
+    return "at once" if pause < 1 else f"in {pause:.0f} s"
 
 
 def _ending(code: int) -> str:

@@ -6,11 +6,9 @@ is one that there are at least, written "1,000+"; how many rows of which kind a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
-
-from django.db.models import QuerySet
+from typing import Any, NamedTuple
 
 from training_app.counting import MOST, NONE, UpTo
 from training_app.models import Comparison, DatasetBuild, DatasetItem
@@ -57,33 +55,65 @@ class Seen:
     is_more: bool
 
 
+class _Item(NamedTuple):
+    """One item of a build, by primary keys; in the order of `_COLUMNS`."""
+
+    build: int
+    step: int | None
+    step_trace: int | None
+    trace: int | None
+    label: int | None
+    judge: int | None
+    comparison: int | None
+    source: str | None
+    audit: int | None
+    adjudication: int | None
+
+    @property
+    def human(self) -> int | None:
+        return self.comparison if self.source == Comparison.Source.HUMAN else None
+
+
 def items_of(builds: Sequence[DatasetBuild]) -> Seen:
     """What these builds were made of, as far as the bound. One query, none without builds."""
-    rows = list(_first_of(builds))
-    found: dict[int, list[tuple[int | str | None, ...]]] = {build.pk: [] for build in builds}
-    for build, *row in rows:
-        found[build].append(tuple(row))
+    found: dict[int, list[_Item]] = {build.pk: [] for build in builds}
+    for item in _first_of(builds):
+        found[item.build].append(item)
     more = {build for build, items in found.items() if len(items) > MOST}
     of_build = {build: _counts(items[:MOST], build in more) for build, items in found.items() if items}
-    every = [row for items in found.values() for row in items[:MOST]]
+    every = [item for items in found.values() for item in items[:MOST]]
+    by_rule = {one.adjudication for one in every if one.audit is None}
+    return Seen(
+        traces=_keys(one.trace for one in every) | _keys(one.step_trace for one in every),
+        steps=_keys(one.step for one in every),
+        labels=_keys(one.label for one in every),
+        human=_keys(one.human for one in every),
+        judges=_keys(one.judge for one in every),
+        changed=len(_keys(one.audit for one in every)) + len(_keys(by_rule)),
+        of_build=of_build,
+        is_more=bool(more),
+    )
 
-    def keys(*places: int) -> frozenset[int]:
-        return frozenset(int(row[place]) for row in every for place in places if row[place] is not None)
 
-    human = frozenset(int(row[5]) for row in every if row[5] is not None and row[6] == Comparison.Source.HUMAN)
-    changed = len(keys(7)) + len({row[8] for row in every if row[8] is not None and row[7] is None})
-    return Seen(keys(1, 2), keys(0), keys(3), human, keys(4), changed, of_build, bool(more))
+def _keys(found: Iterable[int | None]) -> frozenset[int]:
+    return frozenset(one for one in found if one is not None)
 
 
-def _first_of(builds: Sequence[DatasetBuild]) -> QuerySet[DatasetItem, tuple[int | str | None, ...]] | tuple[()]:
-    """A row of `_COLUMNS` for the first items of each build, and one more than the bound where there are more."""
+def _first_of(builds: Sequence[DatasetBuild]) -> list[_Item]:
+    """The first items of each build, and one more than the bound where there are more."""
     each = [DatasetItem.objects.filter(build=build).values_list(*_COLUMNS)[: MOST + 1] for build in builds]
-    return reduce(lambda one, other: one.union(other, all=True), each) if each else ()
+    rows: Any = each[0].union(*each[1:], all=True) if each else ()
+    return [_Item(*row) for row in rows]
 
 
-def _counts(items: Sequence[tuple[int | str | None, ...]], is_more: bool) -> BuildCounts:
-    def there(place: int) -> UpTo:
-        return UpTo(sum(row[place] is not None for row in items), is_more)
+def _counts(items: Sequence[_Item], is_more: bool) -> BuildCounts:
+    def there(found: Iterable[int | None]) -> UpTo:
+        return UpTo(sum(one is not None for one in found), is_more)
 
-    human = UpTo(sum(row[6] == Comparison.Source.HUMAN for row in items), is_more)
-    return BuildCounts(there(0), there(2), there(3), human, there(7))
+    return BuildCounts(
+        revisions=there(one.step for one in items),
+        answers=there(one.trace for one in items),
+        labels=there(one.label for one in items),
+        human=there(one.human for one in items),
+        changed=there(one.audit for one in items),
+    )

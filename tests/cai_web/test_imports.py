@@ -28,3 +28,24 @@ def test_no_page_command_or_task_module_imports_torch() -> None:
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == ""
+
+
+RECOVERS = """
+import sys
+from cai_web.celery import app
+app.loader.import_default_modules()
+from training_app.management.commands.sweep import Command
+assert Command.requires_system_checks == []
+from training_app import runner, sweeper
+pages = {"cai_web.urls", "training_app.urls", "training_app.api", "rest_framework.views", "drf_spectacular.views"}
+print(",".join(sorted(pages & set(sys.modules))))
+"""
+
+
+def test_what_goes_on_with_runs_after_a_crash_does_not_wait_for_pages_to_be_imported() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", RECOVERS], cwd=settings.BASE_DIR, capture_output=True, text=True, check=False,
+        timeout=120,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == ""

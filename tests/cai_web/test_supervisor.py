@@ -78,7 +78,7 @@ def test_a_child_that_dies_is_named_and_started_again_after_a_pause(supervisor: 
     first = pid_of(child)
     os.kill(first, signal.SIGKILL)
     wait_for(looking(supervisor, lambda: child.process is None), what="the death to be noticed")
-    assert "The sleeper process ended (killed by SIGKILL)" in said[0]
+    assert "The sleeper process ended (killed by SIGKILL); it starts again at once." in said[0]
     wait_for(looking(supervisor, lambda: child.process is not None), what="the next start")
     assert pid_of(child) != first
     assert child.pause == pytest.approx(0.2)

@@ -29,7 +29,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.db.models import QuerySet, Sum
 from django.db.models.functions import Coalesce
 
-from cai_web.supervisor import Child, Supervisor
+from cai_web.supervisor import FIRST_PAUSE_S, Child, Supervisor
 from constitutions_app.ledger import verify as verify_ledger
 from constitutions_app.models import Version
 from tests.training_app import scripted
@@ -161,7 +161,9 @@ class Chaos:
     def _strike(self, kind: str, working: Mapping[str, Sequence[psutil.Process]]) -> set[UUID] | None:
         """SIGKILL; returns the runs it touched, None for all that were under way."""
         for child in self.supervisor.children:
-            child.pause = 1.0  # as for a worker that dies once in a while; the supervisor waits longer for crash loops
+            child.pause = (
+                FIRST_PAUSE_S  # as for a worker that dies once in a while; the supervisor waits longer for crash loops
+            )
         if kind in ("stage", "worker"):
             name = self.draw.choice(sorted(working))
             touched = _runs_of(working[name])

@@ -134,9 +134,9 @@ def _lineage_is_whole(rl: Checkpoint) -> None:
     line = lineage.of_checkpoint(rl)
     assert [one.stage for one in line.ancestors] == ["sft"]
     assert {build.stage for build in line.builds} == {"sft", "reward"}
-    assert line.learnt.labels == AILabel.objects.count()
-    assert line.learnt.steps == TraceStep.objects.count()
-    assert line.learnt.human_comparisons == 4
+    assert line.learnt.labels.number == AILabel.objects.count()
+    assert line.learnt.steps.number == TraceStep.objects.count()
+    assert line.learnt.human_comparisons.number == 4
     label = AILabel.objects.first()
     assert label is not None
     assert {one.stage for one in lineage.of_label(label)} == {"reward", "rl"}

@@ -19,6 +19,7 @@ EVERY_S = 2.0
 
 class Command(BaseCommand):
     help = "Wakes GPU workers for queued runs and requeues the runs of workers that went away. Runs until stopped."
+    requires_system_checks = []  # they import every page; after a crash runs wait for the sweeper's first pass
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--once", action="store_true", help="one pass, then end")
