@@ -115,5 +115,6 @@ def _counts(items: Sequence[_Item], is_more: bool) -> BuildCounts:
         answers=there(one.trace for one in items),
         labels=there(one.label for one in items),
         human=there(one.human for one in items),
-        changed=there(one.audit for one in items),
+        changed=there(one.audit or one.adjudication for one in items),
+        adjudicated=there(one.adjudication for one in items),
     )
