@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cai_web.supervisor import Child, Supervisor
+from cai_web.supervisor import FIRST_PAUSE_S, Child, Supervisor
 from tests.base import wait_for
 
 SLEEPER = [sys.executable, "-c", "import time; print('here', flush=True); time.sleep(600)"]
@@ -93,7 +93,7 @@ def test_the_pause_grows_to_half_a_minute_and_a_steady_child_starts_over(supervi
     supervisor.look()
     child.started = time.monotonic() - 3600
     wait_for(looking(supervisor, lambda: child.process is None), what="the death to be noticed")
-    assert child.pause == 2.0
+    assert child.pause == 2 * FIRST_PAUSE_S
 
 
 def test_a_child_that_is_meant_to_end_is_not_started_again(supervisor: Supervisor, said: list[str]) -> None:

@@ -308,7 +308,7 @@ PRESETS: dict[str, RunConfig] = {
         reward=RewardParams(learning_rate=5e-5, batch_size=4, max_length=384, save_steps=8),
         rl=RlParams(
             steps=8,
-            learning_rate=1e-5,
+            learning_rate=5e-5,
             generations=4,
             prompts_per_step=3,
             max_completion_length=48,

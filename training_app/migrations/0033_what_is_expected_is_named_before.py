@@ -8,7 +8,7 @@ from constitutions_app.migrations._freezing import freeze, unfreeze
 
 
 class Migration(migrations.Migration):
-    dependencies = [("training_app", "0029_two_answers_are_judged")]
+    dependencies = [("training_app", "0032_labels_name_sets_of_comparisons")]
 
     operations = [
         migrations.AddField(model_name="rungroup", name="expects", field=models.JSONField(blank=True, default=list)),
