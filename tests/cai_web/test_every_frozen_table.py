@@ -26,6 +26,7 @@ from training_app.models import (
     PairImport,
     PromptSet,
     RegisteredModel,
+    RunGroup,
     SignOff,
     TraceImport,
 )
@@ -67,6 +68,7 @@ def boss() -> User:
     AuditImport.objects.create(run=done.run, file_name="x", digest="0" * 64, format="jsonl", source="x", rows=0)
     SignOff.objects.create(checkpoint=done.rl, role="auditor", word="approve", person=boss)
     ExemplarSet.objects.create(version=version, family="llama", exemplars=[], digest="0" * 64, created_by=author)
+    RunGroup.objects.create(arms=["one", "other"], created_by=author)
     return boss
 
 

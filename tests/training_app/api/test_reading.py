@@ -10,7 +10,15 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from tests.training_app.api.calls import client_for, client_of, first
-from tests.training_app.factories import FinishedRun, chat_turn, cited, finished_run, judge_evaluation
+from tests.training_app.factories import (
+    FinishedRun,
+    chat_turn,
+    cited,
+    finished_run,
+    hub_copy,
+    judge_evaluation,
+    signature,
+)
 from training_app.api import VIEWS
 from training_app.models import (
     Adjudication,
@@ -56,6 +64,9 @@ def crowd(scene: FinishedRun) -> FinishedRun:
     for number in range(2):
         AuditQueue.objects.create(name=f"Queue {number}", kind="labels", rule="newest", created_by=boss)
     chat_turn(scene)
+    for checkpoint in (scene.rl, scene.sft):
+        signature(scene, checkpoint=checkpoint)
+        hub_copy(scene, checkpoint=checkpoint)
     return scene
 
 
