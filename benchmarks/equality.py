@@ -36,7 +36,7 @@ from training_app.core.device import choose_device
 from training_app.core.job import ModelRef
 from training_app.core.prompts import OPTIONS, comparison
 from training_app.core.rows import Message
-from training_app.core.scoring import Scorer, layout_for
+from training_app.core.scoring import Scorer, layouts_for
 
 TEMPLATES = ("paper", "principle_last", "chat")
 AT_ONCE = 50
@@ -121,7 +121,7 @@ def judging(report: Report, exact: LocalBackend, rough: LocalBackend, count: int
         asked = items(exact, template, -(-count // len(TEMPLATES)))
         truth, plain = (one_by_one(backend, asked) for backend in (exact, rough))
         off(report, f"bfloat16_plain_forward_{template}", plain, truth)
-        for layout in layouts(exact):
+        for layout in layouts_for(exact.model):
             found = scored(exact, layout, asked)
             wrong += off(report, f"float32_{layout}_{template}", found, truth) > EQUAL_WITHIN
             found = scored(rough, layout, asked)
@@ -129,11 +129,6 @@ def judging(report: Report, exact: LocalBackend, rough: LocalBackend, count: int
             off(report, f"bfloat16_{layout}_{template}_vs_plain_bfloat16", found, plain)
         print(f"judged {len(asked)} items in the template {template}", flush=True)
     return wrong
-
-
-def layouts(backend: LocalBackend) -> list[str]:
-    """Those this model can be read in where it stands."""
-    return ["tree", "packed", "plain"] if layout_for(backend.model) == "tree" else ["packed", "plain"]
 
 
 def items(backend: LocalBackend, template: str, count: int) -> list[Question]:

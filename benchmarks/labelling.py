@@ -4,7 +4,8 @@ Each comparison is judged under 16 principles in both orders. The loop gets the 
 and its tokens for nothing; of its 32 forwards, all equally long, `--forwards` are timed and scaled. The labelling path
 is `LocalBackend.score_options` as the stage calls it, tokenizing included. Principles are worded as the app derives
 them from the starter constitution, so they begin alike; "no_shared_wording" is the same without that. Exactness comes
-first. Then: tokens a second against the best plain prefill and the matrix peak, 64 principles against 16, agreement of
+first. Then: tokens a second against the best plain prefill (of transformers' own forward, and apart from it OpenVINO's
+where that judges) and the matrix peak, 64 principles against 16, agreement of
 the two layouts on the starter's scenarios, and (`--memory 20000`) the memory of a long job.
 """
 
@@ -28,6 +29,7 @@ from training_app.core.backends import OptionScore, Question
 from training_app.core.backends.local import LocalBackend
 from training_app.core.device import choose_device
 from training_app.core.job import ModelRef
+from training_app.core.openvino_llama import PagedLlama, Reading
 from training_app.core.prompts import OPTIONS, PromptFormat, comparison
 from training_app.core.rows import Message
 
@@ -54,7 +56,8 @@ def main() -> None:
     folder = arguments.model or _measuring.bundled_model()
     backend = load(folder, arguments.dtype)
     report = Report("labelling", _measuring.machine(rounds=arguments.rounds), _measuring.versions())
-    report.notes.append(f"{folder.name} in {arguments.dtype}, layout {backend.scorer.layout}")
+    engine = backend.judging_engine or "torch"
+    report.notes.append(f"{folder.name} in {arguments.dtype}, layout {backend.scorer.layout}, judged with {engine}")
     exactness(report, backend, load(folder, "float32"), arguments.forwards)
     speed(report, backend, arguments.rounds, arguments.forwards)
     agreement(report, backend)
@@ -77,6 +80,7 @@ def speed(report: Report, backend: LocalBackend, rounds: int, forwards: int) -> 
     asked = {name_of(*case): asked_of(backend, *case) for case in CASES}
     asked["no_shared_wording_200_150_40"] = asked_of(backend, "principle_last", SMALL, 16, is_shared=False)
     work: dict[str, Callable[[], object]] = {}
+    paged = PagedLlama(backend.model, head=False) if backend.judging_engine else None
     for name, questions in asked.items():
         work[f"label_{name}"] = partial(backend.score_options, questions)
         if not name.endswith("64_principles"):
@@ -84,6 +88,8 @@ def speed(report: Report, backend: LocalBackend, rounds: int, forwards: int) -> 
             work[f"loop_{name}"] = partial(loop, backend, ids)
     for rows, width in PREFILLS:
         work[f"prefill_{rows}x{width}"] = partial(prefill, backend, rows, width)
+        if paged:
+            work[f"openvino_prefill_{rows}x{width}"] = partial(prefill_in_pages, paged, rows, width)
     seconds = _measuring.interleaved(work, rounds=rounds)
     for name, questions in asked.items():
         labelled = report.results[f"label_{name}"] = seconds[f"label_{name}"]
@@ -96,7 +102,7 @@ def speed(report: Report, backend: LocalBackend, rounds: int, forwards: int) -> 
         report.notes.append(
             f"{name}: {each} tokens one by one, {shared} with sharing ({each / shared:.2f} x by counting)"
         )
-    against_ceilings(report, backend, {name: seconds[name] for name in seconds if name.startswith("prefill_")})
+    against_ceilings(report, backend, {name: seconds[name] for name in seconds if "prefill_" in name})
 
 
 def name_of(template: str, size: Size, count: int) -> str:
@@ -132,6 +138,14 @@ def prefill(backend: LocalBackend, rows: int, width: int) -> None:
         backend.model.model(input_ids=ids, use_cache=False)
 
 
+def prefill_in_pages(model: PagedLlama, rows: int, width: int) -> None:
+    """The same with OpenVINO: rows that share nothing, each in pages of its own."""
+    each = -(-width // model.page)
+    model.make_room(rows * each)
+    ids = [[(row * width + place) % 1000 + 1000 for place in range(width)] for row in range(rows)]
+    model.read(Reading(ids, [0] * rows, [range(row * each, (row + 1) * each) for row in range(rows)]))
+
+
 def computed(backend: LocalBackend, questions: Sequence[Question]) -> int:
     """Tokens the labelling path reads for these questions."""
     before = backend.scorer.computed
@@ -146,12 +160,15 @@ def scaled(figure: Figure, factor: float) -> Figure:
 
 def against_ceilings(report: Report, backend: LocalBackend, prefills: dict[str, Figure]) -> None:
     """Labelling's tokens a second as a share of the best prefill; its share of the matrix peak; 64 principles."""
-    for name, (rows, width) in zip(prefills, PREFILLS, strict=True):
-        report.results[name] = prefills[name].per(rows * width, "tokens/s")
-    best = max(report.results[name].median for name in prefills)
+    tokens_of = {f"{rows}x{width}": rows * width for rows, width in PREFILLS}
+    for name, figure in prefills.items():
+        report.results[name] = figure.per(tokens_of[name.rpartition("_")[2]], "tokens/s")
     case = name_of(*CASES[0])
     tokens = report.results[f"tokens_{case}"].median
-    report.ratios["labelling_tokens_vs_best_prefill"] = round(tokens / best, 3)
+    for kind, ratio in (("prefill", "best_prefill"), ("openvino_prefill", "openvinos_own_best_prefill")):
+        rates = [report.results[name].median for name in prefills if name.startswith(f"{kind}_")]
+        if rates:
+            report.ratios[f"labelling_tokens_vs_{ratio}"] = round(tokens / max(rates), 3)
     peak = report.machine["ceilings"][f"matmul_{backend.dtype}_gflops"] * 1e9
     matrices = sum(part.numel() for name, part in backend.model.named_parameters() if ".layers." in name)
     report.ratios["labelling_share_of_matmul_peak"] = round(2 * matrices * tokens / peak, 3)

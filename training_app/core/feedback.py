@@ -20,7 +20,15 @@ from typing import Any
 from constitutions_app.core.principles import Constitution, Principle
 from training_app.core.aggregate import Vote, clamped, neither_of, p_of
 from training_app.core.asking import THOUGHT_STOPS, Asking, Manner, manner_of, question_text
-from training_app.core.backends import Backend, GenerationRequest, Question, how_of, open_backend, spent_of
+from training_app.core.backends import (
+    Backend,
+    GenerationRequest,
+    Question,
+    how_of,
+    judging_label,
+    open_backend,
+    spent_of,
+)
 from training_app.core.config import LabelParams
 from training_app.core.device import judging_dtype
 from training_app.core.errors import BadInput, Stopped
@@ -159,7 +167,7 @@ def label(
     chosen = {item.id: askings_for(item, principles, params, seed) for item in different}
     done = len(events.known("label"))
     events.started(
-        device=backend.label,
+        device=judging_label(backend),
         dtype=backend.dtype,
         total=sum(map(len, chosen.values())),
         unit="labels",

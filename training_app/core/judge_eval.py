@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from training_app.core.backends import Backend, OptionScore, how_of, open_backend, spent_of
+from training_app.core.backends import Backend, OptionScore, how_of, judging_label, open_backend, spent_of
 from training_app.core.device import judging_dtype
 from training_app.core.errors import BadInput, Stopped
 from training_app.core.events import EventLog
@@ -51,7 +51,7 @@ def run(job: Job, events: EventLog, should_stop: Callable[[], bool]) -> None:
     items = read_items(job.input_path("items"), most=params.most)
     backend = open_backend(job.model, lambda message: events.log(message, level="warning"), dtype=judging_dtype())
     events.started(
-        device=backend.label, dtype=backend.dtype, total=len(items), unit="questions",
+        device=judging_label(backend), dtype=backend.dtype, total=len(items), unit="questions",
         resumed_at=len(events.known("judged")),
     )  # fmt: skip
     for batch in plan_batches(items, lambda item: item.size, params.batch_size):

@@ -13,7 +13,6 @@ bfloat16, where the batch is what can be done again; in float32 `sharing` writes
 
 from __future__ import annotations
 
-import importlib.metadata
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,16 +20,13 @@ from typing import Any
 
 from training_app.core.config import Sampling
 from training_app.core.generation import Continuation, Remembering
-from training_app.core.openvino_llama import PagedLlama, Reading
+from training_app.core.openvino_llama import PagedLlama, Reading, version
 
 PLACES = 64
 """Rows written at a time: from here on a step costs nearly as much more as it has more rows."""
 
 READING = 4096
 """Tokens read at a time over all rows."""
-
-MEMORY_SHARE = 0.7
-"""Share of the free memory that pages may take."""
 
 Known = dict[tuple[int, tuple[int, ...]], int]
 """(page before, -1: none; its tokens) → page."""
@@ -75,7 +71,7 @@ class OpenVinoGenerator(Remembering):
     @property
     def engine(self) -> str:
         """Name and version, recorded with what it writes."""
-        return f"OpenVINO {importlib.metadata.version('openvino')}"
+        return version()
 
     def _continue(
         self, prompts: Sequence[Sequence[int]], written: list[Continuation], sampling: Sampling, stops: Sequence[str]
@@ -84,7 +80,6 @@ class OpenVinoGenerator(Remembering):
         model = self._compiled = self._compiled or PagedLlama(self._source)
         known, rows = placed(prompts, written, last, model.page, sampling.max_new_tokens)
         pages = 1 + max(max(row.pages) for row in rows)
-        make_sure_it_fits(model, pages)
         model.make_room(pages)
         self.computed += sum(row.prompt - row.held for row in rows)
         while todo := [row for row in rows if not row.is_read]:
@@ -178,12 +173,3 @@ def remember(known: Known, rows: Sequence[Row], page: int) -> None:
         first = (row.prompt - 1) // page
         for number, key in enumerate(keys_of(row, first, row.held // page, page), first):
             row.pages[number] = known.setdefault(key, row.pages[number])
-
-
-def make_sure_it_fits(model: PagedLlama, pages: int) -> None:
-    """Refuse, while that is still possible, a batch whose pages leave no memory. Raises MemoryError."""
-    import psutil
-
-    needed, free = pages * model.bytes_per_page, psutil.virtual_memory().available
-    if pages > model.pages and needed > MEMORY_SHARE * free:
-        raise MemoryError(f"Keys and values of this batch need {needed / 2**30:.1f} GiB.")

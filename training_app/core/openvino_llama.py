@@ -5,14 +5,16 @@
 
 The layers are written out as an OpenVINO graph from the weights of the loaded model, so nothing is exported, converted
 on disk or downloaded. OpenVINO's own pass puts paged attention (arXiv 2309.06180) in the place of each attention: a row
-is a list of pages, and rows that begin alike name the same pages. What stands where is `openvino_generation`'s
-business. The extra `openvino` installs the library; `fused_llama.supports` says which models have this shape.
+is a list of pages, and rows that begin alike name the same pages. What stands where is the business of
+`openvino_generation` (writing) and `paged_reader` (judging). From the last attention on, only the places that are asked
+for are computed. The extra `openvino` installs the library; `fused_llama.supports` says which models have this shape.
 
 Shapes: T new tokens of all rows side by side, R rows, D width, H heads of size d in G groups that share a key.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import math
 from collections.abc import Sequence
@@ -21,6 +23,9 @@ from typing import Any
 
 COPIES = 6
 """Free memory must hold the weights so many times: the graph's float32 weights and the compiled ones."""
+
+MEMORY_SHARE = 0.7
+"""Share of the free memory that pages may take."""
 
 
 def is_installed() -> bool:
@@ -36,24 +41,36 @@ def has_room(model: Any) -> bool:
     return bool(COPIES * size <= psutil.virtual_memory().available)
 
 
+def version() -> str:
+    """Name and version, recorded with what it computed."""
+    return f"OpenVINO {importlib.metadata.version('openvino')}"
+
+
 @dataclass(frozen=True)
 class Reading:
-    """What R rows read in one go: each row's new tokens, how many tokens its pages hold already, and its pages."""
+    """What R rows read in one go: each row's new tokens, how many tokens its pages hold already, and its pages.
+
+    `asked`: places of the new tokens, all rows side by side, that are answered; where none are named, each row's last.
+    """
 
     new: Sequence[Sequence[int]]
     before: Sequence[int]
     pages: Sequence[Sequence[int]]
+    asked: Sequence[int] = ()
 
 
 class PagedLlama:
-    """The compiled model and its pages. `page` tokens stand in one page."""
+    """The compiled model and its pages. `page` tokens stand in one page.
 
-    def __init__(self, model: Any) -> None:
+    Answers with logits (V), or, without its `head`, with what comes out of the last layer (D), before the last norm.
+    """
+
+    def __init__(self, model: Any, *, head: bool = True) -> None:
         import openvino
         import torch
         from openvino._offline_transformations import paged_attention_transformation
 
-        graph = _Graph(model).build()
+        graph = _Graph(model).build(head=head)
         paged_attention_transformation(graph)
         kind = openvino.Type.bf16 if model.dtype == torch.bfloat16 else openvino.Type.f32
         compiled = openvino.Core().compile_model(
@@ -76,9 +93,14 @@ class PagedLlama:
         self.pages = 0
 
     def make_room(self, pages: int) -> None:
-        """Have at least so many pages; those that are there keep what they hold."""
+        """Have at least so many pages; those that are there keep what they hold. Raises MemoryError."""
+        import psutil
+
         if pages <= self.pages:
             return
+        needed, free = pages * self.bytes_per_page, psutil.virtual_memory().available
+        if needed > MEMORY_SHARE * free:  # refused while that is still possible
+            raise MemoryError(f"Keys and values of this batch need {needed / 2**30:.1f} GiB.")
         for name, port in self._caches.items():
             shape = [int(size.to_string()) for size in list(port.partial_shape)[1:]]
             larger = self._openvino.Tensor(port.element_type, self._openvino.Shape([pages, *shape]))
@@ -88,8 +110,14 @@ class PagedLlama:
             self._request.set_tensor(name, larger)
         self.pages = pages
 
+    def copy_pages(self, sources: Sequence[int], targets: Sequence[int]) -> None:
+        """Have each target page hold what its source holds."""
+        for name in self._caches:
+            held = self._request.get_tensor(name).data  # bfloat16 appears as float16; only bytes are moved
+            held[list(targets)] = held[list(sources)]
+
     def read(self, reading: Reading) -> Any:
-        """Write the rows' new tokens into their pages; returns the logits (R, V), float32, behind each row's last."""
+        """Write the rows' new tokens into their pages; returns the answers (R, V or D), float32, behind those asked."""
         import numpy as np
         import torch
 
@@ -108,9 +136,13 @@ class PagedLlama:
         self._set("block_indices", [page for pages in held for page in pages], "int32")
         self._set("block_indices_begins", [0, *np.cumsum([len(pages) for pages in held])], "int32")
         self._set("max_context_len", longest, "int32")
-        self._set("wanted", ends - 1, "int64")
+        self._set("wanted", reading.asked if len(reading.asked) else ends - 1, "int64")
         self._request.infer()
-        return torch.from_numpy(self._request.get_tensor("logits").data[:, 0].copy()).float()
+        return torch.from_numpy(self._request.get_tensor("answers").data[:, 0].copy()).float()
+
+    def steps(self) -> list[Any]:
+        """What is computed one after the other, as OpenVINO put it together."""
+        return list(self._request.get_compiled_model().get_runtime_model().get_ops())
 
     def _set(self, name: str, values: Any, kind: str) -> None:
         import numpy as np
@@ -134,8 +166,8 @@ class _Graph:
         self.size: int = getattr(config, "head_dim", None) or config.hidden_size // self.heads
         self.states: list[Any] = []
 
-    def build(self) -> Any:
-        """Token ids, positions and the places `wanted` (R,) of them → logits of those places."""
+    def build(self, *, head: bool) -> Any:
+        """Token ids, positions and the places `wanted` (R,) of them → logits, or last states, of those places."""
         import openvino
 
         ops, inner = self.ops, self.model.model
@@ -147,14 +179,17 @@ class _Graph:
         self.mask = ops.unsqueeze(ops.convert(mask, self.kinds.f32), self._whole(1, 2))
         self.cos, self.sin = self._turns(positions)
         x = ops.gather(self._weight(inner.embed_tokens.weight), ids, self._whole(0))
+        last = len(inner.layers) - 1
         for number, layer in enumerate(inner.layers):
-            x = self._layer(number, layer, x)
-        x = self._norm(inner.norm, ops.gather(x, wanted, self._whole(0)))
-        logits = ops.result(self._multiply(self.model.lm_head, x))
-        logits.output(0).set_names({"logits"})
-        return openvino.Model([logits], self.states, [ids, mask, positions, beams, wanted], "llama")
+            x = self._layer(number, layer, x, wanted if number == last else None)
+        if head:
+            x = self._multiply(self.model.lm_head, self._norm(inner.norm, x))
+        answers = ops.result(x)
+        answers.output(0).set_names({"answers"})
+        return openvino.Model([answers], self.states, [ids, mask, positions, beams, wanted], "llama")
 
-    def _layer(self, number: int, layer: Any, x: Any) -> Any:
+    def _layer(self, number: int, layer: Any, x: Any, only: Any) -> Any:
+        """One layer for all tokens, or from its attention on for the places `only`."""
         ops, attention, mlp = self.ops, layer.self_attn, layer.mlp
         normed = self._norm(layer.input_layernorm, x)
         q, k = (
@@ -167,6 +202,8 @@ class _Graph:
         seen = ops.reshape(
             ops.transpose(seen, self._whole(0, 2, 1, 3)), self._whole(0, 0, self.heads * self.size), True
         )
+        if only is not None:
+            x, seen = (ops.gather(part, only, self._whole(0)) for part in (x, seen))
         x = ops.add(x, self._multiply(attention.o_proj, seen))
         normed = self._norm(layer.post_attention_layernorm, x)
         inside = ops.multiply(ops.swish(self._multiply(mlp.gate_proj, normed)), self._multiply(mlp.up_proj, normed))
@@ -190,22 +227,23 @@ class _Graph:
         return ops.reshape(wide, self._whole(0, self.heads, -1, size), True)
 
     def _turns(self, positions: Any) -> tuple[Any, Any]:
-        """Cosines and sines of every position, by the model's own frequencies."""
+        """Cosines and sines of every position, looked up in tables made by the model's own rule.
+
+        Computed in the graph they would be wrong: in bfloat16 a position beyond 256 is rounded to an even one.
+        """
+        import torch
+
         ops = self.ops
-        frequencies = ops.constant(self.model.model.rotary_emb.inv_freq.float().numpy()[None, None])
-        angles = ops.multiply(ops.unsqueeze(ops.convert(positions, self.kinds.f32), self._whole(2)), frequencies)
-        both = ops.concat([angles, angles], 2)
-        scale = self._number(self.model.model.rotary_emb.attention_scaling)
-        cos, sin = (ops.unsqueeze(ops.multiply(turn(both), scale), self._whole(1)) for turn in (ops.cos, ops.sin))
-        return cos, sin
+        every = torch.arange(self.model.config.max_position_embeddings)[None]
+        tables = self.model.model.rotary_emb(torch.zeros(1), every)
+        cos, sin = (ops.gather(ops.constant(table[0].numpy()), positions, self._whole(0)) for table in tables)
+        return ops.unsqueeze(cos, self._whole(1)), ops.unsqueeze(sin, self._whole(1))
 
     def _turned(self, x: Any) -> Any:
+        """Turned by its position, in the very steps that OpenVINO knows as one (held by a test)."""
         ops, half = self.ops, self.size // 2
-        left, right = (
-            ops.slice(x, self._whole(start), self._whole(start + half), self._whole(1), self._whole(3))
-            for start in (0, half)
-        )
-        crossed = ops.concat([ops.multiply(right, self._number(-1)), left], 3)
+        parts = ops.variadic_split(x, self._whole_number(3), self._whole(half, half))
+        crossed = ops.concat([ops.multiply(parts.output(1), self._number(-1)), parts.output(0)], -1)
         return ops.add(ops.multiply(x, self.cos), ops.multiply(crossed, self.sin))
 
     def _by_head(self, x: Any, heads: int) -> Any:
@@ -246,6 +284,11 @@ class _Graph:
         import numpy as np
 
         return self.ops.constant(np.float32(value))
+
+    def _whole_number(self, value: int) -> Any:
+        import numpy as np
+
+        return self.ops.constant(np.int64(value))
 
     def _whole(self, *values: int) -> Any:
         import numpy as np

@@ -6,10 +6,11 @@ Where the tokenizer writes both options with the same tokens but one (" (", "A" 
 "… (" and one forward reads both letters from one next-token distribution; what the options share cancels in p. Where
 the tokenizer merges the letter with its surroundings, both options are scored whole, token by token.
 
-Three layouts, equal to 1e-4 in float32:
+Four layouts, equal to 1e-4 in float32:
 
-* *tree*: lines with a common beginning (worked examples, conversation, responses, principle) form a tree in which each
-  shared token stands once, read block by block without padding (`token_tree.py`, `tree_reader.py`);
+* *pages*: lines with a common beginning (worked examples, conversation, responses, principle) form a tree in which each
+  shared token stands once, read with OpenVINO where that is installed (`paged_reader.py`);
+* *tree*: the same tree read by torch, block by block without padding (`token_tree.py`, `tree_reader.py`);
 * *packed*: the same tree in one row under a mask, for models of another build and for the GPU, whose fused attention
   is fast under a mask; a token's position is its depth;
 * *plain*: one row per line, padded on the left; for models with a sliding window.
@@ -28,9 +29,12 @@ from functools import cached_property, partial
 from itertools import islice, pairwise
 from typing import Any
 
+from training_app.core import openvino_llama
 from training_app.core.backends import OptionScore, Question
 from training_app.core.errors import NotFinite, is_out_of_memory
+from training_app.core.fused_llama import supports
 from training_app.core.memory import free_bytes, measured
+from training_app.core.paged_reader import PagedReader
 from training_app.core.token_tree import Tree, common_length
 from training_app.core.tree_reader import TreeReader, is_readable
 
@@ -83,7 +87,7 @@ def plan_question(prompt: Callable[[], Sequence[int]], first: Sequence[int], sec
 class Scorer:
     """Scores questions with one model, in the layout that suits it unless one is named.
 
-    `computed` counts the tokens it had to read; `notify` gets a sentence when memory was short.
+    `computed` counts the tokens it had to read, a shared one once; `notify` gets a sentence when memory was short.
     """
 
     def __init__(
@@ -101,9 +105,18 @@ class Scorer:
         self._notify = notify
         self._reach = REACH_PER_WIDTH * model.config.get_text_config().hidden_size
 
+    @property
+    def engine(self) -> str:
+        """The engine that reads, where it is not torch."""
+        return openvino_llama.version() if self.layout == "pages" else ""
+
+    @property
+    def _reads_trees(self) -> bool:
+        return self.layout in ("pages", "tree")
+
     @cached_property
-    def _reader(self) -> TreeReader:
-        return TreeReader(self.model)
+    def _reader(self) -> TreeReader | PagedReader:
+        return PagedReader(self.model) if self.layout == "pages" else TreeReader(self.model)
 
     def score(self, questions: Sequence[Question], encode: Encode) -> list[OptionScore]:
         """Log-probabilities of both options of each question. Raises NotFinite when the model gives NaN."""
@@ -122,6 +135,8 @@ class Scorer:
     def score_lines(self, lines: Sequence[Line]) -> list[list[float]]:
         """For each line the log-probability of each of its wanted tokens, in the order given."""
         results: list[list[float]] = [[] for _ in lines]
+        if self._reads_trees:
+            _ = self._reader  # made ready here, so that its memory is not taken for that of a batch
         waiting = list(range(len(lines)))
         if self.layout == "plain":
             waiting.sort(key=lambda number: -len(lines[number].ids))
@@ -149,7 +164,7 @@ class Scorer:
         """The first of the waiting lines that are read together, and how many tokens that takes."""
         if self.layout == "plain":
             return first_padded(lines, waiting, self.token_budget)
-        return first_tree(lines, waiting, self.token_budget, math.inf if self.layout == "tree" else self._reach)
+        return first_tree(lines, waiting, self.token_budget, math.inf if self._reads_trees else self._reach)
 
     def _keep_within_memory(self, tokens: int, taken: int) -> None:
         allowed = MEMORY_SHARE * free_bytes(self.model.device)
@@ -169,9 +184,8 @@ class Scorer:
             if self.layout == "plain":
                 return self._padded([lines[number].ids for number in batch])
             tree = Tree.of({number: lines[number].ids for number in batch})
-            is_tree = self.layout == "tree"
             wanted = [token for number in batch for token in lines[number].wanted]
-            logits = self._reader.logits(tree, wanted) if is_tree else self._masked(tree)
+            logits = self._reader.logits(tree, wanted) if self._reads_trees else self._masked(tree)
             row_of = {place: row for row, place in enumerate(tree.end_places)}
             return logits[[row_of[tree.ends[number]] for number in batch]]
 
@@ -213,9 +227,20 @@ def prompt_of(question: Question, encode: Encode) -> list[int]:
 
 def layout_for(model: Any) -> str:
     """The fastest layout that is right for this model where it stands."""
-    if getattr(model.config.get_text_config(), "sliding_window", None):
-        return "plain"
-    return "tree" if model.device.type == "cpu" and is_readable(model) else "packed"
+    return layouts_for(model)[0]
+
+
+def layouts_for(model: Any) -> list[str]:
+    """All layouts that are right for this model where it stands, the fastest first."""
+    has_pages = supports(model) and openvino_llama.is_installed() and openvino_llama.has_room(model)
+    is_sliding = bool(getattr(model.config.get_text_config(), "sliding_window", None))
+    fits = {
+        "pages": has_pages,
+        "tree": model.device.type == "cpu" and not is_sliding and is_readable(model),
+        "packed": not is_sliding,
+        "plain": True,
+    }
+    return [layout for layout, is_right in fits.items() if is_right]
 
 
 def picked(logits: Any, wanted: Sequence[Sequence[int]]) -> list[list[float]]:

@@ -46,12 +46,18 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A run of tokens without a branch: places `start` to `stop`, its `trunk` (a piece's number, -1: none)."""
+class Run:
+    """Tokens without a branch: places `start` to `stop`, behind the run number `parent` (-1: none)."""
 
     start: int
     stop: int
     parent: int
+
+
+@dataclass(frozen=True)
+class Piece(Run):
+    """A run that others may look at as their `trunk` (a piece's number, -1: none)."""
+
     trunk: int
 
 
@@ -100,8 +106,20 @@ class Tree:
     # -- blocks ------------------------------------------------------------------------------------------------------
 
     @cached_property
+    def runs(self) -> list[Run]:
+        """The tree cut where it branches and nowhere else, parents first."""
+        return self._cut(len(self.tokens))
+
+    @cached_property
     def pieces(self) -> list[Piece]:
         """The tree cut into pieces, parents first."""
+        pieces: list[Piece] = []
+        for run in self._cut(MAX_PIECE):
+            pieces.append(Piece(run.start, run.stop, run.parent, self._trunk(pieces, run.parent)))
+        return pieces
+
+    def _cut(self, longest: int) -> list[Run]:
+        """Runs of at most so many tokens."""
         children = [0] * len(self.tokens)
         for parent in self.parents:
             if parent >= 0:
@@ -109,15 +127,14 @@ class Tree:
         starts: list[int] = []
         for place, parent in enumerate(self.parents):
             is_run = place > 0 and parent == place - 1 and children[parent] == 1
-            if not is_run or place - starts[-1] >= MAX_PIECE:
+            if not is_run or place - starts[-1] >= longest:
                 starts.append(place)
-        pieces: list[Piece] = []
-        piece_of: dict[int, int] = {}  # last place of a piece → its number; a child can only hang there
+        runs: list[Run] = []
+        run_of: dict[int, int] = {}  # last place of a run → its number; a child can only hang there
         for number, (start, stop) in enumerate(zip(starts, [*starts[1:], len(self.tokens)], strict=True)):
-            parent = piece_of[self.parents[start]] if self.parents[start] >= 0 else -1
-            pieces.append(Piece(start, stop, parent, self._trunk(pieces, parent)))
-            piece_of[stop - 1] = number
-        return pieces
+            runs.append(Run(start, stop, run_of[self.parents[start]] if self.parents[start] >= 0 else -1))
+            run_of[stop - 1] = number
+        return runs
 
     def _trunk(self, pieces: Sequence[Piece], parent: int) -> int:
         """The trunk of a child of `parent`: the parent itself if it is long enough, else the parent's own."""

@@ -77,21 +77,25 @@ class TreeReader:
             return self.model.model.norm(x)
 
     def logits(self, tree: Tree, wanted: Sequence[int]) -> Any:
-        """Logits (E, V) behind the places `tree.end_places`, those of the tokens `wanted` computed in float32.
+        """Logits (E, V) behind the places `tree.end_places`, those of the tokens `wanted` computed in float32."""
+        return logits_behind(self.model, self.read(tree), wanted)
 
-        In bfloat16 a logit of 20 is rounded to the nearest eighth. Over the whole vocabulary that averages out; in the
-        few that are read it would be most of the error.
-        """
-        import torch
 
-        head = self.model.lm_head
-        with torch.inference_mode():
-            hidden = self.read(tree)
-            logits = head(hidden.to(head.weight.dtype)).float()
-            chosen = torch.tensor(sorted(set(wanted)), device=hidden.device)
-            bias = None if head.bias is None else head.bias[chosen].float()
-            logits[:, chosen] = torch.nn.functional.linear(hidden.float(), head.weight[chosen].float(), bias)
-            return logits
+def logits_behind(model: Any, hidden: Any, wanted: Sequence[int]) -> Any:
+    """Logits (E, V) of final states (E, D), those of the tokens `wanted` computed in float32.
+
+    In bfloat16 a logit of 20 is rounded to the nearest eighth. Over the whole vocabulary that averages out; in the few
+    that are read it would be most of the error.
+    """
+    import torch
+
+    head = model.lm_head
+    with torch.inference_mode():
+        logits = head(hidden.to(head.weight.dtype)).float()
+        chosen = torch.tensor(sorted(set(wanted)), device=hidden.device)
+        bias = None if head.bias is None else head.bias[chosen].float()
+        logits[:, chosen] = torch.nn.functional.linear(hidden.float(), head.weight[chosen].float(), bias)
+        return logits
 
 
 @dataclass(frozen=True)

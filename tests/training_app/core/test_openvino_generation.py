@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ def test_a_batch_written_again_in_bfloat16_is_the_same_batch(folder: Path, token
 def test_a_batch_that_does_not_fit_is_refused_before_it_takes_memory(
     model: Any, tokenizer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(openvino_generation, "MEMORY_SHARE", 0.0)
+    monkeypatch.setattr(openvino_llama, "MEMORY_SHARE", 0.0)
     generator = OpenVinoGenerator(model, tokenizer)
     with pytest.raises(MemoryError, match="GiB"):
         generator.generate([[1, 2, 3]], [1], GREEDY, ())
@@ -153,3 +154,23 @@ def test_numbers_that_are_not_finite_are_told(folder: Path, tokenizer: Any) -> N
         broken.model.layers[0].self_attn.v_proj.weight.fill_(float("nan"))
     with pytest.raises(NotFinite):
         OpenVinoGenerator(broken, tokenizer).generate([[1, 2, 3]], [1], GREEDY, ())
+
+
+def test_far_behind_the_beginning_bfloat16_is_as_near_to_float32_as_the_module_s_own(model: Any) -> None:
+    """A position beyond 256 is no bfloat16 number: one that is rounded turns keys to where another token stands."""
+    halved = copy.deepcopy(model).bfloat16()
+    ids = (some_prompts(1)[0] * 60)[:470]
+    paged = PagedLlama(halved)
+    paged.make_room(-(-len(ids) // paged.page))
+    read = paged.read(Reading([ids], [0], [range(paged.pages)], range(len(ids))))
+    with torch.inference_mode():
+        truth = model(torch.tensor([ids])).logits[0].log_softmax(-1)
+        own = halved(torch.tensor([ids])).logits[0].float().log_softmax(-1)
+    late = slice(256, None)
+    assert (read.log_softmax(-1) - truth)[late].abs().mean() < 1.5 * (own - truth)[late].abs().mean()
+
+
+def test_turning_is_one_step_of_openvino_s(model: Any) -> None:
+    steps = [str(step.get_rt_info()["layerType"].astype(str)) for step in PagedLlama(model).steps()]
+    assert steps.count("RoPE") == 2 * model.config.num_hidden_layers
+    assert steps.count("PagedAttention") == model.config.num_hidden_layers

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.tiny_model import build_tiny_model
-from training_app.core import scoring
+from training_app.core import openvino_llama, scoring
 from training_app.core.backends import Question
 from training_app.core.backends.local import LocalBackend
 from training_app.core.device import choose_device
@@ -47,6 +47,9 @@ def questions(count: int, template: str, *, principles: int = 2) -> list[Questio
     return asked
 
 
+LAYOUTS = ("tree", "packed", "plain", *(["pages"] if openvino_llama.is_installed() else []))
+
+
 def unasked() -> list[int]:
     raise AssertionError("the prompt alone need not be encoded")
 
@@ -79,13 +82,14 @@ def test_every_layout_equals_the_plain_forward_of_each_item(backend: LocalBacken
     asked = five_hundred()
     expected = one_by_one(backend, asked)
     computed = {}
-    for layout in ("tree", "packed", "plain"):
+    for layout in LAYOUTS:
         scorer = Scorer(backend.model, layout=layout, token_budget=3000)
         scores = scorer.score(asked, backend.encode_all)
         found = torch.tensor([(score.first, score.second) for score in scores])
         assert torch.allclose(found, expected, rtol=0, atol=1e-4), layout
         computed[layout] = scorer.computed
     assert computed["tree"] < 0.7 * computed["plain"]
+    assert computed.get("pages", computed["tree"]) == computed["tree"]
 
 
 def test_in_bfloat16_every_layout_does_the_plain_forwards_arithmetic_on_narrow_weights(tmp_path: Path) -> None:
@@ -94,10 +98,10 @@ def test_in_bfloat16_every_layout_does_the_plain_forwards_arithmetic_on_narrow_w
     with torch.no_grad():  # as built its weights are 15 times as wide as a new model's, which multiplies any rounding
         for weight in rough.model.parameters():
             if weight.ndim == 2:
-                weight.mul_(1 / 3)
+                weight.mul_(1 / 4)
     asked = five_hundred()
     expected = one_by_one(rough, asked)
-    for layout in ("tree", "packed", "plain"):
+    for layout in LAYOUTS:
         scores = Scorer(rough.model, layout=layout, token_budget=3000).score(asked, rough.encode_all)
         found = torch.tensor([(score.first, score.second) for score in scores])
         assert float((found - expected).abs().max()) <= 2e-2, layout
@@ -117,7 +121,7 @@ def test_the_wanted_tokens_are_read_out_in_float32_whatever_the_weights_are(tmp_
 
 def test_options_are_scored_whole_where_the_tokenizer_merges_the_letter(backend: LocalBackend) -> None:
     asked = [Question("The answer", (" is", " the other")), Question("Is it", (" in the", " on"))]
-    for layout in ("tree", "packed", "plain"):
+    for layout in LAYOUTS:
         scores = Scorer(backend.model, layout=layout).score(asked, backend.encode_all)
         for question, score in zip(asked, scores, strict=True):
             expected = [by_hand(backend, question.prompt, option) for option in question.options]
@@ -196,7 +200,13 @@ def test_a_budget_that_would_not_fit_is_lowered_before_it_fails(
     assert len(said) == 1
 
 
-def test_the_layout_follows_model_and_device(backend: LocalBackend) -> None:
+def test_the_layout_follows_model_and_device(backend: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openvino_llama, "is_installed", lambda: True)
+    assert layout_for(backend.model) == "pages"
+    monkeypatch.setattr(openvino_llama, "has_room", lambda model: False)
+    assert layout_for(backend.model) == "tree"
+    monkeypatch.undo()
+    monkeypatch.setattr(openvino_llama, "is_installed", lambda: False)
     assert layout_for(backend.model) == "tree"
     config = SimpleNamespace(model_type="gpt2", sliding_window=None)
     config.get_text_config = lambda: config

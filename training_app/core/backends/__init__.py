@@ -130,7 +130,16 @@ def prompt_tokens_of(backend: Backend) -> dict[str, object]:
 
 def writing_label(backend: Backend) -> str:
     """For people: where a backend writes, and the engine it writes with where that is not torch."""
-    engine = getattr(backend, "engine", "")
+    return _with_engine(backend, "engine")
+
+
+def judging_label(backend: Backend) -> str:
+    """The same for judging."""
+    return _with_engine(backend, "judging_engine")
+
+
+def _with_engine(backend: Backend, which: str) -> str:
+    engine = getattr(backend, which, "")
     return f"{backend.label}, {engine}" if engine else backend.label
 
 

@@ -63,8 +63,18 @@ class LocalBackend:
 
     @property
     def engine(self) -> str:
-        """The engine that writes, where it is not torch; judging is always torch's."""
+        """The engine that writes, where it is not torch."""
         return str(getattr(self.generator, "engine", ""))
+
+    @property
+    def judging_engine(self) -> str:
+        """The engine that judges, where it is not torch."""
+        return self.scorer.engine
+
+    @property
+    def layout(self) -> str:
+        """How it judges, as part of who the judge is: the engine's name without its version, "" for torch."""
+        return self.judging_engine.partition(" ")[0]
 
     @property
     def prompt_tokens(self) -> dict[str, int]:
