@@ -104,9 +104,8 @@ def told(report: measuring.Report) -> None:
                "ECE": data["calibration"]["ece"], "Brier": data["calibration"]["brier"]}  # fmt: skip
     for name, figure in figures.items():
         if figure["value"] is not None and figure["interval"]:
-            report.results[f"judge against people: {name}"] = measuring.Figure(
-                figure["value"], *figure["interval"], "share"
-            )
+            low, high = figure["interval"]
+            report.results[f"judge against people: {name}"] = measuring.Figure(figure["value"], low, high, "share")
         else:
             report.notes.append(f"{name}: {figure['note']}")
     report.notes.append(f"{whole['judged']} labels that people judged; intervals of 95 %")

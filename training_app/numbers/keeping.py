@@ -64,13 +64,14 @@ def numbers_of(scope: Scope) -> Numbers:
     kept = NumbersReport.objects.filter(key=scope.digest).first()
     if kept is None:
         return Numbers(None, 0, None, is_waiting=False, is_live=False)
-    withheld = (
-        scope.blind and AuditQueue.objects.filter(created_at__gte=kept.computed_at).exists()
-        if kept.computed_at
-        else False
-    )
-    data = None if withheld else kept.data or None
-    return Numbers(data, kept.audits, kept.computed_at, kept.is_waiting, False, withheld, is_blind=scope.blind)
+    withheld = scope.blind and _is_older_than_a_queue(kept)
+    told = None if withheld else kept.data or None
+    return Numbers(told, kept.audits, kept.computed_at, kept.is_waiting, False, withheld, is_blind=scope.blind)
+
+
+def _is_older_than_a_queue(kept: NumbersReport) -> bool:
+    """Whether a queue was made after a report, so that its items are not left out of it."""
+    return kept.computed_at is not None and AuditQueue.objects.filter(created_at__gte=kept.computed_at).exists()
 
 
 def is_small() -> bool:
