@@ -14,6 +14,8 @@ from __future__ import annotations
 import gzip
 import sys
 import tempfile
+import threading
+import time
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that it runs 
 from benchmarks import _measuring as measuring
 from benchmarks._own_app import app_in, follow, somebody
 
+LOOK_EVERY_S = 1.0
 NAME = "Judge against people"
 PEOPLE = "the people of hh-rlhf"
 PROMPTS = (
@@ -55,7 +58,7 @@ def import_traces(data: Path) -> None:
 
 
 def labelled(said: Namespace) -> Any:
-    """The run whose judge labelled the comparisons, brought to its end."""
+    """The run whose judge labelled the comparisons, stopped once it has: nothing is to be trained on them."""
     from constitutions_app import starter_material
     from constitutions_app.models import Version
     from training_app.actions import launch_run, load_prompt_set
@@ -63,8 +66,7 @@ def labelled(said: Namespace) -> Any:
     from training_app.models import Run
 
     if run := Run.objects.filter(name=NAME).first():
-        follow([run])
-        return run
+        return brought_to_its_labels(run)
     starter_material.load()
     file = said.data / "hh-rlhf" / "harmless-base-test-first-half.jsonl.gz"
     pairs = b"\n".join(gzip.decompress(file.read_bytes()).splitlines()[: said.comparisons])
@@ -79,7 +81,25 @@ def labelled(said: Namespace) -> Any:
         base_model=BUNDLED_NAME, prompt_sets=sets, preset="demo", name=NAME, seed=said.seed,
         overrides={"method": "dpo", "label": {"human_comparisons": said.comparisons}},
     )  # fmt: skip
-    follow([run])
+    return brought_to_its_labels(run)
+
+
+def brought_to_its_labels(run: Any) -> Any:
+    """Work on the run until its labels are there, then stop it and keep what it made."""
+    from django.db import connection
+
+    from training_app.actions import cancel_run
+    from training_app.models.run import ENDED_STATES, StageState
+
+    def stop() -> None:
+        while not run.stages.filter(slug="label", state=StageState.SUCCEEDED).exists():
+            time.sleep(LOOK_EVERY_S)
+        cancel_run(user=somebody(), run=run)
+        connection.close()
+
+    if run.state not in ENDED_STATES:
+        threading.Thread(target=stop, daemon=True).start()
+        follow([run])
     return run
 
 
@@ -107,7 +127,8 @@ def told(report: measuring.Report) -> None:
             low, high = figure["interval"]
             report.results[f"judge against people: {name}"] = measuring.Figure(figure["value"], low, high, "share")
         else:
-            report.notes.append(f"{name}: {figure['note']}")
+            value = "undefined" if figure["value"] is None else f"{figure['value']:.3f}, without an interval"
+            report.notes.append(f"{name}: {value}. {figure['note']}".rstrip())
     report.notes.append(f"{whole['judged']} labels that people judged; intervals of 95 %")
 
 

@@ -35,7 +35,7 @@ from tests.training_app.factories import FinishedRun, chat_turn, failed_run, fin
 from tests.training_app.queue_scenes import judged, queue_of, taken
 from tests.training_app.scenes import comparisons
 from training_app.access import hides_judgement
-from training_app.actions import choose_blind, record_audit, take_next
+from training_app.actions import choose_blind, record_audit, send_answers, take_next
 from training_app.actions.record_audit import Verdict
 from training_app.models import AuditorSettings, EvaluationAnswer, RegisteredModel, Run, RunGroup
 
@@ -360,11 +360,29 @@ def queue_pages(scene: Scene) -> dict[str, str]:
             pages[f"{name} item of {kind}"] = reverse("training:queue_item", args=[queue.pk, given.item.position])
         pages[f"queue of {kind}"] = reverse("training:queue", args=[queue.pk])
     AuditorSettings.objects.create(person=scene.auditor, veil_tags=["nothing of this"])
+    pages |= _pages_of_answers(scene)
     hidden = next(label for label in scene.done.labels if label in hides_judgement(scene.auditor, [label]))
     pages["label to be judged blind"] = reverse("training:label", args=[hidden.pk])
     pages["trace to be judged blind"] = reverse("training:trace", args=[scene.done.traces[1].pk])
     pages["nothing held"] = reverse("training:queue_next", args=[queue_of(size=1, people=(scene.auditor,)).pk])
     return pages
+
+
+def _pages_of_answers(scene: Scene) -> dict[str, str]:
+    """Two answers of checkpoints: of one pair the choice was made, one is held blind, one question is kept back."""
+    sent = [send_answers(user=scene.admin, turn=chat_turn(scene.done)) for _ in range(3)]
+    queue = sent[0].queue
+    revealed = taken(scene.auditor, queue)
+    choose_blind(user=scene.auditor, reservation=revealed, key=uuid4(), choice="a")
+    blind = take_next(user=scene.auditor, queue=queue, beside=revealed.pk)
+    waiting = sent[2].comparison
+    assert blind is not None and waiting is not None
+    return {
+        "revealed pair of answers": reverse("training:queue_item", args=[queue.pk, revealed.item.position]),
+        "blind pair of answers": reverse("training:queue_item", args=[queue.pk, blind.item.position]),
+        "queue of answers": reverse("training:queue", args=[queue.pk]),
+        "question to be judged blind": reverse("training:chat_turn", args=[waiting.chat_id]),
+    }
 
 
 def people_pages(scene: Scene) -> dict[str, str]:

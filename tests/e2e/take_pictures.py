@@ -1,12 +1,14 @@
-"""Takes the README's pictures of a running app: ``python -m tests.e2e.take_pictures SIGN_IN_LINK FOLDER``.
+"""Takes the README's pictures of a running app: ``python -m tests.e2e.take_pictures LINK FOLDER [NAME=PATH ...]``.
 
-The newest run, one of its traces, labels and checkpoints are shown, whatever they are. Not a test.
+LINK is the one-time link to sign in. The newest run, one of its traces, labels and checkpoints are shown, whatever they
+are; or, where pages are named, those. Not a test.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -30,8 +32,8 @@ class NothingToShow(Exception):
     """The app does not hold what a picture would show; the message says what to do."""
 
 
-def main(link: str, folder: Path = FOLDER) -> None:
-    """Sign in, look up what to show, take every picture, and say how large each is."""
+def main(link: str, folder: Path = FOLDER, own: Mapping[str, str] | None = None) -> None:
+    """Sign in, look up what to show (or take `own`, path by name), take every picture, and say how large each is."""
     from playwright.sync_api import sync_playwright
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -39,8 +41,9 @@ def main(link: str, folder: Path = FOLDER) -> None:
         browser = launch(playwright, chromium())
         context = browser.new_context(locale="en-GB", timezone_id="UTC", reduced_motion="reduce")
         page = _signed_in(context, link)
-        addresses = _what_to_show(page, "{0.scheme}://{0.netloc}".format(urlsplit(link)))
-        for theme, size, names in LOOKS:
+        site = "{0.scheme}://{0.netloc}".format(urlsplit(link))
+        addresses = {name: site + path for name, path in own.items()} if own else _what_to_show(page, site)
+        for theme, size, names in (("light", WIDE, tuple(own)),) if own else LOOKS:
             _take(browser, context, {name: addresses[name] for name in names if name in addresses}, theme, size, folder)
         browser.close()
 
@@ -110,7 +113,7 @@ def _take(
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1], *map(Path, sys.argv[2:3]))
+        main(sys.argv[1], *map(Path, sys.argv[2:3]), own=dict(one.split("=", 1) for one in sys.argv[3:]))
     except NothingToShow as error:
         sys.exit(str(error))
     except IndexError:
