@@ -43,7 +43,7 @@ def parquet(*rows: dict[str, Any]) -> bytes:
     ("content", "name"),
     [
         (lines({"text": "One?"}, {"text": "Two?"}), "a.jsonl"),
-        (gzip.compress(lines({"prompt": "One?"}, {"prompt": "Two?"})), "a.jsonl.gz"),
+        (gzip.compress(lines({"prompt": "One?"}, {"prompt": "Two?"}), mtime=0), "a.jsonl.gz"),
         (json.dumps([{"instruction": "One?"}, {"instruction": "Two?"}], indent=1).encode(), "a.json"),
         (b'["One?", "Two?"]', "a.json"),
         (b"\xef\xbb\xbfid,prompt\n1,One?\n2,Two?\n", "a.csv"),
@@ -90,7 +90,7 @@ def test_the_helpful_choice_of_pku_can_be_asked_for() -> None:
         (b'{"prompt": "a"}\n{"prompt": 1}\n', "a.jsonl", "Line 2: no text in"),
         (b'[{"prompt": "a"}, {"prompt": ', "a.json", "Line 2: not JSON"),
         (b"PAR1 and nothing", "a.parquet", "no Parquet"),
-        (gzip.compress(b'{"prompt": "a"}')[:-4], "a.gz", "packed file breaks off"),
+        (gzip.compress(b'{"prompt": "a"}', mtime=0)[:-4], "a.gz", "packed file breaks off"),
     ],
 )
 def test_it_names_the_row_and_loads_nothing(content: bytes, name: str, reason: str) -> None:
