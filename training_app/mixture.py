@@ -43,7 +43,8 @@ def expected_mixture(sets: Iterable[tuple[str, int]], config: Mapping[str, Any])
         rows[kind] = rows.get(kind, 0) + count
     ai = rows.get(PromptSet.Kind.RED_TEAM, 0)
     most = config.get("max_prompts")
-    weight = float(config["reward"]["human_weight"])
+    said = config["reward"]["human_weight"]
+    weight = 1.0 if said is None else float(said)  # of a field that cannot be read
     return _mixture(min(ai, most) if most else ai, rows.get(PromptSet.Kind.COMPARISONS, 0), weight)
 
 

@@ -203,7 +203,9 @@ def test_the_sweeper_rings_for_a_copy_that_nobody_heard_of(made: FinishedRun) ->
     assert rung == [row.pk]
 
 
-@pytest.mark.parametrize("name", ["it", "me/it/more", "../it", "me/..", "me/it name", "https://elsewhere/it", "-me/it"])
+@pytest.mark.parametrize(
+    "name", ["it", "me/it/more", "../it", "me/..", "me/it name", "https://elsewhere/it", "-me/it", f"me/{'x' * 200}"]
+)
 def test_what_names_no_repository_is_refused(made: FinishedRun, name: str) -> None:
     assert not is_name(name)
     with pytest.raises(ReleaseRefused, match="ORG/NAME"):

@@ -17,10 +17,9 @@ from training_app import access
 from training_app.actions import cancel_push, cancel_signature, push_checkpoint, sign_checkpoint
 from training_app.api.reading import Filters, Reading
 from training_app.api.refusing import refusals_told
+from training_app.core.hub import LONGEST_NAME
 from training_app.models import CheckpointSignature, HubCopy
 from training_app.verification import verification_of
-
-LONGEST_NAME = 200
 
 
 class SignatureSerializer(serializers.ModelSerializer[CheckpointSignature]):

@@ -38,6 +38,7 @@ PARTIAL = f"{FOLDER}.partial"
 """And what it is called until it is whole."""
 NAME = re.compile(r"[\w][\w.-]*/[\w][\w.-]*", re.ASCII)
 """ORG/NAME, as hubs name repositories."""
+LONGEST_NAME = 200
 KEPT_BY_HUBS = frozenset({".gitattributes"})
 
 
@@ -54,7 +55,7 @@ class PushParams:
 
 def is_name(text: str) -> bool:
     """Whether this names a repository of a hub."""
-    return NAME.fullmatch(text) is not None and ".." not in text
+    return len(text) <= LONGEST_NAME and NAME.fullmatch(text) is not None and ".." not in text
 
 
 def reason_against(endpoint: str) -> str:

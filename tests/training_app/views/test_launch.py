@@ -213,6 +213,10 @@ def test_what_no_query_or_number_can_hold_is_an_error_of_the_form(engineer: Clie
     }
     assert engineer.post("/runs/new/", typed(**wild)).status_code == 422
     assert engineer.post("/runs/new/", typed(**wild, fill="1")).status_code == 200
+    for nothing in ({}, typed(look="1", **{"reward.human_weight": "", "sft.epochs": "", "rl.steps": "x"})):
+        assert engineer.post("/runs/new/", nothing).status_code in (200, 422)
+    lost = engineer.post("/runs/new/", typed(idempotency_key="nonsense")).content.decode()
+    assert "This page has lost its key" in lost
     assert not Run.objects.exists()
 
 
