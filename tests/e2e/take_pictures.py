@@ -113,7 +113,8 @@ def _take(
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1], *map(Path, sys.argv[2:3]), own=dict(one.split("=", 1) for one in sys.argv[3:]))
+        named = dict(one.split("=", 1) for one in sys.argv[3:])
+        main(sys.argv[1], Path(sys.argv[2]) if len(sys.argv) > 2 else FOLDER, named)
     except NothingToShow as error:
         sys.exit(str(error))
     except IndexError:

@@ -14,6 +14,7 @@ from training_app.access import Person
 from training_app.explorer.blindness import keeps_anything
 from training_app.explorer.conditions import conditions_of
 from training_app.explorer.filters import JUDGEMENT, ORDERS, Filters, applies
+from training_app.explorer.finding import count_by_words
 from training_app.explorer.tokens import FINALS, STATES
 from training_app.explorer.walk import count
 from training_app.models import Audit, Judge, PromptSet, Run
@@ -63,11 +64,11 @@ def counted(asked: Filters, name: str) -> list[Counted]:
     found = []
     for value, words in group.values()[:OFFERED]:
         wanted = replace(asked, sort="newest", **{group.name: value})
-        n = count(asked.kind, conditions_of(wanted), most=MOST + 1, words=_words(wanted))
-        if n:
+        n, is_more = _fitting(wanted)
+        if n or is_more:
             chosen = getattr(asked, group.name) == value
             link = replace(asked, **{group.name: value}).to_query().urlencode()
-            found.append(Counted(words, f"{MOST:,}+" if n > MOST else f"{n:,}", link, chosen))
+            found.append(Counted(words, f"{MOST:,}+" if n > MOST else f"{n:,}{'+' if is_more else ''}", link, chosen))
     return found
 
 
@@ -82,9 +83,11 @@ def groups_for(asked: Filters) -> Sequence[Group]:
     return [group for group in GROUPS.values() if applies(group.name, asked.kind)]
 
 
-def _words(asked: Filters) -> str:
-    """Labels have no words of their own: what is counted of them leaves the search out."""
-    return "" if asked.kind == "label" else asked.text
+def _fitting(asked: Filters) -> tuple[int, bool]:
+    """How many items fit, at most MOST + 1, and whether there may be more: a search looks only so far back."""
+    if asked.kind == "label" and asked.text:
+        return count_by_words(asked, conditions_of(asked), most=MOST + 1)
+    return count(asked.kind, conditions_of(asked), most=MOST + 1, words=asked.text), False
 
 
 def _versions() -> Values:

@@ -128,6 +128,25 @@ def _labels_by_words(
     return Page([label for _, label in rows], after=after, looked_back=looked_back and not more)
 
 
+def count_by_words(asked: Filters, conditions: Conditions, *, most: int) -> tuple[int, bool]:
+    """How many labels fit with the words of their comparisons, at most `most`; and whether there may be more.
+
+    As far as a page of the search looks back: the labels of the newest CONSIDERED comparisons with the words. Six
+    queries at most.
+    """
+    few = [] if conditions.is_empty else walk("label", conditions, "newest", size=FEW_LABELS + 1)
+    if not few and not conditions.is_empty:
+        return 0, False
+    if few and len(few) <= FEW_LABELS:
+        return len(
+            _labels_among(_Among(labels=[one.key for one in few]), conditions, asked.text, None, most, None)
+        ), False
+    read = walk("comparison", _of_comparisons(conditions), "newest", size=CONSIDERED, words=asked.text)
+    among = _Among(comparisons=[one.key for one in read])
+    found = len(_labels_among(among, conditions, asked.text, None, most, None)) if read else 0
+    return found, len(read) == CONSIDERED
+
+
 @dataclass(frozen=True)
 class _Among:
     """Labels, or comparisons, of which only these come into question."""

@@ -13,7 +13,7 @@ from tests.training_app.factories import FinishedRun
 from tests.training_app.views.conftest import Queries
 from training_app.explorer.filters import Filters
 from training_app.explorer.items import matching
-from training_app.models import Adjudication, Audit, AuditQueue, QueueItem, SavedView
+from training_app.models import Adjudication, AILabel, Audit, AuditQueue, QueueItem, SavedView
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -64,6 +64,11 @@ def test_counts_say_what_one_more_filter_would_leave(auditor: Client, jonas: Use
     Audit.objects.create(auditor=jonas, label=finished.labels[0], verdict="override", choice="a", blind=False)
     page = text(auditor, "kind=label&count=state")
     assert "state=overridden" in page and "state=disputed" not in page
+    words = {"curtains": "unaudited", "harpsichord": "Nothing fits any of them"}
+    for word, told in words.items():
+        assert told in text(auditor, f"kind=label&count=state&text={word}")
+    by_words = text(auditor, "kind=label&count=version&text=curtains")
+    assert f'<dd class="num">{labels_with("curtains")}</dd>' in by_words
     part = auditor.get(f"{PAGE}counts/?kind=step&count=flag", headers=HTMX).content.decode()
     assert "no change" in part and "<html" not in part
     assert auditor.get(f"{PAGE}counts/?count=password").status_code == 302
@@ -145,6 +150,10 @@ def test_it_tells_nobody_what_they_have_yet_to_judge(auditor: Client, reader: Cl
     assert f"Label {other.pk}<" in text(auditor, "kind=label&sort=unsure")
     mine = matching(Filters.from_query({"kind": "label", "p_from": "0"}), User.objects.get(pk=auditor_of(auditor)))
     assert label not in mine and other in mine
+
+
+def labels_with(word: str) -> int:
+    return AILabel.objects.filter(comparison__prompt_text__icontains=word).count()
 
 
 def exported(client: Client, query: str) -> list[dict[str, Any]]:
