@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks._measuring import ROOT
+from benchmarks._measuring import peak_of
 from tests.tiny_model import build_tiny_model
 from tests.training_app.core.asking_jobs import write_asking_job
 
@@ -30,10 +28,4 @@ def peak_of_labelling(count: int) -> float:
         model = build_tiny_model(Path(folder) / "tiny")
         params = {"template": "principle_last", "batch_size": 64}
         file = write_asking_job(Path(folder) / "job", "label", model, {"comparisons": rows}, params)
-        command = [sys.executable, "-m", "training_app.core.stage", str(file)]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"The labelling job of {count} comparisons ended with {process.returncode}.")
-    return usage.ru_maxrss * 1024 / 1e6
+        return peak_of([sys.executable, "-m", "training_app.core.stage", str(file)])

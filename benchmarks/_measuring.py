@@ -17,6 +17,9 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -112,6 +115,20 @@ def ceilings(*, rounds: int = ROUNDS) -> dict[str, float]:
     target = torch.zeros_like(source)
     found["memory_copy_gb_per_s"] = round(2 * COPY_BYTES / fastest(partial(target.copy_, source), rounds) / 1e9, 1)
     return found
+
+
+AT_PEAK = "import resource as r, subprocess as s, sys; code = s.call(sys.argv[2:]); \
+open(sys.argv[1], 'w').write(str(r.getrusage(r.RUSAGE_CHILDREN).ru_maxrss)); sys.exit(code)"
+
+
+def peak_of(command: Sequence[str]) -> float:
+    """Megabytes a program takes at its peak; raises CalledProcessError if it fails.
+
+    A process's peak begins with the memory of whoever started it, so it is started by a small one and not by this.
+    """
+    with tempfile.NamedTemporaryFile("r") as told:
+        subprocess.run([sys.executable, "-c", AT_PEAK, told.name, *command], cwd=ROOT, check=True)
+        return int(told.read()) * 1024 / 1e6
 
 
 def fastest(work: Callable[[], object], rounds: int) -> float:
