@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sklearn.metrics import cohen_kappa_score
 
 from training_app.core import agreement
 from training_app.core.agreement import (
@@ -93,8 +92,11 @@ def test_gwets_abstractors() -> None:
 pairs = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=60)
 
 
+@pytest.mark.xdist_group("scipy")
 @given(pairs)
 def test_cohen_is_what_scikit_learn_computes(rated: list[tuple[int, int]]) -> None:
+    from sklearn.metrics import cohen_kappa_score
+
     first, second = zip(*rated, strict=True)
     found = agreement_between(Counter(rated), 4, resamples=10).figures[COHEN]
     if len({*first, *second}) == 1:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import brier_score_loss
 
 from training_app.core.calibration import calibrate
 from training_app.core.statistics import expected_calibration_error
@@ -21,7 +20,10 @@ def test_a_calibrated_judge_has_a_small_error_and_an_overconfident_one_a_large_o
     assert [bin.chosen.n for bin in bad.bins] == [int((said <= 0.5).sum()), int((said > 0.5).sum())]
 
 
+@pytest.mark.xdist_group("scipy")
 def test_figures_are_those_of_the_house_and_of_scikit_learn() -> None:
+    from sklearn.metrics import brier_score_loss
+
     rng = np.random.default_rng(5)
     said = rng.uniform(0, 1, 300)
     chosen = rng.uniform(0, 1, 300) < 0.4

@@ -4,13 +4,15 @@ import math
 import random
 
 import pytest
-from scipy.stats import binomtest
 
 from training_app.core.statistics import Estimate, bootstrap_mean, brier, expected_calibration_error, wilson
 
 
+@pytest.mark.xdist_group("scipy")
 @pytest.mark.parametrize(("successes", "n"), [(0, 5), (5, 5), (1, 1), (3, 10), (70, 128), (999, 1000)])
 def test_wilson_is_the_interval_scipy_computes(successes: int, n: int) -> None:
+    from scipy.stats import binomtest
+
     expected = binomtest(successes, n).proportion_ci(0.95, method="wilson")
     estimate = wilson(successes, n)
     assert estimate.value == successes / n
