@@ -236,6 +236,13 @@ def get_checkpoint_for(user: Person, pk: int) -> Checkpoint:
     return get_object_or_404(Checkpoint.objects.select_related(*related), pk=pk)
 
 
+def get_checkpoint_to_download_for(user: Person, pk: int) -> Checkpoint:
+    """Raises PermissionDenied for whoever may not have weights leave the app, Http404 for none."""
+    checkpoint = get_checkpoint_for(user, pk)
+    require_engineer(user)
+    return checkpoint
+
+
 def get_checkpoint_to_promote_for(user: Person, pk: int) -> Checkpoint:
     """The checkpoint, for pointing an alias at it: engineers and admins."""
     checkpoint = get_checkpoint_for(user, pk)

@@ -133,16 +133,27 @@ def has_log(stage: RunStage) -> bool:
 
 def open_log(stage: RunStage) -> IO[bytes] | None:
     """A stage's log, open to read: the file that is here, else what its worker stored when it ended; None: neither."""
-    path = stage.folder / logs.FILE
+    return _open(stage.folder / logs.FILE) if has_log(stage) else None
+
+
+def open_file(checkpoint: Checkpoint, name: str) -> IO[bytes] | None:
+    """A file of a checkpoint, open to read, here or in the storage; None where it is neither here nor there.
+
+    `name` comes from the checkpoint's manifest, never from an address.
+    """
+    return _open(checkpoint.folder / name)
+
+
+def _open(path: Path) -> IO[bytes] | None:
     if path.is_file():
         return path.open("rb")
-    if not has_log(stage):
+    if not is_elsewhere():
         return None
-    name = f"{_name(stage.folder)}/{logs.FILE}"
+    name = _name(path)
     try:
         found: Any = storage().open(name) if storage().exists(name) else None
     except Exception as error:  # whatever the storage's client raises: a page shows the rest of what it has
-        log.warning("The log %s could not be read: %s", name, error)
+        log.warning("%s could not be read: %s", name, error)
         return None
     opened: IO[bytes] | None = found
     return opened

@@ -143,6 +143,7 @@ model_urls = [
 checkpoint_urls = [
     path("checkpoints/", checkpoints.checkpoints, name="checkpoints"),
     path("checkpoints/<int:pk>/", checkpoints.checkpoint, name="checkpoint"),
+    path("checkpoints/<int:pk>/files/<path:file>", checkpoints.checkpoint_file, name="checkpoint_file"),
     path("checkpoints/<int:pk>/release/", releases.release, name="release"),
     path("checkpoints/<int:pk>/alias/", releases.move_checkpoint_alias, name="move_checkpoint_alias"),
     path("checkpoints/<int:pk>/sign/", signatures.sign, name="sign"),

@@ -148,7 +148,8 @@ def _value(name: str, parameter: str, made: FinishedRun, queues: tuple[AuditQueu
             "training:trace": step.trace_id, "training:audit_step": step.pk, "training:look_at_step": step.pk,
             "training:scenario_from_step": step.pk, "training:build": made.builds[1].pk,
             "training:checkpoint": made.rl.pk, "training:release": made.rl.pk, "training:evidence": made.rl.pk,
-            "training:model_card": made.rl.pk, "training:move_checkpoint_alias": made.rl.pk,
+            "training:model_card": made.rl.pk, "training:checkpoint_file": made.rl.pk,
+            "training:move_checkpoint_alias": made.rl.pk,
             "training:sign": made.rl.pk, "training:signature": made.rl.pk,
             "training:push": made.rl.pk, "training:hub": made.rl.pk,
             **dict.fromkeys((f"api-{verb}" for verb in ("sign", "push", "verify")), made.rl.pk),
@@ -198,7 +199,8 @@ def _value(name: str, parameter: str, made: FinishedRun, queues: tuple[AuditQueu
         of_sets = {"training:prompt_set": "human", "training:stage": "label", "training:stage_log": "label"}
         return of_sets.get(name, version.constitution.slug)
     return {
-        "run_id": run.pk, "position": held.item.position if held else 1, "number": version.number, "key": "privacy",
+        "run_id": run.pk, "file": "model.safetensors",
+        "position": held.item.position if held else 1, "number": version.number, "key": "privacy",
         "new": f"v{version.number}", "old": f"v{version.number}", "merged": f"v{version.number}", "state": "v1",
         "form": "yaml" if "export-" in name else "jsonl", "format": "yaml", "what": "labels", "alias": "latest",
         "rest": "principles/privacy/", "upload_id": uuid4(), "group_id": uuid4(),

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.template.defaultfilters import filesizeformat
 from django.views.decorators.http import require_http_methods, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, get_principle_for, get_version_for, require_role
-from training_app import lineage, signatures
-from training_app.access import can_launch, get_build_for, get_checkpoint_for, hides_judgement
+from training_app import artifacts, lineage, signatures
+from training_app.access import (
+    can_launch,
+    get_build_for,
+    get_checkpoint_for,
+    get_checkpoint_to_download_for,
+    hides_judgement,
+)
 from training_app.build_items import BuildCounts
+from training_app.core.manifest import MANIFEST
 from training_app.gates import gate_among, gate_of
 from training_app.graph_drawing import draw
 from training_app.lineage_graph import MOST_BECAME, graph_of
@@ -23,6 +30,7 @@ from training_app.models import Audit, Checkpoint, DatasetBuild, DatasetItem, Ev
 from training_app.templatetags.plainly import in_words
 from training_app.verification import verification_of
 from training_app.views.paging import page_of
+from training_app.views.sending import send_known_file
 
 MOST_CHANGES = 50
 """Audits that changed the data, listed on a checkpoint's page."""
@@ -48,6 +56,19 @@ def checkpoints(request: AuthenticatedHttpRequest) -> HttpResponse:
     return render(request, f"training/checkpoints.html{'#results' if request.htmx else ''}", {"page": page})
 
 
+@require_safe
+@require_role()
+def checkpoint_file(request: AuthenticatedHttpRequest, pk: int, file: str) -> HttpResponse:
+    """The manifest, or a file that it lists, for engineers; a download that broke off goes on where it was."""
+    read = get_checkpoint_to_download_for(request.user, pk)
+    digests = {MANIFEST: read.digest, **{one.name: one.digest for one in files_of(read)}}
+    content = artifacts.open_file(read, file) if file in digests else None
+    if content is None:
+        raise Http404("This file of the checkpoint is not there: it never had one, or its weights were deleted.")
+    name = f"run-{read.run.number}-{read.stage}-{file.replace('/', '-')}"
+    return send_known_file(request, content, name, digests[file])
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @require_role()
 @vary_on_headers("HX-Request")
@@ -70,6 +91,7 @@ def checkpoint(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
         "not_drawn": len(line.descendants[MOST_BECAME:]),
         "gate": gate_among(line.builds),
         "files": files_of(read),
+        "can_download": can_launch(request.user),
         "hardware": hardware_of(read),
         "verified": verified,
         "signing": signatures.signing_of(read),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -146,3 +148,43 @@ def test_a_version_shows_what_it_made_as_page_and_as_fragment(
     fresh = reverse("training:version_checkpoints", args=["harmless-assistant", 2])
     assert "?version=harmless-assistant@2" in engineer.get(fresh).content.decode()
     assert "Launch a run" not in reader.get(fresh).content.decode()
+
+
+def file_of(checkpoint: Checkpoint, name: str) -> str:
+    return reverse("training:checkpoint_file", args=[checkpoint.pk, name])
+
+
+def test_engineers_download_the_files_and_others_do_not(
+    engineer: Client, reader: Client, finished: FinishedRun
+) -> None:
+    address, stored = file_of(finished.rl, "model.safetensors"), finished.rl.folder / "model.safetensors"
+    answer = engineer.get(address)
+    assert answer.getvalue() == stored.read_bytes()
+    assert "run-1-rl-model.safetensors" in answer["Content-Disposition"]
+    manifest = engineer.get(file_of(finished.rl, "manifest.json"))
+    assert hashlib.sha256(manifest.getvalue()).hexdigest() == finished.rl.digest
+    assert address in engineer.get(url_of(finished.rl)).content.decode()
+    assert reader.get(address).status_code == 403 and address not in reader.get(url_of(finished.rl)).content.decode()
+
+
+@pytest.mark.parametrize("name", ["../../../secret_key", "nothing.txt", "manifest.json/..", ".env", "/etc/passwd"])
+def test_no_other_file_can_be_named(engineer: Client, finished: FinishedRun, name: str) -> None:
+    assert engineer.get(f"/checkpoints/{finished.rl.pk}/files/{name}").status_code == 404
+
+
+def test_a_deleted_file_is_not_there(engineer: Client, finished: FinishedRun) -> None:
+    (finished.rl.folder / "model.safetensors").unlink()
+    assert engineer.get(file_of(finished.rl, "model.safetensors")).status_code == 404
+
+
+def test_a_download_that_broke_off_goes_on_where_it_was(engineer: Client, finished: FinishedRun) -> None:
+    address = file_of(finished.rl, "config.json")
+    whole = (finished.rl.folder / "config.json").read_bytes()
+    tag = engineer.get(address)["ETag"]
+    rest = engineer.get(address, headers={"Range": "bytes=5-", "If-Range": tag})
+    assert rest.status_code == 206 and rest.getvalue() == whole[5:]
+    assert rest["Content-Range"] == f"bytes 5-{len(whole) - 1}/{len(whole)}"
+    for changed in ({"Range": "bytes=5-", "If-Range": '"another"'}, {"Range": "lines=5-"}, {"Range": "bytes=0-"}):
+        again = engineer.get(address, headers=changed)
+        assert again.status_code == 200 and again.getvalue() == whole, changed
+    assert engineer.get(address, headers={"Range": f"bytes={len(whole)}-"}).status_code == 416
