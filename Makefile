@@ -24,10 +24,9 @@ run: setup  ## Starts everything and prints the address; Ctrl-C stops it (PORT=,
 demo: setup  ## Does the demo run without a browser and verifies its checkpoints
 	@exec $(PY) manage.py demo --wait
 
-# Three workers for two cores: a third of the time a worker waits for a browser or a program. One thread for each: with
-# more, they wait for each other.
+# One thread for each of the two workers: with more, they wait for each other.
 test: setup-dev  ## Runs the tests: no service, network or GPU needed (ARGS=)
-	@OMP_NUM_THREADS=1 exec $(PY) -m pytest -n 3 --dist loadgroup $(ARGS)
+	@OMP_NUM_THREADS=1 exec $(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: setup-dev  ## Lint, types, import arrows, deployment check, migrations, templates
 	$(BIN)/ruff check .

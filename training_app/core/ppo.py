@@ -182,6 +182,7 @@ class _Learner:
         self.accelerator = Accelerator(
             cpu=not task.device.is_cuda, mixed_precision="bf16" if task.device.dtype == "bfloat16" else "no"
         )
+        self.accelerator.sync_gradients = True  # kept for the whole process: a training that broke off leaves False
         if str(self.accelerator.distributed_type) in SHARDED:
             raise BadInput("PPO keeps the whole model in every process.", "Choose DDP, or GRPO or RLOO.")
         device = training.own_device(task.device)

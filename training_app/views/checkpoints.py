@@ -58,6 +58,7 @@ def checkpoints(request: AuthenticatedHttpRequest) -> HttpResponse:
 
 @require_safe
 @require_role()
+@vary_on_headers("HX-Request")
 def checkpoint_file(request: AuthenticatedHttpRequest, pk: int, file: str) -> HttpResponse:
     """The manifest, or a file that it lists, for engineers; a download that broke off goes on where it was."""
     read = get_checkpoint_to_download_for(request.user, pk)

@@ -113,6 +113,15 @@ def test_it_trains_publishes_and_proves_where_the_weights_come_from(
 
 
 @pytest.mark.parametrize("stage", STAGES)
+def test_it_learns_in_a_process_in_which_another_training_broke_off(make_job: MakeJob, stage: str) -> None:
+    """accelerate keeps, for the whole process, whether gradients are still being gathered: an optimizer then waits."""
+    from accelerate import Accelerator
+
+    Accelerator().sync_gradients = False
+    assert run(make_job(stage, "after")) == 0
+
+
+@pytest.mark.parametrize("stage", STAGES)
 def test_every_step_is_told_once_and_finite(whole_runs: Callable[[str], Path], stage: str) -> None:
     file = whole_runs(stage)
     told = events(file, "metric")

@@ -34,7 +34,8 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
         "adjudicate_step": [finished.steps[0].pk],
         "numbers_principle": [finished.labels[0].principle_id],
         "label": [finished.labels[0].pk], "prompt_set": [finished.run.prompt_sets.all()[0].slug],
-        "checkpoint": [finished.rl.pk], "release": [finished.rl.pk], "move_checkpoint_alias": [finished.rl.pk],
+        "checkpoint": [finished.rl.pk], "checkpoint_file": [finished.rl.pk, "manifest.json"],
+        "release": [finished.rl.pk], "move_checkpoint_alias": [finished.rl.pk],
         "sign": [finished.rl.pk], "push": [finished.rl.pk], "hub": [finished.rl.pk], "signature": [finished.rl.pk],
         "model_card": [finished.rl.pk], "evidence": [finished.rl.pk], "release_rules": [version.constitution.slug],
         "build": [finished.builds[0].pk], "compare": [run], "run_group": [_group(finished)],
@@ -71,6 +72,7 @@ def _of_queue() -> dict[str, list[object]]:
 
 
 ENGINEERS_ONLY = {
+    "checkpoint_file",
     "move_checkpoint_alias",
     "push",
     "cancel_push",
