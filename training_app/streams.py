@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import reduce
@@ -131,7 +131,7 @@ class Hub:
 
     async def listen(
         self, run_id: UUID, after: int, *, heartbeat: float = HEARTBEAT, longest: float = LONGEST
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """The text of one stream, until the run ends, `longest` seconds have gone by, or the reader leaves."""
         listener = Listener(run_id, after)
         self.listeners.add(listener)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -46,9 +46,9 @@ def text_of(part: str | bytes) -> str:
     return part.decode() if isinstance(part, bytes) else part
 
 
-async def leave(*streams: AsyncIterator[str]) -> None:
+async def leave(*streams: AsyncGenerator[str, None]) -> None:
     for stream in streams:
-        await stream.aclose()  # type: ignore[attr-defined]  # every stream here is an async generator
+        await stream.aclose()
 
 
 def test_a_listener_hears_of_events_behind_the_last_one_it_knows() -> None:

@@ -110,7 +110,8 @@ def test_it_asks_for_mail_and_vectors_that_wait_less_and_less_often(
         asked.append(now)
         return True
 
-    sweeper = Sweeper(lambda run: True, clock=lambda: now, **{wish: wake_up})  # type: ignore[arg-type]  # one of two of one type
+    wishes: dict[str, Any] = {wish: wake_up}
+    sweeper = Sweeper(lambda run: True, clock=lambda: now, **wishes)
     assert sweeper.sweep() == Swept() and asked == []
     monkeypatch.setattr(what, "waits", lambda: True)
     for now in range(0, 40, 2):  # noqa: B007  # the clock reads it

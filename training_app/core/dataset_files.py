@@ -202,7 +202,8 @@ def _array_rows(lines: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, Row |
     held = next(pieces)
     place = held.index("[") + 1
     while True:
-        place = _GAP.match(held, place).end()  # type: ignore[union-attr]  # it matches nothing at least
+        if gap := _GAP.match(held, place):
+            place = gap.end()
         if held.startswith("]", place):
             return
         try:

@@ -23,7 +23,8 @@ from training_app.forms import MeasureJudgeForm
 from training_app.models import JudgeEvaluation
 from training_app.other_models import server_choices
 from training_app.plots import Curve, Drawing, Point, draw, number
-from training_app.refusals import JudgeFileRefused, SteeringRefused
+from training_app.refusals import JudgeFileRefused
+from training_app.views.steering import refusal_said
 
 MOST_LISTED = 200
 
@@ -73,12 +74,8 @@ def judge_evaluation(request: AuthenticatedHttpRequest, pk: UUID) -> HttpRespons
 def cancel(request: AuthenticatedHttpRequest, pk: UUID) -> HttpResponse:
     """Ends a measurement that is queued or running."""
     asked = get_judge_evaluation_to_cancel_for(request.user, pk)
-    try:
+    with refusal_said(request, "The measurement is cancelled. What was asked so far is kept in its folder."):
         cancel_judge(user=request.user, evaluation=asked)
-    except SteeringRefused as refusal:
-        messages.error(request, str(refusal))
-    else:
-        messages.success(request, "The measurement is cancelled. What was asked so far is kept in its folder.")
     return redirect("training:judge_evaluation", pk)
 
 

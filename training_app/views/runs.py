@@ -24,6 +24,7 @@ from training_app.views.run_curves import look_in
 from training_app.views.run_page import RunPage, StagePage
 from training_app.views.run_queue import queue_panel
 from training_app.views.sending import send_file
+from training_app.views.steering import refusal_said
 
 PARTS = frozenset({"head", "stages", "curves", "newest", "log", "results"})
 """Fragments of a run's page that are asked for one by one while it is under way."""
@@ -88,12 +89,8 @@ def _said_of_stopping(before: Run, after: Run, *, discard: bool) -> str:
 def resume_run_now(request: AuthenticatedHttpRequest, run_id: UUID) -> HttpResponse:
     """Queues the run again."""
     steered = get_run_to_steer_for(request.user, run_id)
-    try:
+    with refusal_said(request, "The run is queued again. Finished stages are not done twice."):
         resume_run(user=request.user, run=steered, say=lambda sentence: messages.warning(request, sentence))
-    except SteeringRefused as refusal:
-        messages.error(request, str(refusal))
-    else:
-        messages.success(request, "The run is queued again. Finished stages are not done twice.")
     return redirect("training:run", run_id)
 
 

@@ -21,8 +21,9 @@ from training_app.access import (
 )
 from training_app.actions import cancel_push, cancel_signature, push_checkpoint, sign_checkpoint
 from training_app.hub_copies import copies_of
-from training_app.refusals import ReleaseRefused, SteeringRefused
+from training_app.refusals import ReleaseRefused
 from training_app.signatures import signing_of
+from training_app.views.steering import refusal_said
 
 
 @require_POST
@@ -46,12 +47,8 @@ def sign(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
 def cancel_signing(request: AuthenticatedHttpRequest, pk: UUID) -> HttpResponse:
     """Ends a signature that is queued or being made."""
     asked = get_signature_to_cancel_for(request.user, pk)
-    try:
+    with refusal_said(request, "The signing is cancelled. Nothing was put beside the weights."):
         cancel_signature(user=request.user, signature=asked)
-    except SteeringRefused as refusal:
-        messages.error(request, str(refusal))
-    else:
-        messages.success(request, "The signing is cancelled. Nothing was put beside the weights.")
     return redirect("training:release", asked.checkpoint_id)
 
 
@@ -91,12 +88,8 @@ def push(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
 def cancel_handing_on(request: AuthenticatedHttpRequest, pk: UUID) -> HttpResponse:
     """Ends the handing-on of a checkpoint that is queued or under way."""
     asked = get_hub_copy_to_cancel_for(request.user, pk)
-    try:
+    with refusal_said(request, "It is cancelled. A commit that the hub had already made is shown here."):
         cancel_push(user=request.user, copy=asked)
-    except SteeringRefused as refusal:
-        messages.error(request, str(refusal))
-    else:
-        messages.success(request, "It is cancelled. A commit that the hub had already made is shown here.")
     return redirect("training:release", asked.checkpoint_id)
 
 

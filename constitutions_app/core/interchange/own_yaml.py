@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Hashable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -104,7 +104,13 @@ def _folded(text: str, width: int) -> Iterator[str]:
     yield text[start:]
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the base is known at run time only
+if TYPE_CHECKING:
+    _Base = yaml.SafeLoader
+else:
+    _Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the fast one where PyYAML was built with it
+
+
+class _Loader(_Base):
     """Text, numbers, true and false; no dates, no merge keys: a date in a title is a mistake to be told, not a date."""
 
     yaml_implicit_resolvers = {
