@@ -1,9 +1,10 @@
 """One stage done again from its recorded job file, beside what it left: does this machine make the same of it?
 
 The job's paths are relative to its own folder, so a copy in a sibling folder (`03-sft.rerun-1`) reads the same inputs.
-The rerun touches no row and no file of the run. What is compared are digests: of every output file, and of every file
-of the checkpoint but its manifest, which holds the moment it was written. Where arithmetic is deterministic (a
-processor with the same number of threads, the same packages) they agree.
+The rerun touches no row and no file of the run, and computes with the engines the stage was begun with. What is
+compared are digests: of every output file, and of every file of the checkpoint but its manifest, which holds the moment
+it was written. Where arithmetic is deterministic (a processor with the same number of threads, the same packages) they
+agree.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from training_app import logs
 from training_app.core.checkpoints import PUBLISHED
 from training_app.core.digests import digest_file
 from training_app.core.events import FILE as EVENTS
-from training_app.core.events import read_events
+from training_app.core.events import EventLog, engines_in, read_events
 from training_app.core.manifest import MANIFEST, read_manifest
 from training_app.core.spread import LAUNCH
 from training_app.jobs import JOB
@@ -57,6 +58,9 @@ def rerun(stage: RunStage, environment: dict[str, str], *, command: Command = st
     for name in (JOB, LAUNCH):
         if (stage.folder / name).is_file():
             shutil.copyfile(stage.folder / name, folder / name)
+    with EventLog(folder) as events:
+        for role, engines in engines_in(stage.folder / EVENTS).items():
+            events.engine(role, engines)
     words = [word for word in command(stage.slug, folder / JOB) if word != "--lifeline"]
     with (folder / logs.FILE).open("ab") as output:
         code = subprocess.run(

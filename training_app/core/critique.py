@@ -24,13 +24,14 @@ from training_app.core.backends import (
     Backend,
     Generation,
     GenerationRequest,
-    open_backend,
+    open_for_stage,
     prompt_tokens_of,
     spent_of,
     together_of,
     writing_label,
 )
 from training_app.core.config import ReviseParams
+from training_app.core.engine import WRITE
 from training_app.core.errors import BadInput, Stopped
 from training_app.core.events import EventLog
 from training_app.core.exemplars import with_family_exemplars
@@ -50,7 +51,7 @@ def run(job: Job, events: EventLog, should_stop: Callable[[], bool]) -> None:
     responses = [row for row in job.read_input("responses", Response.from_row) if row.kind == "red_team"]
     if not responses:
         raise BadInput("There is no response to a red-team prompt to revise.", "Add red-team prompts to the run.")
-    backend = open_backend(job.model, lambda message: events.log(message, level="warning"))
+    backend = open_for_stage(job.model, events, WRITE)
     revise(responses, constitution, backend, params, events, should_stop, seed=job.seed)
 
 

@@ -22,10 +22,11 @@ from typing import Any
 
 from constitutions_app.core.principles import Constitution
 from training_app.core import training
-from training_app.core.backends import Backend, GenerationRequest, open_backend, together_of
+from training_app.core.backends import Backend, GenerationRequest, open_for_stage, together_of
 from training_app.core.base_model import check_model_folder
 from training_app.core.config import EvaluateParams
 from training_app.core.device import choose_device, judging_dtype
+from training_app.core.engine import JUDGE, WRITE
 from training_app.core.errors import BadInput, Stopped
 from training_app.core.events import EventLog
 from training_app.core.features import count, features
@@ -110,7 +111,7 @@ def answer_all(
     """One model's answer to every prompt, scored and looked through; a batch already recorded is not done again."""
     if all(events.has("answer", f"{name}/{prompt.id}") for prompt in prompts):
         return
-    backend = open_backend(ref, lambda message: events.log(message, level="warning"))
+    backend = open_for_stage(ref, events, WRITE, role=name)
     form = backend.format("auto")
     asked = {prompt.id: form.response(prompt.messages) for prompt in prompts}
     counted = features(params.patterns)
@@ -176,7 +177,7 @@ def measure_all(
 
 def open_judge(ref: ModelRef, events: EventLog) -> Backend:
     """The judge, asked in the number format labels are asked in."""
-    return open_backend(ref, lambda message: events.log(message, level="warning"), dtype=judging_dtype())
+    return open_for_stage(ref, events, JUDGE, role="judge", dtype=judging_dtype())
 
 
 def compare(

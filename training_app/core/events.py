@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from training_app.core.digests import digest_file
+from training_app.core.engine import Engine, Engines
 from training_app.core.errors import BadInput, NotFinite, StageError
 
 FILE = "events.jsonl"
@@ -59,6 +60,8 @@ class EventLog:
         self.unit = ""
         self.last_kind = ""
         self.identity: str | None = None
+        self.engines: dict[str, dict[str, Engine]] = {}
+        """Role of a model → what it is used for → the engine the stage was begun with."""
         self._clock = clock
         self._keys: dict[str, set[str]] = {}
         self._started_at = clock()
@@ -118,6 +121,12 @@ class EventLog:
             identity=self.identity,
             **extra,
         )
+        self.sync()
+
+    def engine(self, role: str, engines: Engines) -> None:
+        """Say, once, which engines compute for one of the stage's models; a resumed stage keeps to them."""
+        self.engines[role] = dict(engines)
+        self._append("engine", of=role, engines={use: asdict(engine) for use, engine in engines.items()})
         self.sync()
 
     def batch(self, record: str, keys: Sequence[str], together: Sequence[int]) -> None:
@@ -270,6 +279,8 @@ class EventLog:
                 self._keys.setdefault(event["record"], set()).add(event["key"])
             elif event["kind"] == "started":
                 self.identity = event.get("identity")
+            elif event["kind"] == "engine":
+                self.engines[event["of"]] = _engines(event)
         return end
 
 
@@ -294,6 +305,11 @@ class SilentLog(EventLog):
     def _append(self, kind: str, **body: Any) -> None:
         self.seq += 1
         self.last_kind = kind
+
+
+def engines_in(path: Path) -> dict[str, Engines]:
+    """Role of a model → the engines that a stage's log says it was begun with."""
+    return {event["of"]: _engines(event) for event in read_events(path) if event["kind"] == "engine"}
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
@@ -351,6 +367,10 @@ def _good_lines(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
                 )
             else:
                 bad_line = bad_line or number
+
+
+def _engines(event: Mapping[str, Any]) -> dict[str, Engine]:
+    return {use: Engine(**engine) for use, engine in event["engines"].items()}
 
 
 def _event(line: bytes) -> dict[str, Any] | None:

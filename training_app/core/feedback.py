@@ -26,11 +26,12 @@ from training_app.core.backends import (
     Question,
     how_of,
     judging_label,
-    open_backend,
+    open_for_stage,
     spent_of,
 )
 from training_app.core.config import LabelParams
 from training_app.core.device import judging_dtype
+from training_app.core.engine import JUDGE, WRITE
 from training_app.core.errors import BadInput, Stopped
 from training_app.core.events import EventLog
 from training_app.core.exemplars import with_family_exemplars
@@ -51,7 +52,8 @@ def run(job: Job, events: EventLog, should_stop: Callable[[], bool]) -> None:
     comparisons = job.read_input("comparisons", Comparison.from_row)
     if "human" in job.inputs:
         comparisons += job.read_input("human", Comparison.from_row)
-    backend = open_backend(job.model, lambda message: events.log(message, level="warning"), dtype=judging_dtype())
+    uses = (JUDGE, WRITE) if params.cot_samples else (JUDGE,)
+    backend = open_for_stage(job.model, events, *uses, dtype=judging_dtype())
     label(comparisons, constitution, backend, params, events, should_stop, seed=job.seed)
 
 

@@ -14,13 +14,14 @@ from typing import Any
 from training_app.core.backends import (
     Backend,
     GenerationRequest,
-    open_backend,
+    open_for_stage,
     prompt_tokens_of,
     spent_of,
     together_of,
     writing_label,
 )
 from training_app.core.config import GenerateParams
+from training_app.core.engine import WRITE
 from training_app.core.errors import Stopped
 from training_app.core.events import EventLog
 from training_app.core.generation import plan_batches, seed_for
@@ -33,7 +34,7 @@ def run(job: Job, events: EventLog, should_stop: Callable[[], bool]) -> None:
     """Answer every prompt of ``inputs.prompts``; records "response", output ``responses``."""
     params = job.params(GenerateParams)
     prompts = job.read_input("prompts", Prompt.from_row)
-    backend = open_backend(job.model, lambda message: events.log(message, level="warning"))
+    backend = open_for_stage(job.model, events, WRITE)
     respond(prompts, backend, params, events, should_stop, seed=job.seed)
 
 

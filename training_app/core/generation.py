@@ -129,8 +129,30 @@ class Writer(Protocol):
         """Continue every prompt (at least one token each); returns the new tokens, end token included."""
 
 
-def generator_for(model: Any, tokenizer: Any, folder: Path | None = None) -> Writer:
-    """Who writes with this model where it stands.
+def generator_for(model: Any, tokenizer: Any, folder: Path | None = None, *, way: str = "auto") -> Writer:
+    """Who writes with this model where it stands: the fastest, or the one of `ways_for` that is named."""
+    way = ways_for(model, folder)[0] if way == "auto" else way
+    if way == "openvino":
+        from training_app.core.openvino_generation import OpenVinoGenerator
+
+        return OpenVinoGenerator(model, tokenizer)
+    if way == "sharing":
+        from training_app.core.sharing import SharingGenerator
+
+        return SharingGenerator(model, tokenizer)
+    if way == "vllm" and folder is not None:
+        from training_app.core.gpu_generation import VllmWriter
+
+        return VllmWriter(model, tokenizer, folder)
+    if way == "paged":
+        from training_app.core.gpu_generation import PagedWriter
+
+        return PagedWriter(model, tokenizer)
+    return Generator(model, tokenizer)
+
+
+def ways_for(model: Any, folder: Path | None = None) -> list[str]:
+    """All ways to write that are right for this model where it stands, the fastest first.
 
     On a processor the fast way for the models it computes exactly: in bfloat16 OpenVINO where it is installed, else
     torch (in float32 an item alone must give the same text, whatever else is installed). On a GPU vLLM, where it is
@@ -138,22 +160,19 @@ def generator_for(model: Any, tokenizer: Any, folder: Path | None = None) -> Wri
     """
     import torch
 
-    from training_app.core import openvino_llama
+    from training_app.core import gpu_generation, openvino_llama
     from training_app.core.fused_llama import supports
-    from training_app.core.gpu_generation import PagedWriter, VllmWriter, can_be_paged, vllm_is_installed
-    from training_app.core.openvino_generation import OpenVinoGenerator
-    from training_app.core.sharing import SharingGenerator
 
-    if supports(model):
-        if model.dtype == torch.bfloat16 and openvino_llama.is_installed() and openvino_llama.has_room(model):
-            return OpenVinoGenerator(model, tokenizer)
-        return SharingGenerator(model, tokenizer)
-    if model.device.type == "cuda":
-        if folder is not None and vllm_is_installed():
-            return VllmWriter(model, tokenizer, folder)
-        if can_be_paged(model):
-            return PagedWriter(model, tokenizer)
-    return Generator(model, tokenizer)
+    is_fused, is_on_gpu = supports(model), model.device.type == "cuda"
+    has_openvino = is_fused and model.dtype == torch.bfloat16 and openvino_llama.is_installed()
+    fits = {
+        "openvino": has_openvino and openvino_llama.has_room(model),
+        "sharing": is_fused,
+        "vllm": is_on_gpu and folder is not None and gpu_generation.vllm_is_installed(),
+        "paged": is_on_gpu and gpu_generation.can_be_paged(model),
+        "module": True,
+    }
+    return [way for way, is_right in fits.items() if is_right]
 
 
 @dataclass

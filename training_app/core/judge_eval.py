@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from training_app.core.backends import Backend, OptionScore, how_of, judging_label, open_backend, spent_of
+from training_app.core.backends import Backend, OptionScore, how_of, judging_label, open_for_stage, spent_of
 from training_app.core.device import judging_dtype
+from training_app.core.engine import JUDGE
 from training_app.core.errors import BadInput, Stopped
 from training_app.core.events import EventLog
 from training_app.core.generation import plan_batches
@@ -49,7 +50,7 @@ def run(job: Job, events: EventLog, should_stop: Callable[[], bool]) -> None:
     """Judge every question of ``inputs.items``; records "judged", the whole report in the summary."""
     params = job.params(JudgeEvalParams)
     items = read_items(job.input_path("items"), most=params.most)
-    backend = open_backend(job.model, lambda message: events.log(message, level="warning"), dtype=judging_dtype())
+    backend = open_for_stage(job.model, events, JUDGE, dtype=judging_dtype())
     events.started(
         device=judging_label(backend), dtype=backend.dtype, total=len(items), unit="questions",
         resumed_at=len(events.known("judged")),

@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from constitutions_app.core.principles import Principle
 from training_app.core import training
-from training_app.core.backends import Backend, open_backend
+from training_app.core.backends import Backend, open_for_stage
 from training_app.core.base_model import check_model_folder
 from training_app.core.config import RlParams
 from training_app.core.device import Device, judging_dtype
+from training_app.core.engine import JUDGE
 from training_app.core.errors import BadInput
 from training_app.core.events import EventLog
 from training_app.core.feedback import judge
@@ -48,9 +49,7 @@ def open_reward(job: Job, params: RlParams, device: Device, events: EventLog) ->
         return score_reward(Scorer.load(job.model_for("reward").path, training.own_device(device)))
     responses = job.read_input("responses", Response.from_row)
     return judge_reward(
-        open_backend(
-            job.model_for("judge"), lambda message: events.log(message, level="warning"), dtype=judging_dtype()
-        ),
+        open_for_stage(job.model_for("judge"), events, JUDGE, role="judge", dtype=judging_dtype()),
         principles_serving(job.constitution(), "label"),
         {response.prompt_id: response.text for response in responses},
         template=str(job.judge.get("template") or "paper"),

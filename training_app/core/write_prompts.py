@@ -23,13 +23,14 @@ from training_app.core.backends import (
     Backend,
     Generation,
     GenerationRequest,
-    open_backend,
+    open_for_stage,
     prompt_tokens_of,
     spent_of,
     together_of,
     writing_label,
 )
 from training_app.core.config import WriteParams
+from training_app.core.engine import WRITE
 from training_app.core.errors import BadInput, Stopped
 from training_app.core.events import EventLog
 from training_app.core.generation import seed_for
@@ -49,7 +50,7 @@ def run(job: Job, events: EventLog, should_stop: Callable[[], bool]) -> None:
     params = job.params(WriteParams)
     principles = principles_serving(job.constitution(), "revise") if params.aim == "principle" else ()
     seeds = job.read_input("seeds", Prompt.from_row)
-    backend = open_backend(job.model, lambda message: events.log(message, level="warning"))
+    backend = open_for_stage(job.model, events, WRITE)
     write(seeds, principles, backend, params, events, should_stop, seed=job.seed)
 
 

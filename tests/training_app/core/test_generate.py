@@ -22,7 +22,8 @@ def test_it_answers_every_prompt_and_says_how_it_went(tmp_path: Path) -> None:
     assert sorted(data) == sorted(row["id"] for row in rows)
     assert all(row["tokens"] <= 12 and row["finish"] in ("stop", "length") for row in data.values())
     events = read_events(tmp_path / "out" / "events.jsonl")
-    started, finished = events[0], events[-1]
+    chose, started, finished = events[0], events[1], events[-1]
+    assert (chose["kind"], list(chose["engines"])) == ("engine", ["write"])
     assert (started["total"], started["unit"], started["resumed_at"]) == (9, "prompts", 0)
     assert started["device"].startswith("CPU (")
     assert started["dtype"] in ("bfloat16", "float32")
@@ -61,7 +62,7 @@ def test_a_stopped_job_repeats_nothing(tmp_path: Path) -> None:
     file = write_asking_job(tmp_path / "out", "generate", model, {"prompts": prompts(9)}, SHORT)
     answers = iter([False, True, False, False])
     assert run_job(file, lambda: next(answers)) == STOPPED
-    assert last_event(tmp_path / "out") | {"at": ""} == {"seq": 8, "at": "", "kind": "stopped", "done": 4, "total": 9}
+    assert last_event(tmp_path / "out") | {"at": ""} == {"seq": 9, "at": "", "kind": "stopped", "done": 4, "total": 9}
     assert run_job(file, lambda: False) == FINISHED
     starts = [event for event in read_events(tmp_path / "out" / "events.jsonl") if event["kind"] == "started"]
     assert [event["resumed_at"] for event in starts] == [0, 4]
@@ -72,7 +73,7 @@ def test_a_model_without_a_template_is_noted(tmp_path: Path) -> None:
     model = build_tiny_model(tmp_path / "tiny", chat_template=False)
     file = write_asking_job(tmp_path / "out", "generate", model, {"prompts": prompts(1)}, SHORT)
     assert run_job(file, lambda: False) == FINISHED
-    assert read_events(tmp_path / "out" / "events.jsonl")[0]["note"] == [NO_TEMPLATE]
+    assert read_events(tmp_path / "out" / "events.jsonl")[1]["note"] == [NO_TEMPLATE]
 
 
 def test_a_missing_model_folder_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

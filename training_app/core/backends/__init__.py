@@ -10,10 +10,13 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 from training_app.core.config import Sampling
+from training_app.core.engine import Engines
 from training_app.core.errors import BadInput
+from training_app.core.events import EventLog
 from training_app.core.job import ModelRef
 from training_app.core.prompts import PromptFormat
 
@@ -96,17 +99,37 @@ BACKENDS: dict[str, str] = {
 }
 
 Notify = Callable[[str], None]
+FREE: Engines = MappingProxyType({})
+"""No engine is asked for: the fastest is taken."""
 
 
-def open_backend(ref: ModelRef, notify: Notify, *, dtype: str | None = None) -> Backend:
+def open_for_stage(
+    ref: ModelRef, events: EventLog, *uses: str, role: str = "model", dtype: str | None = None
+) -> Backend:
+    """The backend of one of a stage's models, with the engines the stage was begun with (`engine.py`).
+
+    `uses`: what the stage does with it, of `engine.WRITE` and `engine.JUDGE`. Raises BadInput where such an engine is
+    not there any more.
+    """
+    kept = events.engines.get(role)
+    backend = open_backend(ref, lambda message: events.log(message, level="warning"), dtype=dtype, engines=kept or FREE)
+    now: Engines = getattr(backend, "engines", FREE)
+    if kept is None and now:
+        events.engine(role, {use: now[use] for use in uses})
+    return backend
+
+
+def open_backend(ref: ModelRef, notify: Notify, *, dtype: str | None = None, engines: Engines = FREE) -> Backend:
     """The backend a model reference names, ready to answer.
 
-    `notify` gets sentences for the log (a halved batch); `dtype` overrules the device's number format.
+    `notify` gets sentences for the log (a halved batch); `dtype` overrules the device's number format; `engines` are
+    those a local model has to be computed with.
     """
     if ref.backend not in BACKENDS:
         raise BadInput(f"There is no backend {ref.backend!r}; there are {', '.join(BACKENDS)}.")
     module, name = BACKENDS[ref.backend].split(":")
-    opened: Backend = getattr(importlib.import_module(module), name)(ref, notify, dtype)
+    open_it = getattr(importlib.import_module(module), name)
+    opened: Backend = open_it(ref, notify, dtype, engines) if ref.backend == "local" else open_it(ref, notify, dtype)
     return opened
 
 

@@ -10,15 +10,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from training_app.core.backends import Generation, GenerationRequest, OptionScore, Question
+from training_app.core.backends import FREE, Generation, GenerationRequest, OptionScore, Question
 from training_app.core.base_model import check_model_folder, load_model, load_tokenizer
 from training_app.core.config import Sampling
 from training_app.core.device import Device, choose_device
+from training_app.core.engine import JUDGE, WRITE, Engines, chosen
 from training_app.core.errors import BadInput, OutOfMemory, is_out_of_memory
-from training_app.core.generation import Continuation, cut_at_stop, generator_for, without_half_stop
+from training_app.core.generation import Continuation, cut_at_stop, generator_for, ways_for, without_half_stop
 from training_app.core.job import ModelRef
 from training_app.core.prompts import PromptFormat, format_for
-from training_app.core.scoring import Scorer
+from training_app.core.scoring import Scorer, layouts_for
 
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
@@ -35,26 +36,37 @@ class LocalBackend:
         notify: Callable[[str], None] = lambda _: None,
         *,
         folder: Path | None = None,
+        engines: Engines = FREE,
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.device = device
         self.label = device.label
         self.dtype = device.dtype
-        self.generator = generator_for(model, tokenizer, folder)
-        self.scorer = Scorer(model, notify=notify)
+        self.engines = {
+            WRITE: chosen(ways_for(model, folder), device.dtype, engines.get(WRITE)),
+            JUDGE: chosen(layouts_for(model), device.dtype, engines.get(JUDGE)),
+        }
+        self.generator = generator_for(model, tokenizer, folder, way=self.engines[WRITE].way)
+        self.scorer = Scorer(model, layout=self.engines[JUDGE].way, notify=notify)
         self._notify = notify
         self._together: list[int] = []
         self._starts_with_bos = _starts_with_bos(tokenizer)
 
     @classmethod
     def load(
-        cls, ref: ModelRef, device: Device | None = None, notify: Callable[[str], None] = lambda _: None
+        cls,
+        ref: ModelRef,
+        device: Device | None = None,
+        notify: Callable[[str], None] = lambda _: None,
+        *,
+        engines: Engines = FREE,
     ) -> LocalBackend:
-        """Check and load the folder of `ref`. Raises BadInput."""
+        """Check and load the folder of `ref`; `engines` are those it must be computed with. Raises BadInput."""
         check_model_folder(ref)
         device = device or choose_device()
-        return cls(load_model(ref.path, device), load_tokenizer(ref.path), device, notify, folder=ref.path)
+        model, tokenizer = load_model(ref.path, device), load_tokenizer(ref.path)
+        return cls(model, tokenizer, device, notify, folder=ref.path, engines=engines)
 
     @property
     def context(self) -> int:
@@ -180,9 +192,11 @@ class LocalBackend:
             torch.cuda.empty_cache()
 
 
-def open_backend(ref: ModelRef, notify: Callable[[str], None], dtype: str | None) -> LocalBackend:
+def open_backend(
+    ref: ModelRef, notify: Callable[[str], None], dtype: str | None, engines: Engines = FREE
+) -> LocalBackend:
     """The model folder of `ref` on the device of `choose_device`, in its number format or in `dtype`."""
-    return LocalBackend.load(ref, choose_device(dtype), notify)
+    return LocalBackend.load(ref, choose_device(dtype), notify, engines=engines)
 
 
 def _starts_with_bos(tokenizer: Any) -> bool:
