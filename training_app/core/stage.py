@@ -33,6 +33,7 @@ from pathlib import Path
 
 from training_app.core.errors import BadInput, DiskFull, OutOfMemory, StageError, Stopped, is_out_of_memory
 from training_app.core.events import EventLog, SilentLog, read_events
+from training_app.core.imports import import_for
 from training_app.core.job import Job, read_job
 from training_app.core.manifest import read_manifest
 from training_app.core.spread import rank
@@ -64,8 +65,8 @@ LOCK = ".lock"
 log = logging.getLogger("training_app.core.stage")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the job named on the command line; returns the exit code."""
+def main(arguments: Sequence[str] | None = None, *, stop: threading.Event | None = None) -> int:
+    """Run the job named on the command line; returns the exit code. `stop` is set once it is asked to stop."""
     parser = argparse.ArgumentParser(
         prog="python -m training_app.core.stage", description="Run one stage from its job file."
     )
@@ -78,32 +79,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stream=sys.stdout,
         force=True,
     )
-    stop = threading.Event()
+    stop = stop or threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     if options.lifeline:
         threading.Thread(target=_watch_lifeline, args=(stop,), name="lifeline", daemon=True).start()
     stay_offline()
     wait_asleep()
-    return run_job(options.job, stop.is_set)
+    return run_job(options.job, stop.is_set, prepare=import_for)
 
 
-def run_job(job_file: Path, should_stop: Callable[[], bool]) -> int:
-    """Run one job to an exit code. Everything that can go wrong ends as an event and a sentence on standard error."""
+def run_job(
+    job_file: Path, should_stop: Callable[[], bool], *, prepare: Callable[[Job], None] = lambda job: None
+) -> int:
+    """Run one job to an exit code. Everything that can go wrong ends as an event and a sentence on standard error.
+
+    `prepare` is called once there is something to do.
+    """
     try:
         job = read_job(job_file)
         if rank() > 0:  # one of several processes: the first alone holds the folder and writes into it
-            return _run(job, SilentLog(job.out), should_stop)
+            return _run(job, SilentLog(job.out), should_stop, prepare)
         with exclusive(job.out), EventLog(job.out) as events:
             _forget_failures(job.out)
-            return _run(job, events, should_stop)
+            return _run(job, events, should_stop, prepare)
     except BadInput as error:
         return _say(error)
     except OSError as error:
         return _say(DiskFull(*_disk_full(job_file.parent)) if _is_disk_full(error) else BadInput(f"{error}."))
 
 
-def _run(job: Job, events: EventLog, should_stop: Callable[[], bool]) -> int:
+def _run(job: Job, events: EventLog, should_stop: Callable[[], bool], prepare: Callable[[Job], None]) -> int:
     if events.identity not in (None, job.identity()):
         return _say(BadInput(f"{events.path} belongs to another job.", "Give every job an out folder of its own."))
     if events.is_finished and is_whole(job.out, events):
@@ -111,6 +117,7 @@ def _run(job: Job, events: EventLog, should_stop: Callable[[], bool]) -> int:
         return FINISHED
     events.identity = job.identity()
     try:
+        prepare(job)
         stage_function(job.stage)(job, events, should_stop)
     except Stopped:
         events.stopped()
