@@ -17,6 +17,7 @@ What a deployment may want to change is read from the environment (docs/operatio
     BEHIND_PROXY        trust X-Forwarded-Proto from the proxy in front? default: off
     ALLOWED_HOSTS, CSRF_TRUSTED_ORIGINS     comma-separated
     DATABASE_POOL       keep a pool of connections (the web server sets it)
+    WEB_PROCESSES       processes that answer pages in `make run` (default: 2, or 1 on a single core)
     EMAIL_URL           where e-mail goes, for example smtp+tls://user:password@host:587; without it none is sent
     EMAIL_FROM          the address it comes from
     EMBEDDINGS          find near-duplicates by meaning where a language model for it is installed? default: on
@@ -59,6 +60,14 @@ def flag(name: str, default: bool) -> bool:
     if value in {"0", "false", "no", "off"}:
         return False
     raise ImproperlyConfigured(f"{name}={value!r} is neither yes nor no: use 1 or 0.")
+
+
+def count(name: str, default: int) -> int:
+    """A number of at least 1 from the environment. Raises ImproperlyConfigured for anything else."""
+    value = text(name, str(default))
+    if not (value.isascii() and value.isdigit() and 0 < int(value) < 1000):
+        raise ImproperlyConfigured(f"{name}={value!r} is not a number from 1 to 999.")
+    return int(value)
 
 
 def listed(name: str, *default: str) -> list[str]:
@@ -158,6 +167,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "cai_web.one_thread.kept_together",
 ]
 
 ROOT_URLCONF = "cai_web.urls"
@@ -232,6 +242,9 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # keep trying: a broker may be rest
 CELERY_BROKER_CONNECTION_TIMEOUT = 2.0
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "socket_keepalive": True}
 CELERY_TIMEZONE = "UTC"
+
+WEB_PROCESSES = count("WEB_PROCESSES", min(os.cpu_count() or 1, 2))
+"""They share one socket. What each remembers of its own (wrong passwords, options of filters) is forgotten soon."""
 
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 

@@ -72,6 +72,7 @@ def start_app(folder: Path, *, wait: bool = True, prepared: bool = False, **envi
                 "VAR_DIR": str(var),
                 "PORT": str(port),
                 "DEMO": "0",
+                "WEB_PROCESSES": "1",
                 "PYTHONUNBUFFERED": "1",
                 **environment,
             },

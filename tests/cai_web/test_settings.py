@@ -13,7 +13,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from cai_web.secret_key import secret_key_of
-from cai_web.settings import flag, listed, text
+from cai_web.settings import count, flag, listed, text
 
 
 def run(*command: str, var: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -35,6 +35,18 @@ def test_a_flag_that_is_neither_yes_nor_no_is_refused(value: str, monkeypatch: p
     monkeypatch.setenv("DEBUG", value)
     with pytest.raises(ImproperlyConfigured, match=r"DEBUG=.* is neither yes nor no: use 1 or 0"):
         flag("DEBUG", False)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "²", "1000"])
+def test_a_number_that_is_none_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEB_PROCESSES", value)
+    with pytest.raises(ImproperlyConfigured, match=r"WEB_PROCESSES=.* is not a number from 1 to 999"):
+        count("WEB_PROCESSES", 2)
+
+
+def test_a_number_that_is_not_given_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEB_PROCESSES", "")
+    assert count("WEB_PROCESSES", 2) == 2
 
 
 @pytest.mark.parametrize(("value", "meaning"), [("1", True), ("Yes", True), ("off", False), ("0", False), ("", True)])

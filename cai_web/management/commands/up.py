@@ -93,14 +93,15 @@ class Command(BaseCommand):
         self._migrate()
         if settings.COLLECTED_STATIC:
             collect_if_changed(self._say)
-        web = [sys.executable, "-m", "cai_web.serve", str(listener.fileno())]
-        self.supervisor.start(Child("web", web, keep_open=(listener.fileno(),)))
+        self.supervisor.start(_web("web", listener))
         call_command("load_starter", stdout=self.stdout)
         self._wait_for_pages()
         self._invite()
         self.supervisor.start(_worker("default", "default,infer", 2))
         self.supervisor.start(_worker("gpu", "gpu", 1))
         self.supervisor.start(Child("sweeper", [sys.executable, "manage.py", "sweep"]))
+        for number in range(2, settings.WEB_PROCESSES + 1):  # last: one is enough for the first page
+            self.supervisor.start(_web(f"web-{number}", listener))
         if flag("DEMO", True) and not apps.get_model("training_app", "Run")._default_manager.exists():
             self._say("Launching the demo run; follow it under Runs. (make run DEMO=0 launches none.)")
             self.supervisor.start(Child("demo", [sys.executable, "manage.py", "demo"], once=True))
@@ -208,6 +209,12 @@ def _listen(host: str, port: int) -> socket.socket:
 def _environment() -> dict[str, str]:
     """What the children get. This server speaks plain http: no cookie may ask for https unless the caller says so."""
     return {"HTTPS": "0", **{name: value for name, value in os.environ.items() if value}, "PYTHONUNBUFFERED": "1"}
+
+
+def _web(name: str, listener: socket.socket) -> Child:
+    """One of the processes that take requests from the same socket."""
+    command = [sys.executable, "-m", "cai_web.serve", str(listener.fileno())]
+    return Child(name, command, keep_open=(listener.fileno(),))
 
 
 def _worker(name: str, queues: str, processes: int) -> Child:
