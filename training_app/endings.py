@@ -21,8 +21,8 @@ from training_app.records import UnknownReference
 from training_app.refusals import BuildRefused, PromptFileRefused
 
 OUT_OF_MEMORY = (
-    "Most often the system has run out of memory: choose a smaller batch, shorter texts or a smaller model, "
-    "or end other programs, then resume. What was done is kept."
+    "Most often the system has run out of memory: end other programs and resume (what was done is kept), or clone the "
+    "run with a smaller batch, shorter texts or a smaller model."
 )
 MOVE_ASIDE = "Move the stage's folder aside and resume: the stage is done again, and what is here already is kept."
 MAKE_ROOM = "Make room and resume; everything written so far is kept."

@@ -1,18 +1,24 @@
 """The model card of a checkpoint, written from the facts and nothing else: Markdown with Hugging Face's metadata.
 
-Its fields follow Hugging Face's model card specification; `huggingface_hub` writes the metadata. What nobody measured
-is said to be unmeasured rather than left out.
+Its fields follow Hugging Face's model card specification; `huggingface_hub` writes the metadata. Where the base model
+is registered, its name on the hub and its licence stand there; a licence the specification has no name for is "other"
+with its name beside it. What nobody measured is said to be unmeasured rather than left out.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from constitutions_app.ledger import name_of
 from training_app.lineage import CheckpointLineage
 from training_app.measured import measured_rows
+from training_app.models import RegisteredModel
 from training_app.options import STAGE_NAMES
 from training_app.releases import release_of
+
+IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9.+-]*")
+"""How Hugging Face names licences ("apache-2.0"); other words are a name of their own."""
 
 
 def card_of(line: CheckpointLineage) -> str:
@@ -23,8 +29,10 @@ def card_of(line: CheckpointLineage) -> str:
 def _metadata(line: CheckpointLineage) -> str:
     from huggingface_hub import ModelCardData
 
+    base = _registered(line)
     data = ModelCardData(
-        base_model=str(line.run.base_model.get("name", "")),
+        base_model=(base.hub if base else "") or str(line.run.base_model.get("name", "")),
+        **_licence(base.licence if base else ""),
         library_name="transformers",
         pipeline_tag="text-classification" if line.checkpoint.stage == "reward" else "text-generation",
         tags=[
@@ -41,6 +49,18 @@ def _metadata(line: CheckpointLineage) -> str:
         dataset_sha256=[build.digest for build in line.builds],
     )
     return str(data.to_yaml())
+
+
+def _registered(line: CheckpointLineage) -> RegisteredModel | None:
+    """The base model as it was registered at the run's digest; one query."""
+    return RegisteredModel.objects.filter(digest=line.run.base_model.get("digest")).first()
+
+
+def _licence(named: str) -> dict[str, str]:
+    """The metadata of a licence; none where nothing is known of it."""
+    if not named:
+        return {}
+    return {"license": named} if IDENTIFIER.fullmatch(named) else {"license": "other", "license_name": named}
 
 
 def _body(line: CheckpointLineage) -> Iterator[str]:

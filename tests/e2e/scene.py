@@ -37,6 +37,7 @@ from tests.training_app.scenes import comparisons
 from training_app.access import hides_judgement
 from training_app.actions import choose_blind, record_audit, send_answers, take_next
 from training_app.actions.record_audit import Verdict
+from training_app.core.expected import Expectation
 from training_app.models import AuditorSettings, EvaluationAnswer, RegisteredModel, Run, RunGroup
 
 
@@ -318,8 +319,10 @@ def training_pages(scene: Scene) -> dict[str, str]:
 
 def compared_pages(scene: Scene) -> dict[str, str]:
     """Runs held against each other, and the models that runs start from."""
+    arms = ["with critique", "without critique"]
+    expects = [Expectation(arms[0], "words", False), *(Expectation(arm, "evasive", False) for arm in arms)]
     group, _ = RunGroup.objects.get_or_create(
-        name="Critique", arms=["with critique", "without critique"], created_by=scene.admin
+        name="Critique", arms=arms, expects=[one.as_data() for one in expects], created_by=scene.admin
     )
     for run, arm in ((scene.done.run, group.arms[0]), (scene.failed, group.arms[1])):
         Run.objects.filter(pk=run.pk).update(group=group, arm=arm)

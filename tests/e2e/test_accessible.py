@@ -45,6 +45,7 @@ PREPARE = """() => {
 }"""
 """Contrast takes axe longer than all other rules together: it is asked only of elements that are marked."""
 SETTLE = """async () => {
+    for (const fold of document.querySelectorAll("main details.fold")) fold.open = true;
     const fragments = () => [...document.querySelectorAll("[hx-trigger=load]")];
     const loading = () => fragments().some((one) => one.textContent.includes("loading…"));
     const end = performance.now() + 10_000;
@@ -53,7 +54,7 @@ SETTLE = """async () => {
         await new Promise((done) => setTimeout(done, 10));
     }
 }"""
-"""Waits for the fragments that a page fetches when it is loaded."""
+"""Opens what is folded, so that it is measured too, and waits for the fragments that a page fetches when it is loaded."""
 MARK = """(theme) => {
     const passed = window.passed(theme);
     const grounds = new Map([[document.documentElement.parentNode, {stack: "", held: true}]]);

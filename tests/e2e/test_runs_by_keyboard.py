@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 from django.urls import reverse
+from django.utils import timezone
 
 from constitutions_app.access import Role
 from tests.constitutions_app.factories import make_constitution, make_person, newest
@@ -19,7 +20,7 @@ from tests.training_app.scenes import QUICK, comparisons, helpful, red_team
 from training_app import signatures
 from training_app.actions import change_release_rules
 from training_app.core.signing_keys import make_key
-from training_app.models import Run
+from training_app.models import ChatTurn, Run
 from training_app.runner import run_once
 
 if TYPE_CHECKING:
@@ -127,6 +128,30 @@ def test_a_checkpoint_is_signed_off_made_production_and_signed(page: Page, site:
         expect(page.locator("#signature details")).to_be_visible()
     finally:
         Path(settings.MODEL_SIGNING_KEY).unlink()
+
+
+def test_two_checkpoints_are_asked_and_their_answers_make_a_scenario(page: Page, site: Site) -> None:
+    """The answers are put there as the worker would: what it does with real weights is told in test_chats."""
+    from playwright.sync_api import expect
+
+    auditor = make_person("olu", Role.AUDITOR)
+    done = finished_run(make_person("ada", Role.ENGINEER), newest(make_constitution(auditor)))
+    site.sign_in(page.context, auditor)
+    page.goto(site.at(reverse("training:chat") + f"?left={done.sft.pk}&right={done.rl.pk}"))
+    _arrived(page, "Ask a checkpoint")
+    page.get_by_label("Question").focus()
+    page.keyboard.type("May I open her letter?")
+    _press(page.get_by_role("button", name="Ask", exact=True))
+    _arrived(page, "Asked")
+    expect(page.locator("#answers")).to_contain_text("waiting for a worker")
+    replies = {"left": {"text": "Put it back.", "tokens": 4, "finish": "stop"},
+               "right": {"text": "Ask her first.", "tokens": 4, "finish": "stop"}}  # fmt: skip
+    ChatTurn.objects.update(state="succeeded", replies=replies, finished_at=timezone.now())
+    expect(page.locator("#answers")).to_contain_text("Ask her first.")  # by itself, without a reload
+    _press(page.get_by_role("button", name="right should win"))
+    page.get_by_role("heading", level=1).wait_for()
+    assert (made := done.run.version.constitution.scenarios.get()).response_b == "Ask her first."
+    assert (made.prompt, made.expected) == ("May I open her letter?", "b")
 
 
 def _work(run: Run) -> None:

@@ -185,7 +185,7 @@ def failed_run(author: User, version: Version | None = None) -> Run:
     then = timezone.now() - timedelta(hours=2)
     finish_stage(run.stages.get(slug="generate"), then, total=8)
     said = {"reason": "The device ran out of memory at batch 5 of 32.", "exit_code": 1,
-            "advice": "Lower the batch size of this stage and resume."}  # fmt: skip
+            "advice": "Clone the run with a smaller batch."}  # fmt: skip
     update(run.stages.get(slug="revise"), state="failed", started_at=then, done=20, total=128, unit="steps", **said)
     return update(run, state="failed", started_at=then, finished_at=then + timedelta(minutes=3), attempt=1, **said)
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import xxhash
 
 from training_app.core.digests import digest_file, digest_model_folder
-from training_app.core.errors import BadInput, NotFinite, StageError
+from training_app.core.errors import LOWER_RATE, BadInput, NotFinite, StageError
 from training_app.core.events import package_versions
 from training_app.core.job import Job, ModelRef
 from training_app.core.manifest import (
@@ -87,7 +87,7 @@ def weights_moved(model: Any, start: Path, fresh: Mapping[str, torch.Tensor]) ->
             before = (fresh[name] if name in fresh else stored.tensor(name)).to(torch.float32)
             change = (now - before).abs()
             if not bool(torch.isfinite(change).all()):
-                raise NotFinite(f"The weights {name} are no longer finite.", "Lower the learning rate and resume.")
+                raise NotFinite(f"The weights {name} are no longer finite.", LOWER_RATE)
             changed += int(torch.count_nonzero(change))
             of += change.numel()
             largest = max(largest, float(change.max()) if change.numel() else 0.0)

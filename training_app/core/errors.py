@@ -26,6 +26,10 @@ class NotFinite(StageError):
     kind = "not_finite"
 
 
+LOWER_RATE = "Clone the run with a lower learning rate; resuming it as it is would come to the same."
+"""What to do about weights or probabilities that became no numbers."""
+
+
 class OutOfMemory(StageError):
     """Even the smallest batch does not fit the device's memory."""
 

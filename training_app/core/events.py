@@ -23,7 +23,7 @@ from typing import Any
 
 from training_app.core.digests import digest_file
 from training_app.core.engine import Engine, Engines
-from training_app.core.errors import BadInput, NotFinite, StageError
+from training_app.core.errors import LOWER_RATE, BadInput, NotFinite, StageError
 
 FILE = "events.jsonl"
 RESERVE = ".reserve"
@@ -167,7 +167,7 @@ class EventLog:
             if not math.isfinite(value):
                 raise NotFinite(
                     f"{name} became {value} at step {step}.",
-                    "Lower the learning rate, or look at the newest rows of the dataset build, and resume.",
+                    f"Look at the newest rows of the dataset build. {LOWER_RATE}",
                 )
         self._append("metric", step=step, values={name: float(value) for name, value in values.items()})
 

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 from training_app.core import checkpoints, training
 from training_app.core.base_model import load_model
-from training_app.core.errors import BadInput, NotFinite, Stopped
+from training_app.core.errors import LOWER_RATE, BadInput, NotFinite, Stopped
 from training_app.core.events import read_events
 from training_app.core.generation import seed_for
 from training_app.core.rl import Task
@@ -239,7 +239,7 @@ class _Learner:
             "cut_off": self._total(self._is_cut(ids, acted).sum()) / len(everyone),
         }
         if not all(map(math.isfinite, told.values())):
-            raise NotFinite(f"A probability became no number at step {number}.", "Lower the learning rate, and resume.")
+            raise NotFinite(f"A probability became no number at step {number}.", LOWER_RATE)
         returns = (advantages + values) * acted
         return Rollout(ids, mask, acted, logps, values, self._normalised(advantages, acted, tokens), returns, told)
 

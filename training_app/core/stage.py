@@ -193,7 +193,8 @@ def explain(error: BaseException, job: Job) -> StageError:
         if is_out_of_memory(cause):
             return OutOfMemory(
                 f"The stage {job.stage} ran out of memory.",
-                "Choose a smaller batch, shorter texts or a smaller model, and resume; what was done is kept.",
+                "Resume where more memory is free (what was done is kept), or clone the run with a smaller batch, "
+                "shorter texts or a smaller model.",
             )
     return StageError(f"{type(error).__name__}: {error}", "This is a fault of the program; the log has its trace.")
 

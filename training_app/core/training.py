@@ -22,7 +22,7 @@ from typing import Any
 
 from training_app.core import checkpoints, spread
 from training_app.core.device import Device
-from training_app.core.errors import NotFinite, StageError, Stopped
+from training_app.core.errors import LOWER_RATE, NotFinite, StageError, Stopped
 from training_app.core.events import EventLog, read_events
 from training_app.core.first_batch import watch_first_batch
 from training_app.core.job import Job
@@ -113,7 +113,7 @@ def drawing(step: Callable[[], int]) -> Iterator[None]:
             raise
         raise NotFinite(
             f"The policy's probabilities became no numbers after step {step()}.",
-            "Lower the learning rate, or start from another checkpoint.",
+            LOWER_RATE,
         ) from error
 
 

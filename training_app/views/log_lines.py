@@ -75,13 +75,26 @@ def _printed(stage: RunStage, most: int) -> Iterator[LogLine]:
 
 def _started(data: Mapping[str, Any]) -> str:
     behind = f", going on behind {data['resumed_at']}" if data.get("resumed_at") else ""
-    return f"started on {data.get('device', '')}, {data.get('total', '')} {data.get('unit', '')}{behind}"
+    work = f"{data.get('total') or ''} {data.get('unit') or ''}".strip()
+    return ", ".join(filter(None, (f"started on {data.get('device', '')}", work))) + behind
+
+
+def _engine(data: Mapping[str, Any]) -> str:
+    engines: Mapping[str, Mapping[str, str]] = data.get("engines") or {}
+    parts = [f"{use}s with {one['package']} {one['version']} in {one['dtype']}" for use, one in engines.items()]
+    return f"{data.get('of', 'model')} {' and '.join(parts)}"
 
 
 def _progress(data: Mapping[str, Any]) -> str:
     rate = f", {number(data['rate'])} a second" if isinstance(data.get("rate"), int | float) else ""
     left = f", {duration(data['eta_s'])} left" if isinstance(data.get("eta_s"), int | float) else ""
     return f"{data.get('done')} of {data.get('total')} {data.get('unit', '')}{rate}{left}"
+
+
+def _batch(data: Mapping[str, Any]) -> str:
+    together: list[int] = data.get("together") or []
+    parts = f", computed as {' + '.join(map(str, together))}" if len(together) > 1 else ""
+    return f"batch of {len(data.get('keys') or ())}{parts}"
 
 
 def _metric(data: Mapping[str, Any]) -> str:
@@ -104,7 +117,9 @@ def _other(data: Mapping[str, Any]) -> str:
 
 _WORDS = {
     "started": _started,
+    "engine": _engine,
     "progress": _progress,
+    "batch": _batch,
     "metric": _metric,
     "checkpoint": _checkpoint,
     "failed": _failed,

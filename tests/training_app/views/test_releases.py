@@ -18,7 +18,7 @@ from tests.training_app.factories import FinishedRun
 from tests.training_app.views.conftest import signed_in, somebody
 from training_app import tasks
 from training_app.core.signing_keys import make_key, public_half
-from training_app.models import CheckpointAlias, CheckpointSignature, HubCopy, SignOff
+from training_app.models import CheckpointAlias, CheckpointSignature, HubCopy, RegisteredModel, SignOff
 
 pytestmark = pytest.mark.django_db
 
@@ -76,9 +76,34 @@ def test_the_card_and_the_evidence_can_be_taken_away(reader: Client, ada: User, 
     assert card["Content-Type"].startswith("text/markdown")
     text = card.content.decode()
     assert text.startswith("---\n") and finished.run.version.digest in text and "Launched by Ada Osei" in text
+    assert "tags:\n- constitutional-ai\n- rl" in text and "license" not in text.partition("\n---\n")[0]
     answer = reader.get(reverse("training:evidence", args=[finished.rl.pk]))
     assert "evidence-run-" in answer["Content-Disposition"]
     assert "verify.py" in zipfile.ZipFile(io.BytesIO(answer.getvalue())).namelist()
+
+
+@pytest.mark.parametrize(
+    ("licence", "said"),
+    [("apache-2.0", ("apache-2.0", None)), ("Llama 3 community licence", ("other", "Llama 3 community licence"))],
+)
+def test_the_card_s_metadata_is_what_the_hub_reads(
+    reader: Client, finished: FinishedRun, licence: str, said: tuple[str, str | None]
+) -> None:
+    """Read back by the hub's own library: the base model by its name there, its licence, and which words made it."""
+    from huggingface_hub import ModelCard
+    from huggingface_hub.utils import validate_repo_id
+
+    base = finished.run.base_model
+    RegisteredModel.objects.create(
+        name=base["name"], digest=base["digest"], size_bytes=1, licence=licence, hub="org/made-up", revision="0" * 40
+    )
+    text = reader.get(reverse("training:model_card", args=[finished.rl.pk])).content.decode()
+    data = ModelCard(text).data
+    validate_repo_id(data.base_model)
+    assert (data.base_model, data.library_name, data.pipeline_tag) == ("org/made-up", "transformers", "text-generation")
+    assert (data.license, data.get("license_name")) == said
+    assert data.get("constitution")["sha256"] == finished.run.version.digest
+    assert data.get("manifest_sha256") == finished.rl.digest
 
 
 def test_engineers_sign_and_others_read_by_which_key(

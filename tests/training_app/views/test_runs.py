@@ -99,7 +99,7 @@ def test_a_failed_run_says_what_happened_what_was_kept_and_what_to_do(engineer: 
     page = engineer.get(run_url(run)).content.decode()
     assert "The run failed at Revise." in page
     assert "ran out of memory" in page
-    assert "Lower the batch size" in page
+    assert "Clone the run with a smaller batch." in page
     assert "Exit code 1" in page
     assert "is kept" in page
     assert reverse("training:resume_run", args=[run.pk]) in page

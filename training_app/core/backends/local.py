@@ -175,7 +175,8 @@ class LocalBackend:
                 raise
             if len(batch) == 1:
                 raise OutOfMemory(
-                    "Not even one item fits in memory.", "Use shorter texts or a smaller model, and resume."
+                    "Not even one item fits in memory.",
+                    "Resume where more memory is free, or clone the run with shorter texts or a smaller model.",
                 ) from error
         self._notify(f"A batch of {len(batch)} did not fit in memory; it is done in halves.")
         half, answers = len(batch) // 2, []
