@@ -30,9 +30,11 @@ def _metadata(line: CheckpointLineage) -> str:
     from huggingface_hub import ModelCardData
 
     base = _registered(line)
+    licence, licence_name = _licence(base.licence if base else "")
     data = ModelCardData(
         base_model=(base.hub if base else "") or str(line.run.base_model.get("name", "")),
-        **_licence(base.licence if base else ""),
+        license=licence,
+        license_name=licence_name,
         library_name="transformers",
         pipeline_tag="text-classification" if line.checkpoint.stage == "reward" else "text-generation",
         tags=[
@@ -56,11 +58,11 @@ def _registered(line: CheckpointLineage) -> RegisteredModel | None:
     return RegisteredModel.objects.filter(digest=line.run.base_model.get("digest")).first()
 
 
-def _licence(named: str) -> dict[str, str]:
-    """The metadata of a licence; none where nothing is known of it."""
+def _licence(named: str) -> tuple[str | None, str | None]:
+    """A licence by the specification's name, and the name beside it where that is "other"; None where unknown."""
     if not named:
-        return {}
-    return {"license": named} if IDENTIFIER.fullmatch(named) else {"license": "other", "license_name": named}
+        return None, None
+    return (named, None) if IDENTIFIER.fullmatch(named) else ("other", named)
 
 
 def _body(line: CheckpointLineage) -> Iterator[str]:

@@ -10,7 +10,7 @@ from training_app.core.config import RunConfig, WriteParams
 from training_app.core.judge_eval import JudgeEvalParams
 
 ROW = re.compile(r"^\| `([a-z_.]+)` \| ([^|]+) \| ([^|]*)\| ([^|]*)\|$", re.MULTILINE)
-PARTS = {"write": WriteParams(), "judge_eval": JudgeEvalParams(), "chat": ChatParams()}
+PARTS: dict[str, Any] = {"write": WriteParams(), "judge_eval": JudgeEvalParams(), "chat": ChatParams()}
 """What other programs than the stages of a run are told."""
 
 

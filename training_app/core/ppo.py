@@ -37,6 +37,7 @@ from training_app.core.base_model import load_model
 from training_app.core.errors import LOWER_RATE, BadInput, NotFinite, Stopped
 from training_app.core.events import read_events
 from training_app.core.generation import seed_for
+from training_app.core.pace import Pace
 from training_app.core.rl import Task
 from training_app.core.rollouts import record_rollouts, split_step
 
@@ -150,7 +151,7 @@ def learn(task: Task) -> None:
     learner.resume()
     params, events = task.params, task.events
     known = {event["step"] for event in read_events(events.path) if event["kind"] == "metric"}
-    first = training.is_first_process()
+    first, pace_so_far = training.is_first_process(), Pace()
     if first:
         events.started(
             device=task.device.label, dtype=task.device.dtype, total=params.steps, unit="steps",
@@ -160,8 +161,9 @@ def learn(task: Task) -> None:
         with training.drawing(lambda: learner.running.step):
             told = learner.step()
         if first:
+            pace = pace_so_far.at(learner.running.step, learner.running.tokens)
             if learner.running.step not in known:
-                events.metric(learner.running.step, told)
+                events.metric(learner.running.step, told | pace)
             events.progress(learner.running.step, tokens=learner.running.tokens)
         if learner.running.step < params.steps:
             stopping = training.anyone(task.should_stop())

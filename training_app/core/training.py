@@ -26,6 +26,8 @@ from training_app.core.errors import LOWER_RATE, NotFinite, StageError, Stopped
 from training_app.core.events import EventLog, read_events
 from training_app.core.first_batch import watch_first_batch
 from training_app.core.job import Job
+from training_app.core.pace import NAMES as PACE
+from training_app.core.pace import Pace
 from training_app.core.stage import stay_offline
 
 ShouldStop = Callable[[], bool]
@@ -135,6 +137,7 @@ def make_reporter(
 
     class Reporter(TrainerCallback):
         stopped = False
+        pace = Pace()
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if state.is_world_process_zero:
@@ -161,9 +164,10 @@ def make_reporter(
             if "loss" not in logs or not state.is_world_process_zero:
                 return  # the summary at the end of training
             values = {ours: float(logs[theirs]) for theirs, ours in names.items() if logs.get(theirs) is not None}
-            if state.global_step not in told:
-                events.metric(state.global_step, values)
             tokens = logs.get("num_tokens")
+            pace = self.pace.at(state.global_step, tokens)
+            if state.global_step not in told:
+                events.metric(state.global_step, values | pace)
             events.progress(state.global_step, tokens=None if tokens is None else int(tokens))
 
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -226,7 +230,8 @@ def training_summary(events: EventLog) -> dict[str, Any]:
     if not points:
         return {"steps": 0}
     first, last = points[0]["values"], points[-1]["values"]
-    curves = {name: {"first": first[name], "last": last[name]} for name in last if name in first}
+    kept = [name for name in last if name in first and name not in PACE]
+    curves = {name: {"first": first[name], "last": last[name]} for name in kept}
     return {"steps": points[-1]["step"], "curves": curves}
 
 

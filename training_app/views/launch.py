@@ -52,7 +52,7 @@ def launch(request: AuthenticatedHttpRequest) -> HttpResponse:
             if isinstance(launched, RunGroup):
                 messages.success(request, "The runs are queued. Workers take them one after another.")
                 return redirect("training:run_group", launched.pk)
-            messages.success(request, f"Run {launched.number} is queued. A worker takes it as soon as one is free.")
+            messages.success(request, f"Run {launched.number} was launched.")
             return redirect("training:run", launched.pk)
         return _page(request, form, status=422)
     form = launch_form(initial=_initial(request.POST if request.method == "POST" else request.GET))

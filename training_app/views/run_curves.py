@@ -34,6 +34,8 @@ CURVES: dict[str, str] = {
     "cut_off": "Share cut off",
     "learning_rate": "Learning rate",
     "grad_norm": "Gradient norm",
+    "tokens_a_second": "Tokens a second",
+    "seconds_a_step": "Seconds a step",
     "use_cpu": "Processor, percent of one core",
     "use_memory": "Memory, GiB",
     "use_gpu": "GPU, percent busy",

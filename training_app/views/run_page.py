@@ -38,7 +38,7 @@ from training_app.models import (
 from training_app.models.run import StageState
 from training_app.options import STAGE_NAMES, Option, all_options, write_options
 from training_app.plots import number
-from training_app.templatetags.plainly import in_words, summed
+from training_app.templatetags.plainly import in_words, percent, summed
 from training_app.views.log_lines import LogLine, newest_lines
 from training_app.views.rollouts import Rollout, best_rollouts, rollouts_of, worst_rollouts
 from training_app.views.run_curves import TRAINING, CurveLook, StageCurves, curves_of
@@ -46,6 +46,19 @@ from training_app.views.run_curves import TRAINING, CurveLook, StageCurves, curv
 NEWEST = 4
 OFFERED_BESIDE = 20
 PLAIN = CurveLook()
+
+REPORTED = {
+    "p_a_mean": "mean p(A)",
+    "same_position": "same place in both orders",
+    "first_position": "first place chosen",
+    "not_labelled_identical": "identical, not labelled",
+    "not_relevant": "likelier “neither” than not",
+    "cut_by_length": "cut by length",
+}
+"""What a stage's figures are called where their names alone do not say it."""
+
+SHARES = ("same_position", "first_position")
+"""Figures that are shares of the whole."""
 
 
 @dataclass(frozen=True)
@@ -257,7 +270,9 @@ class StagePage:
     def summary(self) -> list[tuple[str, str]]:
         """What the stage reports of itself at its end, as pairs of words; the curves are drawn instead."""
         return [
-            (in_words(name), _summed(name, value)) for name, value in self.stage.summary.items() if name != "curves"
+            (REPORTED.get(name) or in_words(name), _summed(name, value))
+            for name, value in self.stage.summary.items()
+            if name != "curves"
         ]
 
     @property
@@ -286,6 +301,8 @@ def _spans(tokens: Sequence[str], learnt: str) -> tuple[Span, ...]:
 
 
 def _summed(name: str, value: Any) -> str:
+    if name in SHARES and isinstance(value, int | float):
+        return f"{percent(value)}%"
     if name == "weights_moved" and isinstance(value, dict):
         moved, all_of, most = value.get("changed", 0), value.get("of", 0), value.get("max_abs", 0.0)
         return f"{moved:,} of {all_of:,}, by at most {number(most)}"

@@ -162,6 +162,9 @@ def test_a_stage_page_shows_what_it_was_told_and_what_it_said(engineer: Client, 
     finished.run.stages.filter(slug="revise").update(summary=read)
     page = engineer.get(reverse("training:stage", args=[finished.run.pk, "revise"])).content.decode()
     assert "<dt>Prompt tokens</dt><dd>reused 30,511, computed 8,123</dd>" in page
+    finished.run.stages.filter(slug="label").update(summary={"p_a_mean": 0.5134, "same_position": 0.875})
+    page = engineer.get(reverse("training:stage", args=[finished.run.pk, "label"])).content.decode()
+    assert "<dt>Mean p(A)</dt><dd>0.513</dd><dt>Same place in both orders</dt><dd>88%</dd>" in page
 
 
 def test_a_log_is_shown_at_its_end_and_downloaded_whole(engineer: Client, ada: User) -> None:
