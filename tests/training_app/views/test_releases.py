@@ -96,7 +96,8 @@ def test_the_card_s_metadata_is_what_the_hub_reads(
     RegisteredModel.objects.create(
         name=base["name"], digest=base["digest"], size_bytes=1, licence=licence, hub="org/made-up", revision="0" * 40
     )
-    data = ModelCard(reader.get(reverse("training:model_card", args=[finished.rl.pk])).content.decode()).data.to_dict()
+    card = reader.get(reverse("training:model_card", args=[finished.rl.pk])).content.decode()
+    data = vars(ModelCard(card).data)
     assert (data["base_model"], data["library_name"]) == ("org/made-up", "transformers")
     assert (data["pipeline_tag"], data["manifest_sha256"]) == ("text-generation", finished.rl.digest)
     assert (data["license"], data.get("license_name")) == said
