@@ -54,7 +54,7 @@ SETTLE = """async () => {
         await new Promise((done) => setTimeout(done, 10));
     }
 }"""
-"""Opens what is folded, so that it is measured too, and waits for the fragments that a page fetches when it is loaded."""
+"""Opens what is folded, so that it is measured too, and waits for the fragments that a page fetches as it is loaded."""
 MARK = """(theme) => {
     const passed = window.passed(theme);
     const grounds = new Map([[document.documentElement.parentNode, {stack: "", held: true}]]);
