@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
+from django.contrib.auth.models import User
 from django.db import models
 
+from constitutions_app.access import OUTSIDE
 from constitutions_app.models import PrincipleVersion, Version
 from training_app import stale
 from training_app.explorer.filters import Filters
@@ -70,6 +72,9 @@ def conditions_of(asked: Filters) -> Conditions:
         every.append(token(Fact.SAME_POSITION, int(asked.orders == "same")))
     if asked.commented:
         every.append(token(Fact.COMMENTED))
+    if asked.imported:  # who gave verdicts elsewhere has an account that begins so, and nobody else has one
+        outside = User.objects.filter(username__startswith=OUTSIDE).values_list("pk", flat=True)
+        some.append(_tokens(Fact.AUDITOR, outside))
     if asked.constitution:
         versions = Version.objects.filter(constitution__slug=asked.constitution).values_list("pk", flat=True)
         some.append(_tokens(Fact.VERSION, versions))

@@ -38,7 +38,8 @@ _ONLY: Mapping[str, tuple[str, ...]] = {
     "auditor": ("label", "step", "audit"),
     "principle": ("label", "step", "audit"), "key": ("label", "step", "audit"), "stale": ("label", "step", "audit"),
     "flag": ("step", "audit"), "file": ("step", "audit"), "verdict": ("audit",), "reason": ("audit",),
-    "source": ("comparison",), "commented": ("label", "step", "audit"), "about": ("audit",),
+    "source": ("comparison",), "commented": ("label", "step", "audit"),
+    "imported": ("label", "step", "audit"), "about": ("audit",),
 }  # fmt: skip
 """Which kinds a filter says something about; every kind where it is not listed."""
 
@@ -82,6 +83,8 @@ class Filters:
     """Somebody who gave a verdict; for audits, who gave this one."""
     commented: str = ""
     """ "yes": with a comment."""
+    imported: str = ""
+    """ "yes": with a verdict that was given elsewhere and imported; of audits, those that were."""
     verdict: str = ""
     reason: str = ""
     about: str = ""
@@ -196,7 +199,8 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "checkpoint": _number, "file": _number, "prompt_set": _number, "tag": _short, "flag": _short,
     "source": _one_of(SOURCES), "p_from": _share, "p_to": _share, "unsure": _share, "orders": _one_of(ORDERS),
     "state": _one_of(STATES), "final": _one_of(FINALS),
-    "auditor": _number, "commented": _one_of(("yes",)), "verdict": _one_of(VERDICTS),
+    "auditor": _number, "commented": _one_of(("yes",)), "imported": _one_of(("yes",)),
+    "verdict": _one_of(VERDICTS),
     "reason": _one_of(tuple(Audit.Reason.values)), "about": _one_of(("label", "step")), "stale": _one_of(STALENESS),
     "since": date.fromisoformat, "until": date.fromisoformat, "text": _short, "like": _id, "sort": _short,
 }  # fmt: skip
@@ -206,7 +210,8 @@ WORDS: Mapping[str, str] = {
     "judge": "Judge", "run": "Run", "checkpoint": "Checkpoint", "file": "Imported file", "prompt_set": "Prompt set",
     "tag": "Tag", "flag": "Flag", "source": "Source", "p_from": "p(A) from", "p_to": "p(A) to",
     "unsure": "Distance of p(A) from one half", "orders": "Orders", "state": "State", "final": "Final by",
-    "auditor": "Auditor", "commented": "Comment", "verdict": "Verdict", "reason": "Reason", "about": "About",
+    "auditor": "Auditor", "commented": "Comment",
+    "imported": "Given elsewhere", "verdict": "Verdict", "reason": "Reason", "about": "About",
     "stale": "Staleness", "since": "Since", "until": "Until", "text": "Text", "like": "Similar to", "sort": "Order",
 }  # fmt: skip
 """What each filter is called on pages."""

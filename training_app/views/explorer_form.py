@@ -34,7 +34,7 @@ ORDER_WORDS = {"same": "same position twice", "agree": "same response twice"}
 STALE_WORDS = {"stale": "cites words with another meaning now", "current": "cites what still holds"}
 READY = ("text", "sort", "run", "key", "judge", "orders", "state", "final", "flag", "verdict")
 FOLDED = ("constitution", "version", "principle", "checkpoint", "prompt_set", "file", "tag", "source", "auditor",
-          "commented", "reason", "stale", "p_from", "p_to", "unsure", "since", "until")  # fmt: skip
+          "commented", "imported", "reason", "stale", "p_from", "p_to", "unsure", "since", "until")  # fmt: skip
 """Filters behind "More filters"."""
 BOXES = {
     "text": 'type="search" data-key="f" data-key-label="Search the texts"', "tag": 'type="text"',
@@ -165,6 +165,7 @@ _LISTS: Mapping[str, Callable[[], Choices]] = {
     "verdict": lambda: [(one, str(words)) for one, words in Audit.Verdict.choices],
     "reason": lambda: [(one, str(words)) for one, words in Audit.Reason.choices],
     "commented": lambda: [("yes", "with a comment")],
+    "imported": lambda: [("yes", "imported")],
     "run": lambda: [(one, f"Run {one}") for one in
                     Run.objects.order_by("-number").values_list("number", flat=True)[:OFFERED]],
     "judge": lambda: Judge.objects.order_by("-pk").values_list("pk", "name")[:OFFERED],

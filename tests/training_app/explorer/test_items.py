@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.http import QueryDict
 from django.utils import timezone
 
+from constitutions_app.access import OUTSIDE
 from tests.training_app import factories
 from tests.training_app.factories import FinishedRun, cited
 from training_app.explorer.filters import Filters
@@ -40,7 +41,7 @@ def test_labels_are_found_by_everything_that_is_true_of_them(finished: FinishedR
         f"principle={label.principle_id}": True, f"key={cited(label).key}": True, "key=none": False,
         f"judge={label.judge_id}": True, f"judge={label.judge_id + 1}": False, f"checkpoint={finished.rl.pk}": True,
         "tag=everyday": True, "tag=other": False, "state=overridden": True, "state=unaudited": False,
-        f"auditor={ada.pk}": True, f"auditor={ada.pk + 1}": False, "commented=yes": True,
+        f"auditor={ada.pk}": True, f"auditor={ada.pk + 1}": False, "commented=yes": True, "imported=yes": False,
         "p_from=0.2&p_to=0.3": True, "p_from=0.28": False, "unsure=0.24": True, "unsure=0.1": False,
         "orders=agree": True, "orders=same": False, "stale=stale": False, "stale=current": True,
         f"since={today}": True, f"until={today - timedelta(days=1)}": False, "text=curtains": True,
@@ -60,6 +61,16 @@ def test_steps_comparisons_and_audits_are_found_too(finished: FinishedRun, ada: 
     comparison = finished.labels[0].comparison
     assert comparison in found("kind=comparison&source=sampled&text=curtains", ada)
     assert found("kind=comparison&source=human", ada) == set()
+
+
+def test_verdicts_given_elsewhere_are_found_as_such(finished: FinishedRun, ada: User) -> None:
+    theirs, ours = finished.labels[:2]
+    outside = User.objects.create_user(f"{OUTSIDE}0123456789abcdef")
+    audit = Audit.objects.create(auditor=outside, label=theirs, verdict="agree", choice="b", blind=True)
+    Audit.objects.create(auditor=ada, label=ours, verdict="agree", choice="b", blind=True)
+    assert found("imported=yes", ada) == {theirs}
+    assert found("kind=audit&imported=yes", ada) == {audit}
+    assert found("kind=comparison&imported=yes", ada) == found("kind=comparison", ada)
 
 
 def test_a_principle_that_means_something_else_now_makes_its_labels_stale(finished: FinishedRun, ada: User) -> None:

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.http import QueryDict
 from django.utils import timezone
 
+from constitutions_app.access import OUTSIDE
 from tests.training_app.factories import FinishedRun, cited, finished_run, person
 from tests.training_app.scenes import engineer
 from training_app.actions import create_queue
@@ -37,6 +38,9 @@ def scene(module_db: None) -> FinishedRun:
     Audit.objects.create(label=made.labels[0], verdict="override", choice="a", **said)
     Audit.objects.create(step=made.steps[1], verdict="override", **said)
     Audit.objects.create(label=other.labels[1], verdict="agree", auditor=auditor, blind=True)
+    outside = person(f"{OUTSIDE}0123456789abcdef")
+    Audit.objects.create(label=made.labels[0], verdict="override", choice="a", auditor=outside, blind=True)
+    Audit.objects.create(step=made.steps[1], verdict="override", auditor=outside, blind=True)
     return made
 
 
@@ -51,7 +55,7 @@ def asked_of(scene: FinishedRun, kind: str) -> dict[str, str]:
         "prompt_set": step.trace.prompt.prompt_set_id, "tag": "everyday", "flag": "no_op", "p_from": 0.2, "p_to": 0.6,
         "unsure": 0.24, "orders": "agree", "state": "overridden", "final": "unanimous",
         "auditor": User.objects.get(username="jonas").pk,
-        "commented": "yes", "stale": "current", "since": today, "until": today - timedelta(days=1),
+        "commented": "yes", "imported": "yes", "stale": "current", "since": today, "until": today - timedelta(days=1),
         "text": "curtains" if kind == "label" else "secret", "like": label.pk if kind == "label" else step.pk,
         "sort": "oldest",
     }  # fmt: skip
