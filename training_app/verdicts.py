@@ -68,6 +68,16 @@ class Final:
     def overrides(self) -> bool:
         return self.verdict == Audit.Verdict.OVERRIDE
 
+    @property
+    def is_open(self) -> bool:
+        """Whether people disagree and nobody had the last word."""
+        return self.source is Source.UNRESOLVED
+
+    @property
+    def words(self) -> str:
+        """What it comes to, for people: "final: overridden (b)"."""
+        return f"final: overridden{f' ({self.choice})' if self.choice else ''}" if self.overrides else "final: agreed"
+
     def counts(self, needed: int) -> bool:
         """Whether at least `needed` people name this outcome; what was adjudicated always counts."""
         return self.adjudication is not None or self.backing >= needed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from django.contrib import messages
@@ -14,8 +14,9 @@ from training_app.access import Hidden
 from training_app.actions import record_audit
 from training_app.actions.record_audit import Verdict
 from training_app.forms import AuditForm
-from training_app.models import AILabel, Audit, TraceStep
+from training_app.models import Adjudication, AILabel, Audit, TraceStep
 from training_app.refusals import AuditRefused
+from training_app.verdicts import Final, final_of
 
 Row = TypeVar("Row", bound=Model)
 
@@ -70,6 +71,21 @@ def audits_of(
     for audit in audits.order_by("created_at", "pk"):
         found.setdefault(getattr(audit, f"{field}_id"), []).append(audit)
     return found
+
+
+def finals_of(
+    items: Iterable[AILabel] | Iterable[TraceStep],
+    field: str,
+    audits: Mapping[int, Sequence[Audit]],
+    hidden: Hidden | None = None,
+) -> dict[int, Final]:
+    """What people's verdicts on some steps or labels come to, by item, without hidden ones. One query."""
+    shown = [one for one in items if hidden is None or one not in hidden]
+    last: dict[int, list[Adjudication]] = {}
+    for one in Adjudication.objects.filter(**{f"{field}__in": shown}).select_related("adjudicator"):
+        last.setdefault(getattr(one, f"{field}_id"), []).append(one)
+    finals = {item.pk: final_of(audits.get(item.pk, ()), last.get(item.pk, ())) for item in shown}
+    return {pk: final for pk, final in finals.items() if final is not None}
 
 
 def verdict_of(audits: Iterable[Audit], user_id: int) -> Audit | None:

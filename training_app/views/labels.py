@@ -15,7 +15,7 @@ from training_app.access import can_audit, get_label_for, get_label_to_audit_for
 from training_app.forms import LabelAuditForm, new_key
 from training_app.models import AILabel, AuditQueue
 from training_app.views.filters import LabelFilter
-from training_app.views.judging import audits_of, neighbours, save_audit, verdict_of
+from training_app.views.judging import audits_of, finals_of, neighbours, save_audit, verdict_of
 from training_app.views.paging import filters_in, page_of
 
 
@@ -57,11 +57,13 @@ def label(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
     next_url = f"{reverse('training:label', args=[following or pk])}{filters}"
     if request.method == "POST" and save_audit(request, form, read):
         return redirect(next_url)
-    audits = audits_of([read], "label").get(read.pk, [])
+    given = audits_of([read], "label")
+    audits = given.get(read.pk, [])
     context = {
         "label": read,
         "form": form,
         "audits": audits,
+        "final": finals_of([read], "label", given).get(read.pk),
         "mine": verdict_of(audits, request.user.pk),
         "can_audit": can_audit(request.user),
         "previous": previous,

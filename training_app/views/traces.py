@@ -17,9 +17,10 @@ from constitutions_app.access import AuthenticatedHttpRequest, require_role
 from training_app.access import can_audit, can_launch, get_step_to_audit_for, get_trace_for, hides_judgement
 from training_app.forms import StepAuditForm, new_key
 from training_app.models import Audit, Trace, TraceStep
+from training_app.verdicts import Final
 from training_app.views.blindness import require_told
 from training_app.views.filters import TraceFilter
-from training_app.views.judging import audits_of, neighbours, save_audit, verdict_of
+from training_app.views.judging import audits_of, finals_of, neighbours, save_audit, verdict_of
 from training_app.views.paging import filters_in, page_of
 
 
@@ -31,6 +32,8 @@ class ReadStep:
     before: str
     before_name: str
     audits: Sequence[Audit]
+    final: Final | None
+    """What all of them come to."""
     is_hidden: bool
     """Whether this person has yet to judge it blind, in a queue."""
     mine: Audit | None
@@ -116,10 +119,11 @@ def _neighbours(request: AuthenticatedHttpRequest, pk: int) -> tuple[int | None,
 def _read_steps(
     user: User, read: Trace, refused: tuple[int, StepAuditForm] | None, following: int | None, filters: str
 ) -> list[ReadStep]:
-    """The steps in order; the first one still without this person's verdict gets the keys. Three queries."""
+    """The steps in order; the first one still without this person's verdict gets the keys. Four queries."""
     steps = list(TraceStep.objects.filter(trace=read).select_related("principle__version__constitution"))
     hidden = hides_judgement(user, steps)
     audits = audits_of(steps, "step", hidden)
+    finals = finals_of(steps, "step", audits, hidden)
     mine = {step.pk: verdict_of(audits.get(step.pk, []), user.pk) for step in steps}
     waiting = [step.round for step in steps if mine[step.pk] is None and step not in hidden]
     shown, before, before_name = [], read.initial_response, "the initial response"
@@ -130,6 +134,7 @@ def _read_steps(
                 before=before,
                 before_name=before_name,
                 audits=audits.get(step.pk, []),
+                final=finals.get(step.pk),
                 is_hidden=step in hidden,
                 mine=mine[step.pk],
                 form=refused[1] if refused and refused[0] == step.pk else _empty_form(step),

@@ -12,7 +12,7 @@ from constitutions_app.models import LedgerEntry
 from tests.training_app import factories
 from tests.training_app.factories import FinishedRun, cited
 from tests.training_app.views.conftest import Queries
-from training_app.models import AILabel, Audit
+from training_app.models import Adjudication, AILabel, Audit
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -189,3 +189,22 @@ def test_thoughts_and_neither_are_shown_and_escaped_once(reader: Client, finishe
     listed = reader.get("/audit/labels/").content.decode()
     assert "all principles at once" in listed
     assert reader.get(f"/api/labels/{label.pk}/").json()["principle"] is None
+
+
+def test_the_page_says_what_verdicts_come_to_and_by_whom(
+    reader: Client, ada: User, jonas: User, finished: FinishedRun
+) -> None:
+    label = finished.labels[0]
+
+    def page() -> str:
+        return reader.get(url_of(label)).content.decode()
+
+    assert "final:" not in page()
+    Audit.objects.create(auditor=jonas, label=label, verdict="override", choice="a", blind=False)
+    assert "final: overridden (a)" in page() and "nobody disagrees" in page()
+    Audit.objects.create(auditor=ada, label=label, verdict="agree", choice="b", blind=False)
+    decide = reverse("training:adjudicate_label", args=[label.pk])
+    assert "final: not yet decided" in page() and f'href="{decide}">Decide' in page()
+    Adjudication.objects.create(adjudicator=ada, label=label, verdict="agree", choice="b", note="Read <b>twice")
+    assert "final: agreed" in page() and "by Ada Osei, who had the last word" in page()
+    assert "Read &lt;b&gt;twice" in page() and "How it was decided" in page()

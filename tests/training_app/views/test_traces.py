@@ -10,8 +10,9 @@ from django.urls import reverse
 
 from tests.training_app import factories
 from tests.training_app.factories import FinishedRun
+from tests.training_app.queue_scenes import queue_of
 from tests.training_app.views.conftest import Queries
-from training_app.models import Audit, Trace, TraceStep
+from training_app.models import Adjudication, Audit, Trace, TraceStep
 
 pytestmark = pytest.mark.django_db
 
@@ -138,3 +139,16 @@ def test_the_page_takes_as_many_queries_for_many_rounds(
         )
         Audit.objects.create(auditor=jonas, step=step, verdict="agree", blind=False)
     assert queries(auditor, url_of(trace)) == few
+
+
+def test_each_round_says_what_verdicts_come_to_unless_it_is_to_be_judged(
+    reader: Client, auditor: Client, ada: User, jonas: User, finished: FinishedRun
+) -> None:
+    step = finished.steps[0]
+    page = reverse("training:trace", args=[step.trace_id])
+    Adjudication.objects.create(adjudicator=ada, step=step, verdict="override", note="Read twice")
+    for client in (reader, auditor):
+        text = client.get(page).content.decode()
+        assert "final: overridden" in text and "by Ada Osei, who had the last word" in text and "Read twice" in text
+    queue_of("steps", people=(jonas,))
+    assert "who had the last word" not in auditor.get(page).content.decode()
