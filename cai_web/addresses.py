@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
-from django.http import HttpRequest, HttpResponseBadRequest
+from django.core.exceptions import SuspiciousOperation
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.utils.decorators import sync_and_async_middleware
+from django.views.defaults import bad_request
 
 
 @sync_and_async_middleware
@@ -16,12 +18,12 @@ def without_nul(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpReq
     if iscoroutinefunction(get_response):
 
         async def answer_later(request: HttpRequest) -> Any:
-            return _refusal() if _has_nul(request) else await get_response(request)
+            return _refusal(request) if _has_nul(request) else await get_response(request)
 
         return answer_later
 
     def answer(request: HttpRequest) -> Any:
-        return _refusal() if _has_nul(request) else get_response(request)
+        return _refusal(request) if _has_nul(request) else get_response(request)
 
     return answer
 
@@ -30,5 +32,9 @@ def _has_nul(request: HttpRequest) -> bool:
     return "\x00" in request.path_info or "%00" in request.META.get("QUERY_STRING", "")
 
 
-def _refusal() -> HttpResponseBadRequest:
-    return HttpResponseBadRequest("This address has a character in it that no address has.", content_type="text/plain")
+def _refusal(request: HttpRequest) -> HttpResponse:
+    """The app's own page for people, a line for programs."""
+    if request.path_info.startswith("/api/"):
+        sentence = "This address has a character in it that no address has."
+        return HttpResponseBadRequest(sentence, content_type="text/plain")
+    return bad_request(request, SuspiciousOperation("There is a NUL in the address."))

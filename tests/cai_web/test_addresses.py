@@ -25,6 +25,12 @@ def test_a_nul_is_refused(address: str) -> None:
     assert Client().get(address).status_code == 400
 
 
+def test_people_are_shown_the_page_that_says_so_and_programs_a_line() -> None:
+    page = Client().get("/search/?q=%00").content.decode()
+    assert "This request could not be read" in page and "Go to the start" in page
+    assert Client().get("/api/labels/?run=%00")["Content-Type"] == "text/plain"
+
+
 def test_it_stands_in_front_of_views_that_answer_later_too() -> None:
     async def view(request: HttpRequest) -> HttpResponse:
         return HttpResponse("read")

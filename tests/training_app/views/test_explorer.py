@@ -116,6 +116,9 @@ def test_a_question_is_kept_and_shared_under_a_name(auditor: Client, reader: Cli
     view.refresh_from_db()
     assert (view.query, view.shared) == ("kind=step", False)
     assert "my view" not in text(reader, "")
+    turned = auditor.post(f"{PAGE}views/", {"name": "a\u202eb<i>"}, follow=True).content.decode()
+    assert "\u202e" not in turned and "<i>" not in turned and "is kept" in turned
+    SavedView.objects.exclude(pk=view.pk).delete()
     assert "Give the view a name" in auditor.post(f"{PAGE}views/", {"name": " "}, follow=True).content.decode()
     auditor.post(reverse("training:remove_view", args=[view.pk]))
     assert not SavedView.objects.exists()

@@ -55,6 +55,8 @@ def test_what_is_missing_is_said_in_words(reader: Client, finished: FinishedRun,
     page = reader.get(f"{PAGES[0]}?run={finished.run.number}").content.decode()
     assert "no item was rated twice" in page and "nan" not in page.lower().replace("finance", "")
     assert "an interval needs at least 20 items" in page
+    assert "No item was judged by two people yet" in page and "Make such a queue" not in page
+    assert '<span class="nowrap">0% <span' in page, "raw agreement is a share, as everywhere in percent"
 
 
 def test_the_scope_stands_in_the_address(reader: Client, finished: FinishedRun, jonas: User) -> None:

@@ -196,6 +196,7 @@ def test_verdicts_are_compared_by_engineers_where_there_are_any(
     assert "No verdict overrides a label" in engineer.get(url).content.decode()
     answer = engineer.post(url, {"seeds": "1", "idempotency_key": str(uuid4())})
     assert answer.status_code == 422 and "both arms would learn the same" in answer.content.decode()
+    assert "This page has lost its key" in engineer.post(url, {"seeds": "1"}).content.decode()
     for client in (reader, stranger):
         assert client.get(url).status_code == client.post(url, {"seeds": "1"}).status_code == 403
     assert not RunGroup.objects.exists()
