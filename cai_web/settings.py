@@ -11,6 +11,7 @@ What a deployment may want to change is read from the environment (docs/operatio
     HUB_ENDPOINT        the hub that checkpoints can be pushed to (default: https://huggingface.co)
     HUB_TOKEN_FILE      a file with the token for it (default: VAR_DIR/hub_token, if any)
     MODEL_SIGNING_KEY   the key that checkpoints are signed with (default: VAR_DIR/model_signing_key.pem, if any)
+    EXPORT_DAYS         how long a file that somebody exported is kept (default: 7)
     SECRET_KEY          default: made once, kept in VAR_DIR/secret_key
     DEBUG               default: off
     HTTPS               served over https (secure cookies, redirect, HSTS)? default: on; off with DEBUG, in `make run`
@@ -87,6 +88,8 @@ MODEL_SIGNING_KEY = Path(text("MODEL_SIGNING_KEY", str(VAR_DIR / "model_signing_
 HUB_ENDPOINT = text("HUB_ENDPOINT", "https://huggingface.co").rstrip("/")
 HUB_TOKEN_FILE = Path(text("HUB_TOKEN_FILE", str(VAR_DIR / "hub_token"))).resolve()
 """Only the program that pushes reads it; where there is none, nothing is pushed."""
+
+EXPORT_DAYS = count("EXPORT_DAYS", 7)
 
 # Safety -------------------------------------------------------------------------------------------------------------
 DEBUG = flag("DEBUG", False)

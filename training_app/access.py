@@ -28,6 +28,7 @@ from training_app.models import (
     CheckpointSignature,
     Comparison,
     DatasetBuild,
+    Export,
     HubCopy,
     JudgeEvaluation,
     PromptSet,
@@ -264,6 +265,17 @@ def get_signature_to_cancel_for(user: Person, pk: UUID) -> CheckpointSignature:
     found = get_object_or_404(CheckpointSignature.objects.select_related("created_by"), pk=pk)
     require_engineer(user)
     return found
+
+
+def exports_of(user: Person) -> QuerySet[Export]:
+    """A person's own exports: what a file leaves out depends on who asked for it, so nobody else has it."""
+    require_reader(user)
+    return Export.objects.filter(created_by=user.pk or NOBODY).select_related("run", "created_by")
+
+
+def get_export_for(user: Person, pk: UUID) -> Export:
+    """One of the person's own exports; 404 for everybody else's."""
+    return get_object_or_404(exports_of(user), pk=pk)
 
 
 def can_change_release_rules(user: Person) -> bool:

@@ -29,6 +29,7 @@ from training_app.models import (
     Evaluation,
     EvaluationAnswer,
     ExemplarSet,
+    Export,
     Exposure,
     HubCopy,
     Judge,
@@ -235,3 +236,10 @@ class HubCopyAdmin(ReadOnly):
     list_display = ("id", "checkpoint", "repository", "commit", "state", "created_by", "created_at")
     list_filter = ("state",)
     list_select_related = ("checkpoint", "created_by")
+
+
+@admin.register(Export)
+class ExportAdmin(ReadOnly):
+    list_display = ("id", "what", "form", "state", "done", "bytes", "created_by", "created_at", "expires_at")
+    list_filter = ("state", "what", "form")
+    list_select_related = ("created_by",)

@@ -114,6 +114,19 @@ def delete_stored(checkpoint: Checkpoint, names: Collection[str]) -> None:
         _give_up("could not be deleted", folder, error)
 
 
+def forget(folder: Path) -> None:
+    """Delete a folder under ARTIFACT_ROOT here and in the storage, as far as they are there. Raises StorageFailed."""
+    if is_elsewhere():
+        index = _index(folder)
+        try:
+            for name in (*sorted(index), *([INDEX] if index else [])):
+                storage().delete(f"{_name(folder)}/{name}")
+        except Exception as error:
+            _give_up("could not be deleted", folder, error)
+    if folder.is_dir():
+        shutil.rmtree(folder)
+
+
 def publish_log(stage: RunStage) -> None:
     """Put the log of a stage that failed or stopped into the storage; where that fails, our own log says so."""
     path = stage.folder / logs.FILE
@@ -142,6 +155,14 @@ def open_file(checkpoint: Checkpoint, name: str) -> IO[bytes] | None:
     `name` comes from the checkpoint's manifest, never from an address.
     """
     return _open(checkpoint.folder / name)
+
+
+def open_kept(path: Path) -> IO[bytes] | None:
+    """A file under ARTIFACT_ROOT, open to read, here or in the storage; None where it is neither here nor there.
+
+    `path` comes from a row, never from an address.
+    """
+    return _open(path)
 
 
 def _open(path: Path) -> IO[bytes] | None:

@@ -84,7 +84,7 @@ def waiting(model: type[Row]) -> list[UUID]:
 
 def run_once(work: Work[Row], pk: UUID, conduct: Conduct) -> str | None:
     """Claim it and bring it to its end. Returns the state it was left in; None when it was not ours to take."""
-    claimed = _claim(work.model, pk)
+    claimed = claim(work.model, pk)
     if claimed is None:
         return None
     working = _Working(work, claimed, conduct)
@@ -95,7 +95,8 @@ def run_once(work: Work[Row], pk: UUID, conduct: Conduct) -> str | None:
         return None
 
 
-def _claim(model: type[Row], pk: UUID) -> Row | None:
+def claim(model: type[Row], pk: UUID) -> Row | None:
+    """Take a row that nobody works on, for the length of a lease; None when it was not ours to take."""
     free = Q(state=State.QUEUED) | Q(state=State.RUNNING, lease_expires_at__lt=Now())
     taken = model._default_manager.filter(free, pk=pk).update(
         state=State.RUNNING,
@@ -104,6 +105,22 @@ def _claim(model: type[Row], pk: UUID) -> Row | None:
         lease_expires_at=Now() + LEASE,
     )
     return model._default_manager.get(pk=pk) if taken else None
+
+
+def write(row: AskedFor, **values: object) -> None:
+    """Write columns of a row that is ours. Raises Lost, and then nothing is written, once it is not any more."""
+    held = type(row)._default_manager.filter(pk=row.pk, state=State.RUNNING, fencing_token=row.fencing_token)
+    if not held.update(**values):
+        raise Lost
+
+
+def fail(row: AskedFor, verb: str, reason: str, advice: str = "") -> str:
+    """End a row that is ours as failed, with an entry in the ledger. Raises Lost."""
+    with transaction.atomic():
+        write(row, state=State.FAILED, reason=storable(reason), advice=storable(advice), eta_s=None,
+              finished_at=Now(), lease_expires_at=None)  # fmt: skip
+        record(actor=None, verb=verb, obj=row, data={"reason": storable(reason)})
+    return State.FAILED
 
 
 class _Working(Generic[Row]):
@@ -184,15 +201,7 @@ class _Working(Generic[Row]):
         return State.SUCCEEDED
 
     def _fail(self, reason: str, advice: str = "") -> str:
-        with transaction.atomic():
-            self._write(state=State.FAILED, reason=storable(reason), advice=storable(advice), eta_s=None,
-                        finished_at=Now(), lease_expires_at=None)  # fmt: skip
-            record(actor=None, verb=self.work.failed_verb, obj=self.row, data={"reason": storable(reason)})
-        return State.FAILED
+        return fail(self.row, self.work.failed_verb, reason, advice)
 
     def _write(self, **values: object) -> None:
-        held = self.work.model._default_manager.filter(
-            pk=self.row.pk, state=State.RUNNING, fencing_token=self.row.fencing_token
-        )
-        if not held.update(**values):
-            raise Lost
+        write(self.row, **values)

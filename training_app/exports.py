@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,16 @@ from training_app.models import AILabel, Comparison, PairImport, PromptSet, Run,
 from training_app.verdicts import Final
 
 Row = dict[str, Any]
+Look = Callable[[int], None]
+"""Is told now and then how many rows or comparisons are written; what it raises ends the writing."""
 CHUNK = 500
 LABELS, TRACES = "labels", "traces"
 FORMATS: Mapping[str, tuple[str, ...]] = {LABELS: ("jsonl", "parquet", "icai"), TRACES: ("jsonl", "parquet")}
+ITEM_FORMATS = ("jsonl", "parquet")
+"""As what items of the explorer are written (export_writing.py)."""
 ENDINGS = {"jsonl": "jsonl", "parquet": "parquet", "icai": "json"}
+SMALL = 5_000
+"""Labels, or steps, that a request writes while somebody waits for it; larger runs are written by a worker."""
 PEOPLE = "people"
 NOT_TRAINED_ON = ("empty", "no_op")
 
@@ -51,7 +57,15 @@ def left_out_for(user: Person) -> LeftOut:
     return LeftOut(*(frozenset(hidden_items(user, kind)) for kind in ("label", "step", "comparison")))
 
 
-def write_export(run: Run, what: str, form: str, path: Path, left_out: LeftOut = NOTHING) -> int:
+def is_small(run: Run, what: str) -> bool:
+    """Whether a run has at most SMALL labels (or steps). One query, which reads so many keys and one more."""
+    rows = AILabel.objects.filter(run=run) if what == LABELS else TraceStep.objects.filter(trace__run=run)
+    return len(rows.order_by().values_list("pk", flat=True)[: SMALL + 1]) <= SMALL
+
+
+def write_export(
+    run: Run, what: str, form: str, path: Path, left_out: LeftOut = NOTHING, look: Look = lambda count: None
+) -> int:
     """Write `what` ("labels", "traces") of a run as `form` to `path`; returns how many rows or comparisons.
 
     Raises KeyError for a form that `FORMATS` does not offer.
@@ -59,11 +73,13 @@ def write_export(run: Run, what: str, form: str, path: Path, left_out: LeftOut =
     if form not in FORMATS[what]:
         raise KeyError(form)
     if form == "icai":
-        return _write_lines(annotated_pairs(run, left_out), path) - 2  # the first piece is the head, the last closes it
+        return (
+            _write_lines(annotated_pairs(run, left_out), path, look) - 2
+        )  # the first piece is the head, the last closes it
     rows = label_rows(run, left_out) if what == LABELS else step_rows(run, left_out)
     if form == "parquet":
-        return _write_parquet(rows, path)
-    return _write_lines((json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows), path)
+        return _write_parquet(rows, path, look)
+    return _write_lines((json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows), path, look)
 
 
 def label_rows(run: Run, left_out: LeftOut = NOTHING) -> Iterator[Row]:
@@ -235,16 +251,18 @@ def _pair(comparison: Comparison, annotations: Row) -> Pair:
     return Pair(comparison.key, prompt, comparison.response_a, comparison.response_b, annotations, metadata=metadata)
 
 
-def _write_lines(pieces: Iterable[str], path: Path) -> int:
+def _write_lines(pieces: Iterable[str], path: Path, look: Look) -> int:
     count = 0
     with path.open("w", encoding="utf-8", newline="") as file:
         for piece in pieces:
             file.write(piece)
             count += 1
+            if count % CHUNK == 0:
+                look(count)
     return count
 
 
-def _write_parquet(rows: Iterator[Row], path: Path) -> int:
+def _write_parquet(rows: Iterator[Row], path: Path, look: Look) -> int:
     """A row group for every CHUNK rows; a file without rows has no columns but the three that trainers read."""
     import pyarrow as pa
     from pyarrow import parquet
@@ -261,4 +279,5 @@ def _write_parquet(rows: Iterator[Row], path: Path) -> int:
         while batch := list(itertools.islice(ahead, CHUNK)):
             writer.write_table(pa.Table.from_pylist(batch, schema=schema))
             count += len(batch)
+            look(count)
     return count

@@ -13,9 +13,12 @@ from django.contrib.auth.models import AnonymousUser, User
 
 from constitutions_app.models import LedgerEntry
 from training_app.access import Hidden, can_audit, hides_judgement
+from training_app.explorer.blindness import keeps_anything
 from training_app.models import AILabel, Comparison, TraceStep
 
 VERBS = ("audit.choose", "audit.record", "audit.adjudicate", "queue.calibrate", "queue.prefer")
+COUNTS = ("export.written",)
+"""Verbs whose entries say how many items fit a question."""
 Item = AILabel | TraceStep | Comparison
 ITEMS: dict[str, type[Item]] = {
     "training_app.ailabel": AILabel,
@@ -25,12 +28,15 @@ ITEMS: dict[str, type[Item]] = {
 
 
 def kept_back(user: User | AnonymousUser, entries: Iterable[LedgerEntry]) -> frozenset[int]:
-    """The sequence numbers of those entries whose text this person is not told yet. At most three queries."""
+    """The sequence numbers of those entries whose text this person is not told yet. At most six queries."""
     if not can_audit(user):
         return frozenset()
+    entries = list(entries)
+    counts = frozenset(entry.seq for entry in entries if entry.verb in COUNTS)
     about = {entry.seq: item for entry in entries if entry.verb in VERBS and (item := _item_of(entry))}
     hidden: Hidden = hides_judgement(user, about.values())
-    return frozenset(seq for seq, item in about.items() if item in hidden)
+    kept = frozenset(seq for seq, item in about.items() if item in hidden)
+    return kept | counts if counts and keeps_anything(user) else kept
 
 
 def _item_of(entry: LedgerEntry) -> Item | None:

@@ -97,3 +97,11 @@ class ModelRefused(Refused):
 
 class ViewRefused(Refused):
     """A view of the explorer cannot be kept as it was named."""
+
+
+class ExportRefused(Refused):
+    """A file cannot be written as asked; `field` names the form field it is about, or is empty."""
+
+    def __init__(self, sentence: str, *, field: str = "") -> None:
+        super().__init__(sentence)
+        self.field = field

@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 
 from constitutions_app import mailing, vectors
 from constitutions_app.ledger import record
-from training_app import chats, discarding, hub_copies, judge_evaluations, leases, placement, signatures
+from training_app import chats, discarding, export_jobs, hub_copies, judge_evaluations, leases, placement, signatures
 from training_app.models import Run, RunStage
 from training_app.models.run import ACTIVE_STATES, RunState, StageState
 from training_app.numbers import keeping
@@ -60,6 +60,7 @@ class Sweeper:
     wake_for_numbers: Callable[[], bool] = lambda: False
     wake_for_chat: Callable[[UUID], bool] = lambda _: False
     wake_for_release_work: Callable[[UUID], bool] = lambda _: False
+    wake_for_export: Callable[[UUID], bool] = lambda _: False
     clock: Callable[[], float] = time.monotonic
     _due: dict[UUID, tuple[float, float]] = field(default_factory=dict)
     """Run → (when to ring again, how long to pause then)."""
@@ -85,17 +86,19 @@ class Sweeper:
         judges = judge_evaluations.waiting()
         questions = chats.waiting()
         releases = [*signatures.waiting(), *hub_copies.waiting()]
+        files = export_jobs.waiting()
         mail = [MAIL] if mailing.waits() else []
         texts = [VECTORS] if vectors.waits() else []
         figures = [NUMBERS] if keeping.waits() else []
         now = self.clock()
-        heard = {*runs, *judges, *questions, *releases, *mail, *texts, *figures}
+        heard = {*runs, *judges, *questions, *releases, *files, *mail, *texts, *figures}
         self._due = {one: due for one, due in self._due.items() if one in heard}
         return (
             sum(self._rung(one, self.wake, now) for one in runs)
             + sum(self._rung(one, self.wake_for_judge, now) for one in judges)
             + sum(self._rung(one, self.wake_for_chat, now) for one in questions)
             + sum(self._rung(one, self.wake_for_release_work, now) for one in releases)
+            + sum(self._rung(one, self.wake_for_export, now) for one in files)
             + sum(self._rung(one, lambda _: self.wake_for_mail(), now) for one in mail)
             + sum(self._rung(one, lambda _: self.wake_for_vectors(), now) for one in texts)
             + sum(self._rung(one, lambda _: self.wake_for_numbers(), now) for one in figures)

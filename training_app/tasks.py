@@ -17,7 +17,7 @@ from celery import Task, shared_task
 from celery.signals import worker_shutting_down
 from django.db import transaction
 
-from training_app import chats, hub_copies, judge_evaluations, placement, runner, signatures
+from training_app import chats, export_jobs, hub_copies, judge_evaluations, placement, runner, signatures
 from training_app.models.run import RunState
 from training_app.numbers import keeping
 from training_app.stage_process import LAUNCHER
@@ -77,6 +77,12 @@ def do_release_work(pk: str) -> None:
         run_once(UUID(pk))
 
 
+@shared_task(name="training_app.write_export", ignore_result=True)
+def write_export(pk: str) -> None:
+    """Claim the export and write its file, or delete the file whose time is over; nothing where there is neither."""
+    export_jobs.run_once(UUID(pk))
+
+
 @worker_shutting_down.connect(weak=False)
 def stop_stages(**_: object) -> None:
     """A worker that is asked to end asks its stage to stop, so that the run goes back into the queue in seconds.
@@ -115,6 +121,16 @@ def wake_for_chat(turn_id: UUID) -> bool:
 def wake_for_release_work(pk: UUID) -> bool:
     """Put one wake-up for a release's work into the queue. False when the queue cannot be reached."""
     return _wake_for(do_release_work, DEFAULT, pk)
+
+
+def wake_for_export(pk: UUID) -> bool:
+    """Put one wake-up for an export into the queue. False when the queue cannot be reached."""
+    return _wake_for(write_export, DEFAULT, pk)
+
+
+def ring_export(pk: UUID, *, say: Callable[[str], None] | None = None) -> None:
+    """Wake a worker once the surrounding transaction is committed, and tell `say` when that did not work."""
+    _ring_for(partial(wake_for_export, pk), "The export", say)
 
 
 def ring_judge(evaluation_id: UUID, *, say: Callable[[str], None] | None = None) -> None:

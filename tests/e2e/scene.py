@@ -31,7 +31,15 @@ from constitutions_app.models import Constitution, Draft, LedgerEntry, Upload
 from constitutions_app.models import Verdict as ReviewVerdict
 from constitutions_app.reviewing import Rules
 from tests.constitutions_app.factories import draft_of, make_constitution, make_person, newest, principle_of
-from tests.training_app.factories import FinishedRun, chat_turn, failed_run, finished_run, queued_run, running_run
+from tests.training_app.factories import (
+    FinishedRun,
+    chat_turn,
+    export,
+    failed_run,
+    finished_run,
+    queued_run,
+    running_run,
+)
 from tests.training_app.queue_scenes import judged, queue_of, taken
 from tests.training_app.scenes import comparisons
 from training_app.access import hides_judgement
@@ -258,11 +266,15 @@ def review_pages(scene: Scene) -> dict[str, str]:
 def training_pages(scene: Scene) -> dict[str, str]:
     """Pages about runs and what they made."""
     done = scene.done
+    export(scene.admin, question="kind=step&flag=no_op")
+    export(scene.admin, what="labels", form="icai", run=done.run, state="running", digest="", done=5, total=20, eta_s=3)
+    export(scene.admin, state="failed", digest="", reason="The file cannot be written: No space left on device.")
 
     def of(name: str, *arguments: object) -> str:
         return reverse(f"training:{name}", args=arguments)
 
     return {
+        "exports": of("exports"),
         "runs": of("runs"),
         "launch": of("launch"),
         "compared runs": of("compare_runs") + f"?run={done.run.pk}&run={scene.running.pk}&smooth=0.9",

@@ -21,9 +21,11 @@ from tests.constitutions_app.factories import make_constitution, newest
 from tests.training_app.factories import FinishedRun, chat_turn, finished_run, judge_evaluation, person
 from tests.training_app.queue_scenes import queue_of, taken
 from tests.training_app.scenes import comparisons
+from training_app import export_jobs
 from training_app.access import hides_judgement
-from training_app.actions import adjudicate, choose_blind, make_scenario, record_audit, refuse_item
+from training_app.actions import adjudicate, choose_blind, export_items, make_scenario, record_audit, refuse_item
 from training_app.actions.record_audit import Verdict
+from training_app.explorer.filters import Filters
 from training_app.models import (
     Adjudication,
     AuditQueue,
@@ -31,6 +33,7 @@ from training_app.models import (
     DatasetItem,
     Evaluation,
     EvaluationAnswer,
+    Export,
     MetricPoint,
     Prompt,
     Reservation,
@@ -141,6 +144,7 @@ def _value(name: str, parameter: str, made: FinishedRun, queues: tuple[AuditQueu
     held = Reservation.objects.get(auditor=user, queue=queues[0]) if "queue" in name else None
     chat = chat_turn(made) if "chat" in name else None
     measured = judge_evaluation(run.created_by) if "judge" in name and parameter == "pk" else None
+    written = _export(user) if name in EXPORTS else None
     if parameter == "pk":
         keys: dict[str, Any] = {
             "training:label": label.pk, "training:look_at_label": label.pk, "training:scenario_from_label": label.pk,
@@ -185,6 +189,7 @@ def _value(name: str, parameter: str, made: FinishedRun, queues: tuple[AuditQueu
                  "api-chats-detail", "api-chats-send", "api-chats-scenario"),
                 chat.pk if chat else None,
             ),
+            **dict.fromkeys(EXPORTS, written.pk if written else None),
             "api-label-final": label.pk, "api-step-final": step.pk, "api-release": made.rl.pk,
             "api-checkpoint-alias": made.rl.pk, "api-adjudications-detail": Adjudication.objects.get(label=label).pk,
             **dict.fromkeys((f"api-queues-{verb}" for verb in ("detail", "close", "assign")), queues[0].pk),
@@ -205,6 +210,18 @@ def _value(name: str, parameter: str, made: FinishedRun, queues: tuple[AuditQueu
         "rest": "principles/privacy/", "upload_id": uuid4(), "group_id": uuid4(),
         "seq": LedgerEntry.objects.filter(verb="audit.record")[0].seq,
     }[parameter]  # fmt: skip
+
+
+EXPORTS = ("training:export_file", "training:cancel_export", "api-exports-detail", "api-exports-file",
+           "api-exports-cancel")  # fmt: skip
+
+
+def _export(user: User) -> Export:
+    """A file that a worker wrote for the person, of everything that people said."""
+    row = export_items(user=user, asked=Filters(kind="audit"), form="jsonl")
+    assert export_jobs.run_once(row.pk) == "succeeded"
+    row.refresh_from_db()
+    return row
 
 
 VARIANTS = {

@@ -37,6 +37,7 @@ from training_app.models import (
     DatasetItem,
     Evaluation,
     EvaluationAnswer,
+    Export,
     HubCopy,
     Judge,
     JudgeEvaluation,
@@ -74,7 +75,7 @@ HELPFUL = (
 )
 
 
-Row = TypeVar("Row", Run, RunStage)
+Row = TypeVar("Row", Run, RunStage, Export)
 
 
 UNITS = {"revise": "steps", "label": "labels", "sft": "steps", "reward": "steps", "rl": "steps"}
@@ -404,6 +405,17 @@ def chat_turn(made: FinishedRun, **changes: Any) -> ChatTurn:
         "state": "succeeded", "created_by": made.run.created_by, "finished_at": timezone.now(),
     }  # fmt: skip
     return ChatTurn.objects.create(**parts | changes)
+
+
+def export(user: User, text: bytes = b'{"label": 1}\n', **changes: Any) -> Export:
+    """A file that was written for somebody."""
+    columns = {"what": "items", "form": "jsonl", "question": "", "state": "succeeded", "done": 1, "last": 2**40,
+               "bytes": len(text), "digest": hashlib.sha256(text).hexdigest(), "is_kept": True,
+               "expires_at": timezone.now() + timedelta(days=7)}  # fmt: skip
+    made = Export.objects.create(created_by=user, **{**columns, **changes})
+    made.folder.mkdir(parents=True)
+    made.path.write_bytes(text)
+    return made
 
 
 def hub_copy(made: FinishedRun, **changes: Any) -> HubCopy:

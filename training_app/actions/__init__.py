@@ -9,11 +9,12 @@ from __future__ import annotations
 from training_app.actions.adjudicate import adjudicate
 from training_app.actions.ask_for_numbers import ask_for_numbers
 from training_app.actions.build_dataset import build_dataset
-from training_app.actions.cancel_asked import cancel_judge, cancel_push, cancel_signature
+from training_app.actions.cancel_asked import cancel_export, cancel_judge, cancel_push, cancel_signature
 from training_app.actions.cancel_run import cancel_run
 from training_app.actions.chat import ask_checkpoints, make_scenario_of_chat
 from training_app.actions.continue_run import continue_run
 from training_app.actions.create_queue import assign_queue, close_queue, create_queue
+from training_app.actions.export import export_items, export_run
 from training_app.actions.import_audits import import_audits
 from training_app.actions.import_pairs import import_pairs
 from training_app.actions.import_traces import import_traces
@@ -51,6 +52,7 @@ __all__ = [
     "ask_for_numbers",
     "assign_queue",
     "build_dataset",
+    "cancel_export",
     "cancel_judge",
     "cancel_push",
     "cancel_run",
@@ -62,6 +64,8 @@ __all__ = [
     "continue_run",
     "create_queue",
     "decide",
+    "export_items",
+    "export_run",
     "give_back_item",
     "import_audits",
     "import_pairs",

@@ -13,7 +13,8 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from constitutions_app.ledger import record
-from training_app.models import CheckpointSignature, HubCopy, JudgeEvaluation
+from training_app.export_jobs import GRACE
+from training_app.models import CheckpointSignature, Export, HubCopy, JudgeEvaluation
 from training_app.models.asked import AskedFor
 from training_app.refusals import SteeringRefused
 
@@ -45,7 +46,15 @@ def cancel_signature(*, user: User, signature: CheckpointSignature) -> Checkpoin
     return _cancelled(user, "checkpoint.cancel_sign", signature)
 
 
-def _cancelled(user: User, verb: str, asked: Row) -> Row:
+def cancel_export(*, user: User, export: Export) -> Export:
+    """End a queued or running export; returns it as it now is. What there is of its file is deleted.
+
+    Raises SteeringRefused for one that has ended already.
+    """
+    return _cancelled(user, "export.cancel", export, expires_at=Now() + GRACE)
+
+
+def _cancelled(user: User, verb: str, asked: Row, **also: object) -> Row:
     rows = type(asked)._default_manager
     with transaction.atomic():
         before = rows.select_for_update().get(pk=asked.pk)
@@ -57,6 +66,7 @@ def _cancelled(user: User, verb: str, asked: Row) -> Row:
             eta_s=None,
             finished_at=Now(),
             lease_expires_at=None,
+            **also,
         )
         after = rows.select_related("created_by").get(pk=before.pk)
         record(actor=user, verb=verb, obj=after, data={"from": before.state, "done": after.done})

@@ -18,6 +18,7 @@ from training_app.api.checkpoints import Checkpoints
 from training_app.api.datasets import DatasetBuilds, DatasetItems
 from training_app.api.evaluations import Answers, Evaluations
 from training_app.api.exploring import Explore, ExploreCounts
+from training_app.api.exports import Exports
 from training_app.api.handing_on import HubCopies, PushCheckpoint, Signatures, SignCheckpoint, VerifyCheckpoint
 from training_app.api.judges import JudgeEvaluations, Judges
 from training_app.api.labels import Comparisons, Labels
@@ -78,6 +79,7 @@ VIEWS: tuple[tuple[str, type[Reading[Any]]], ...] = (
     ("signatures", Signatures),
     ("hub-copies", HubCopies),
     ("chats", Chats),
+    ("exports", Exports),
 )
 
 

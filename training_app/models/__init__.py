@@ -8,6 +8,7 @@ from training_app.models.chat import ChatTurn
 from training_app.models.checkpoint import Checkpoint, Evaluation, EvaluationAnswer
 from training_app.models.dataset import DatasetBuild, DatasetItem
 from training_app.models.exemplars import ExemplarSet
+from training_app.models.export import Export
 from training_app.models.facts import AuditFacts, ComparisonFacts, LabelFacts, RunAudits, RunTally, StepFacts
 from training_app.models.hub_copy import HubCopy
 from training_app.models.judge_evaluation import JudgeEvaluation
@@ -45,6 +46,7 @@ __all__ = [
     "Evaluation",
     "EvaluationAnswer",
     "ExemplarSet",
+    "Export",
     "Exposure",
     "HubCopy",
     "Judge",

@@ -14,6 +14,7 @@ from tests.training_app.factories import (
     FinishedRun,
     chat_turn,
     cited,
+    export,
     finished_run,
     hub_copy,
     judge_evaluation,
@@ -32,11 +33,13 @@ from training_app.models import (
 )
 
 pytestmark = pytest.mark.django_db
-POSTED = ("runs", "audits", "queues", "saved-views", "adjudications", "chats")
+POSTED = ("runs", "audits", "queues", "saved-views", "adjudications", "chats", "exports")
 FULLER = ("queues", "run-groups")
 """Lists of which one alone comes with more than the list says of it."""
-OWN = ("chats",)
+OWN = ("chats", "exports")
 """Lists of what the caller wrote."""
+ALONE = ("exports",)
+"""What nobody but its owner reads even by its id."""
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +70,13 @@ def crowd(scene: FinishedRun) -> FinishedRun:
     for checkpoint in (scene.rl, scene.sft):
         signature(scene, checkpoint=checkpoint)
         hub_copy(scene, checkpoint=checkpoint)
+        export(boss)
     return scene
 
 
 @pytest.mark.parametrize("name", [name for name, _ in VIEWS])
 def test_every_object_is_for_readers_and_for_nobody_else(crowd: FinishedRun, name: str) -> None:
-    reader = client_of("reader")
+    reader = client_for(crowd.run.created_by) if name in ALONE else client_of("reader")
     row = first(client_for(crowd.run.created_by) if name in OWN else reader, name)
     found = reader.get(f"/api/{name}/{row['id']}/").json()
     assert found == row or (name in FULLER and row.items() <= found.items())

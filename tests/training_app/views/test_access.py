@@ -9,10 +9,19 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tests.training_app.factories import FinishedRun, chat_turn, hub_copy, judge_evaluation, signature
+from tests.training_app.factories import FinishedRun, chat_turn, export, hub_copy, judge_evaluation, signature
 from tests.training_app.queue_scenes import queue_of
 from training_app import urls
-from training_app.models import AuditQueue, ChatTurn, CheckpointSignature, HubCopy, JudgeEvaluation, RunGroup, SavedView
+from training_app.models import (
+    AuditQueue,
+    ChatTurn,
+    CheckpointSignature,
+    Export,
+    HubCopy,
+    JudgeEvaluation,
+    RunGroup,
+    SavedView,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -22,7 +31,9 @@ def addresses(finished: FinishedRun) -> dict[str, str]:
     run, version = finished.run.pk, finished.run.version
     turn = ChatTurn.objects.first() or chat_turn(finished)
     measured = (JudgeEvaluation.objects.first() or judge_evaluation(finished.run.created_by)).pk
+    file = (Export.objects.filter(created_by=finished.run.created_by).first() or export(finished.run.created_by)).pk
     arguments: dict[str, list[object]] = {
+        "export_file": [file], "cancel_export": [file], "ask_run_export": [run],
         "run": [run], "run_events": [run], "stop_run": [run], "resume_run": [run], "order_run": [run],
         "run_file": [run], "aggregate": [run], "export_feedback": [run, "labels", "icai"],
         "stage": [run, "sft"], "stage_log": [run, "sft"],
@@ -95,7 +106,8 @@ ENGINEERS_ONLY = {
 SCENARIO_WRITERS_ONLY = {"scenario_from_chat", "scenario_from_step", "scenario_from_label", "explore_scenarios"}
 EXPORTS = {"explore_export"}
 ANSWERS = {"run_events": 204, "explore_counts": 302, "numbers_refresh": 302, "keep_view": 302, "remove_view": 404}
-"""What a reader is answered where it is not the page: no stream here, back to the list, somebody else's view."""
+ANSWERS |= {"ask_export": 302, "ask_run_export": 302, "export_file": 404, "cancel_export": 404}
+"""What a reader is answered where it is not the page: no stream here, back to the list, somebody else's."""
 QUEUE_POSTS = {"close_queue", "assign_queue", "queue_take", "queue_undo", "queue_choose", "queue_keep"}
 QUEUE_POSTS |= {"queue_refuse", "queue_show", "look_at_label", "look_at_step", "look_at_chat", "send_chat"}
 POST_ONLY = (
@@ -115,6 +127,9 @@ POST_ONLY = (
         "cancel_judge",
         "keep_view",
         "remove_view",
+        "ask_export",
+        "ask_run_export",
+        "cancel_export",
     }
     | SCENARIO_WRITERS_ONLY
     | QUEUE_POSTS
@@ -157,7 +172,7 @@ def test_unknown_items_are_not_found(engineer: Client, finished: FinishedRun) ->
         wrong = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", str(uuid.uuid4()), url)
         wrong = re.sub(r"(?<=/)\d+(?=/$)", "999999", wrong)
         if wrong != url and not re.search(
-            "resume|cancel|scenario|place|views|steps|items|next|take|undo|close|people|send|look", url
+            "resume|cancel|scenario|place|views|steps|items|next|take|undo|close|people|send|look|/export/$", url
         ):
             assert engineer.get(wrong).status_code == 404, wrong
 

@@ -12,7 +12,14 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from constitutions_app.tasks import wake_for_mail, wake_for_vectors
 from training_app.sweeper import Sweeper, Swept, try_lock
-from training_app.tasks import wake, wake_for_chat, wake_for_judge, wake_for_numbers, wake_for_release_work
+from training_app.tasks import (
+    wake,
+    wake_for_chat,
+    wake_for_export,
+    wake_for_judge,
+    wake_for_numbers,
+    wake_for_release_work,
+)
 
 EVERY_S = 2.0
 
@@ -38,6 +45,7 @@ class Command(BaseCommand):
             wake_for_numbers,
             wake_for_chat,
             wake_for_release_work,
+            wake_for_export,
         )
         while not over.is_set():
             self._pass(sweeper)
