@@ -40,7 +40,7 @@ class ExportSerializer(serializers.ModelSerializer[Export]):
         read_only_fields = fields
 
 
-class AskSerializer(serializers.Serializer[Any]):
+class ExportWishSerializer(serializers.Serializer[Any]):
     """Items that fit a question as it stands in the explorer's address, or the labels or traces of a run."""
 
     what = serializers.ChoiceField(choices=Export.What.choices, default=Export.What.ITEMS)
@@ -72,10 +72,12 @@ class Exports(Reading[Export]):
         return access.exports_of(request.user) if request is not None else super().get_queryset()
 
     @extend_schema(
-        request=AskSerializer, responses={202: ExportSerializer, 409: RefusalSerializer}, summary="Ask for an export"
+        request=ExportWishSerializer,
+        responses={202: ExportSerializer, 409: RefusalSerializer},
+        summary="Ask for an export",
     )
     def create(self, request: Request) -> Response:
-        wanted = checked(AskSerializer(data=request.data))
+        wanted = checked(ExportWishSerializer(data=request.data))
         with refusals_told():
             export = self._asked(request, wanted)
         return Response(self.get_serializer(export).data, status=status.HTTP_202_ACCEPTED)
