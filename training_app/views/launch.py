@@ -50,7 +50,7 @@ def launch(request: AuthenticatedHttpRequest) -> HttpResponse:
             return form_as_file(form)
         if "write_file" not in request.POST and form.is_valid() and (launched := _launched(request, form)):
             if isinstance(launched, RunGroup):
-                messages.success(request, "The runs are queued. Workers take them one after another.")
+                messages.success(request, "The runs were launched. Workers take them one after another.")
                 return redirect("training:run_group", launched.pk)
             messages.success(request, f"Run {launched.number} was launched.")
             return redirect("training:run", launched.pk)

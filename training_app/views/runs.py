@@ -89,7 +89,7 @@ def _said_of_stopping(before: Run, after: Run, *, discard: bool) -> str:
 def resume_run_now(request: AuthenticatedHttpRequest, run_id: UUID) -> HttpResponse:
     """Queues the run again."""
     steered = get_run_to_steer_for(request.user, run_id)
-    with refusal_said(request, "The run is queued again. Finished stages are not done twice."):
+    with refusal_said(request, "The run was put back into the queue. Finished stages are not done twice."):
         resume_run(user=request.user, run=steered, say=lambda sentence: messages.warning(request, sentence))
     return redirect("training:run", run_id)
 

@@ -26,7 +26,7 @@ def write_prompts(request: AuthenticatedHttpRequest) -> HttpResponse:
     """Fill in, launch; what is refused says why, and nothing typed is lost."""
     form = _form(request)
     if form.is_bound and form.is_valid() and (run := _launched(request, form)):
-        messages.success(request, f"Run {run.number} is queued. Its prompts become a set when it ends.")
+        messages.success(request, f"Run {run.number} was launched. Its prompts become a set when it ends.")
         return redirect("training:run", run.pk)
     context = {"form": form, "can_write": bool(form.versions and form.prompt_sets)}
     return render(request, "training/write_prompts.html", context, status=422 if form.errors else 200)
