@@ -37,7 +37,12 @@ COLOURS = ["color-contrast", "link-in-text-block"]
 LOOKS: tuple[Look, ...] = (("light", WIDE), ("dark", WIDE), ("dark", NARROW), ("light", NARROW))
 """Each differs from the one before in one thing: turning a page over costs."""
 WHOLE = (LOOKS[0], LOOKS[2])
-"""Looks in which every rule is asked: layout and both themes. In the other two colours are, where they look new."""
+"""Looks in which the whole page is asked: both widths and both themes. In the other two, where its colours look new."""
+LAYOUT = [*COLOURS, "target-size", "scrollable-region-focusable", "css-orientation-lock", "meta-viewport"]
+"""What is asked of the whole page at the second width where the same elements are to be seen as at the first.
+
+The other rules read what stands in the page and which of it is to be seen, not where it stands or in which colour.
+"""
 PREPARE = """() => {
     axe.configure({rules: [{id: "color-contrast", selector: "[data-looks-new]"}]});
     window.lookedSo = {light: new Map(), dark: new Map()};
@@ -72,6 +77,10 @@ MARK = """(theme) => {
         grounds.set(element, made);
         return made;
     };
+    const hidden = (element) => element.closest("[aria-hidden=true]") !== null;
+    const isText = (node) => node.nodeType === Node.TEXT_NODE && node.data.trim() !== "";
+    const worded = (element) =>
+        element.matches("a, input, select, textarea, button") || [...element.childNodes].some(isText);
     const before = window.lookedSo[theme];
     const looks = new Map();
     for (const element of document.body.querySelectorAll("*")) {
@@ -83,12 +92,20 @@ MARK = """(theme) => {
         const letters = [style.textShadow, style.textDecorationLine, style.fontWeight, style.fontStyle, large];
         const look = [element.localName, ...letters, stack].join();
         looks.set(element, look);
-        if (!(held && passed.has(look)) && before.get(element) !== look) element.setAttribute("data-looks-new", "");
+        if ((held && passed.has(look)) || before.get(element) === look) continue;
+        if (worded(element) && !hidden(element)) element.setAttribute("data-looks-new", "");
     }
     window.lookedSo[theme] = looks;
-    return [document.querySelectorAll("[data-looks-new]").length, document.documentElement.scrollWidth];
+    const one = [...looks.keys()].filter((element) => !before.has(element));
+    const other = [...before.keys()].filter((element) => !looks.has(element));
+    const others = [...one, ...other].some((element) => !hidden(element));
+    const {scrollWidth} = document.documentElement;
+    return [document.querySelectorAll("[data-looks-new]").length, others, scrollWidth];
 }"""
-"""Marks the elements of which contrast is not known yet in this theme; returns how many, and the page's width.
+"""Marks the elements with words of which contrast is not known yet in this theme (axe asks no others).
+
+Returns how many; whether other elements are to be seen than in the look before in this theme (those for the eye alone
+aside); and the page's width.
 
 What contrast depends on is an element's letters and the stack of what lies behind it. Two that agree in both have the
 same contrast, on whichever page: what axe has passed once is not asked again, neither on this page nor on a later one
@@ -143,10 +160,11 @@ def _problems(page: Page, address: str) -> list[str]:
     page.evaluate(PREPARE)
     for before, (theme, size) in zip((LOOKS[0], *LOOKS), LOOKS, strict=False):
         _look(page, before, (theme, size))
-        new, width = page.evaluate(MARK, theme)
-        look = f"{theme}, {size['width']} px"
-        if (theme, size) in WHOLE or new:
-            asked = [theme, RULES, False] if (theme, size) in WHOLE else [theme, COLOURS, True]
+        new, others, width = page.evaluate(MARK, theme)
+        look, whole = f"{theme}, {size['width']} px", (theme, size) in WHOLE
+        if whole or new:
+            rules = COLOURS if not whole else RULES if others else LAYOUT
+            asked = [theme, rules, not whole]
             found += [f"{look}: {one}" for one in page.evaluate(ASK, asked)]
         if width > size["width"]:
             found.append(f"{look}: the page is {width} px wide: {_widest(page)}")
