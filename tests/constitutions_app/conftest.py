@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
 
 from constitutions_app.access import Role
 from constitutions_app.models import Constitution
 from tests.constitutions_app.factories import make_constitution, make_person
+from tests.signing_in import signed_in
+
+__all__ = ["signed_in"]  # where most tests ask for it
 
 
 @pytest.fixture
@@ -36,12 +38,6 @@ def admin(db: None) -> User:
 def constitution(author: User) -> Constitution:
     """Published as v1, its draft unchanged since."""
     return make_constitution(author)
-
-
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
 
 
 @pytest.fixture

@@ -17,7 +17,6 @@ from urllib.request import urlopen
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.test import Client
 from django.urls import reverse
 
 from constitutions_app.access import Role
@@ -25,6 +24,7 @@ from constitutions_app.models import Constitution
 from tests.base import program_environment, wait_for
 from tests.chromium import chromium, launch
 from tests.constitutions_app.factories import make_constitution, make_person
+from tests.signing_in import session_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -38,10 +38,8 @@ class Site:
 
     def sign_in(self, context: BrowserContext, user: User) -> None:
         """Gives the browser the cookie of somebody who has signed in, without the way there."""
-        client = Client()
-        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-        value = client.cookies[settings.SESSION_COOKIE_NAME].value
-        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": value, "url": self.address}])
+        name = settings.SESSION_COOKIE_NAME
+        context.add_cookies([{"name": name, "value": session_of(user), "url": self.address}])
 
     def at(self, path: str) -> str:
         return f"{self.address}{path}"

@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.test import Client
 from django.urls import reverse
 
 from constitutions_app.models import Constitution, LedgerEntry
 from tests.constitutions_app.factories import principle_of
 from tests.e2e.conftest import Site
+from tests.signing_in import session_of
 
 TOKEN = "t" * 32
 
@@ -32,9 +32,7 @@ def test_half_of_a_save_is_no_save(site: Site, author: User, constitution: Const
 
 def _post(site: Site, user: User, path: str, body: str, sent: str) -> bytes:
     """What the server answers to a save of which only `sent` arrives before the line breaks."""
-    client = Client()
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    session = client.cookies[settings.SESSION_COOKIE_NAME].value
+    session = session_of(user)
     at = urlsplit(site.address)
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {at.netloc}\r\nOrigin: {site.address}\r\nX-Autosave: 1\r\n"

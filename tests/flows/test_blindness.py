@@ -18,6 +18,7 @@ from constitutions_app.access import Role
 from constitutions_app.actions import Refused
 from constitutions_app.models import LedgerEntry
 from tests.constitutions_app.factories import make_constitution, newest
+from tests.signing_in import signed_in
 from tests.training_app.factories import FinishedRun, chat_turn, finished_run, judge_evaluation, person
 from tests.training_app.queue_scenes import queue_of, taken
 from tests.training_app.scenes import comparisons
@@ -288,12 +289,6 @@ def walk(
 def text_of(response: Any) -> str:
     content = b"".join(response.streaming_content) if response.streaming else response.content
     return str(content.decode("utf-8", "replace")) + str(dict(response.headers))
-
-
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
 
 
 def test_no_address_tells_an_auditor_what_they_have_yet_to_judge(

@@ -202,8 +202,9 @@ def finished_run(author: User, version: Version | None = None, *, red_team: Sequ
         total = 40 if stage.slug in ("sft", "reward", "rl") else len(red_team) + len(helpful)
         finish_stage(stage, start + timedelta(minutes=stage.position), total=total)
     for slug, names in {"sft": ("loss", "grad_norm"), "reward": ("loss",), "rl": ("reward", "kl")}.items():
+        stage = run.stages.get(slug=slug)
         for name in names:
-            curve(run.stages.get(slug=slug), name, 40, 2.4, 1.2)
+            curve(stage, name, 40, 2.4, 1.2)
     traces, steps = _traces(run, [*sets[0].prompts.all(), *sets[1].prompts.all()], answer)
     labels = _labels(run, list(sets[0].prompts.all()), answer)
     builds = [_build(run, "sft", "sl-cai", steps=steps), _build(run, "reward", "reward-train", labels=labels)]
@@ -220,8 +221,9 @@ def finish_stage(stage: RunStage, at: datetime, *, total: int) -> RunStage:
     update(stage, state="succeeded", started_at=at, finished_at=at + timedelta(seconds=45), done=total, total=total,
            unit=UNITS.get(stage.slug, "prompts"), rate=total / 45, device="CPU (2 threads)", dtype="bfloat16",
            exit_code=0, last_seq=9, summary={"tokens": 1234, "seconds": 45.0})  # fmt: skip
-    RunEvent.objects.create(stage=stage, seq=1, kind="started", at=at, data={"device": "CPU (2 threads)"})
-    RunEvent.objects.create(stage=stage, seq=9, kind="finished", at=at + timedelta(seconds=45), data={"summary": {}})
+    end = at + timedelta(seconds=45)
+    started = RunEvent(stage=stage, seq=1, kind="started", at=at, data={"device": "CPU (2 threads)"})
+    RunEvent.objects.bulk_create([started, RunEvent(stage=stage, seq=9, kind="finished", at=end, data={"summary": {}})])
     return stage
 
 
@@ -312,17 +314,18 @@ def digest_of(text: str) -> str:
 
 def _traces(run: Run, prompts: Sequence[Prompt], answer: str) -> tuple[list[Trace], list[TraceStep]]:
     principles = list(run.version.principles.all())
-    traces, steps = [], []
-    for place, prompt in enumerate(prompts):
-        first = answer or said(place, 4)
-        trace = Trace.objects.create(run=run, prompt=prompt, initial_response=first, tokens=24, finish="stop")
-        traces.append(trace)
-        if prompt.prompt_set.kind != "red_team":
+    traces = Trace.objects.bulk_create(
+        Trace(run=run, prompt=prompt, initial_response=answer or said(place, 4), tokens=24, finish="stop")
+        for place, prompt in enumerate(prompts)
+    )
+    steps = []
+    for place, trace in enumerate(traces):
+        if trace.prompt.prompt_set.kind != "red_team":
             continue
         for number in (1, 2):
             revision = f"{said(place, 3)} {said(place + 4, 1)}"
             steps.append(
-                TraceStep.objects.create(
+                TraceStep(
                     trace=trace, round=number, principle=principles[(place + number) % len(principles)],
                     critique_request="Point out how the last response helps to watch somebody.",
                     critique=answer or "The response helps to act in secret. " + said(place + 2, 1),
@@ -331,20 +334,24 @@ def _traces(run: Run, prompts: Sequence[Prompt], answer: str) -> tuple[list[Trac
                     sent_revision="Human: …\n\nRevisionRequest: …", tokens=60, seed=7,
                 )
             )  # fmt: skip
-    return traces, steps
+    return traces, TraceStep.objects.bulk_create(steps)
 
 
 def _labels(run: Run, prompts: Sequence[Prompt], answer: str) -> list[AILabel]:
     principles, labels = list(run.version.principles.all()), []
-    for place, prompt in enumerate(prompts):
-        comparison = Comparison.objects.create(
+    asked = Comparison.objects.bulk_create(
+        Comparison(
             source="sampled", run=run, prompt=prompt, key=prompt.key, prompt_text=prompt.text,
             response_a=answer or said(place), response_b=answer or said(place + 3, 2),
-        )  # fmt: skip
+        )
+        for place, prompt in enumerate(prompts)
+    )  # fmt: skip
+    by = judge()
+    for place, comparison in enumerate(asked):
         p_ab, p_ba = 0.31 + 0.1 * (place % 4), 0.23 + 0.12 * (place % 5)
         labels.append(
-            AILabel.objects.create(
-                run=run, comparison=comparison, principle=principles[place % len(principles)], judge=judge(),
+            AILabel(
+                run=run, comparison=comparison, principle=principles[place % len(principles)], judge=by,
                 question="Which of these responses respects the privacy of people more?",
                 sent_ab="Consider the following…\n(A) …\n(B) …", sent_ba="Consider the following…\n(A) …\n(B) …",
                 ab_logp_a=math.log(p_ab), ab_logp_b=math.log(1 - p_ab), ba_logp_a=math.log(p_ba),
@@ -352,7 +359,7 @@ def _labels(run: Run, prompts: Sequence[Prompt], answer: str) -> list[AILabel]:
                 p_a_clamped=(p_ab + p_ba) / 2, same_position=(p_ab > 0.5) != (p_ba > 0.5),
             )
         )  # fmt: skip
-    return labels
+    return AILabel.objects.bulk_create(labels)
 
 
 def _build(

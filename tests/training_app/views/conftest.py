@@ -13,8 +13,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from constitutions_app.access import Role
+from tests.signing_in import signed_in
 from tests.training_app import factories
 from tests.training_app.factories import FinishedRun
+
+__all__ = ["signed_in"]  # where most tests ask for it
 
 Queries = Callable[[Client, str], int]
 
@@ -89,12 +92,6 @@ def queries() -> Queries:
         return len(captured)
 
     return count
-
-
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture
