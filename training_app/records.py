@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Model
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
@@ -184,16 +183,16 @@ def _move_stage(stage: RunStage, events: Sequence[Event]) -> None:
 
 
 def _responses(reader: Reader, said: Sequence[Data]) -> None:
-    _insert(
+    insert_new(
         Trace,
         [
-            Trace(
-                run=reader.run,
-                prompt_id=reader.prompt(data["prompt_id"]),
-                initial_response=data["text"],
-                tokens=data.get("tokens") or 0,
-                finish=str(data.get("finish") or "")[:20],
-            )
+            {
+                "run_id": reader.run.pk,
+                "prompt_id": reader.prompt(data["prompt_id"]),
+                "initial_response": data["text"],
+                "tokens": data.get("tokens") or 0,
+                "finish": str(data.get("finish") or "")[:20],
+            }
             for data in said
         ],
     )
@@ -204,23 +203,23 @@ def _steps(reader: Reader, said: Sequence[Data]) -> None:
     traces = dict(Trace.objects.filter(run=reader.run, prompt__in=prompts).values_list("prompt_id", "pk"))
     if len(traces) < len(prompts):
         raise UnknownReference("the stage revise names a prompt that has no initial response in this run")
-    _insert(
+    insert_new(
         TraceStep,
         [
-            TraceStep(
-                trace_id=traces[reader.prompt(data["prompt_id"])],
-                round=data["round"],
-                principle_id=reader.principle(data["principle_id"]),
-                critique_request=data["critique_request"],
-                critique=data["critique"],
-                revision_request=data["revision_request"],
-                revision=data["revision"],
-                flags=list(data.get("flags") or []),
-                sent_critique=(data.get("sent") or {}).get("critique") or "",
-                sent_revision=(data.get("sent") or {}).get("revision") or "",
-                tokens=data.get("tokens") or 0,
-                seed=data.get("seed") or 0,
-            )
+            {
+                "trace_id": traces[reader.prompt(data["prompt_id"])],
+                "round": data["round"],
+                "principle_id": reader.principle(data["principle_id"]),
+                "critique_request": data["critique_request"],
+                "critique": data["critique"],
+                "revision_request": data["revision_request"],
+                "revision": data["revision"],
+                "flags": list(data.get("flags") or []),
+                "sent_critique": (data.get("sent") or {}).get("critique") or "",
+                "sent_revision": (data.get("sent") or {}).get("revision") or "",
+                "tokens": data.get("tokens") or 0,
+                "seed": data.get("seed") or 0,
+            }
             for data in said
         ],
     )
@@ -230,20 +229,20 @@ def _comparisons(reader: Reader, said: Sequence[Data]) -> None:
     messages = dict(
         Prompt.objects.filter(pk__in={reader.prompt(data["prompt_id"]) for data in said}).values_list("pk", "messages")
     )
-    _insert(
+    insert_new(
         Comparison,
         [
-            Comparison(
-                source=Comparison.Source.SAMPLED,
-                run=reader.run,
-                prompt_id=(prompt := reader.prompt(data["prompt_id"])),
-                key=data["prompt_id"],
-                prompt_text=data["prompt"],
-                messages=messages[prompt],
-                response_a=data["response_a"],
-                response_b=data["response_b"],
-                identical=bool(data.get("identical", False)),
-            )
+            {
+                "source": Comparison.Source.SAMPLED,
+                "run_id": reader.run.pk,
+                "prompt_id": (prompt := reader.prompt(data["prompt_id"])),
+                "key": data["prompt_id"],
+                "prompt_text": data["prompt"],
+                "messages": messages[prompt],
+                "response_a": data["response_a"],
+                "response_b": data["response_b"],
+                "identical": bool(data.get("identical", False)),
+            }
             for data in said
         ],
     )
@@ -255,7 +254,7 @@ def _labels(reader: Reader, said: Sequence[Data]) -> None:
     comparisons |= _human(reader.run, keys - comparisons.keys())
     if missing := sorted(keys - comparisons.keys()):
         raise UnknownReference(f"the stage label names the comparison {missing[0]!r}, which this run does not have")
-    _insert(AILabel, [_label(reader, data, comparisons[data["comparison_id"]]) for data in said])
+    insert_new(AILabel, [_label(reader, data, comparisons[data["comparison_id"]]) for data in said])
 
 
 def _human(run: Run, keys: set[str]) -> dict[str, int]:
@@ -269,49 +268,49 @@ def _human(run: Run, keys: set[str]) -> dict[str, int]:
     return {key: found[key] for key in keys & found.keys()}
 
 
-def _label(reader: Reader, data: Data, comparison: int) -> AILabel:
+def _label(reader: Reader, data: Data, comparison: int) -> dict[str, Any]:
     orders = {order["order"]: order for order in data["orders"]}
     clamp = data.get("clamp") or (None, None)
     p_a = data["p_a"]
-    return AILabel(
-        run=reader.run,
-        comparison_id=comparison,
-        principle_id=None if data["principle_id"] is None else reader.principle(data["principle_id"]),
-        judge=reader.judge(data),
-        question=data["question"],
-        sent_ab=data["sent"]["ab"],
-        sent_ba=data["sent"]["ba"],
-        ab_logp_a=orders["ab"]["logp_a"],
-        ab_logp_b=orders["ab"]["logp_b"],
-        ba_logp_a=orders["ba"]["logp_a"],
-        ba_logp_b=orders["ba"]["logp_b"],
-        p_ab=orders["ab"]["p_a"],
-        p_ba=orders["ba"]["p_a"],
-        p_a=p_a,
-        p_neither=data.get("p_neither"),
-        votes=data.get("votes") or [],
-        clamp_low=clamp[0],
-        clamp_high=clamp[1],
-        p_a_clamped=p_a if data.get("p_a_clamped") is None else data["p_a_clamped"],
-        same_position=data["same_position"],
-    )
+    return {
+        "run_id": reader.run.pk,
+        "comparison_id": comparison,
+        "principle_id": None if data["principle_id"] is None else reader.principle(data["principle_id"]),
+        "judge_id": reader.judge(data).pk,
+        "question": data["question"],
+        "sent_ab": data["sent"]["ab"],
+        "sent_ba": data["sent"]["ba"],
+        "ab_logp_a": orders["ab"]["logp_a"],
+        "ab_logp_b": orders["ab"]["logp_b"],
+        "ba_logp_a": orders["ba"]["logp_a"],
+        "ba_logp_b": orders["ba"]["logp_b"],
+        "p_ab": orders["ab"]["p_a"],
+        "p_ba": orders["ba"]["p_a"],
+        "p_a": p_a,
+        "p_neither": data.get("p_neither"),
+        "votes": data.get("votes") or [],
+        "clamp_low": clamp[0],
+        "clamp_high": clamp[1],
+        "p_a_clamped": p_a if data.get("p_a_clamped") is None else data["p_a_clamped"],
+        "same_position": data["same_position"],
+    }
 
 
 def _answers(reader: Reader, said: Sequence[Data]) -> None:
-    _insert(
+    insert_new(
         EvaluationAnswer,
         [
-            EvaluationAnswer(
-                run=reader.run,
-                model=data["model"],
-                prompt_id=reader.prompt(data["prompt_id"]),
-                text=data["text"],
-                reward=data.get("reward"),
-                evasive=data["evasive"],
-                boilerplate=data["boilerplate"],
-                words=data["words"],
-                features=data.get("features") or {},
-            )
+            {
+                "run_id": reader.run.pk,
+                "model": data["model"],
+                "prompt_id": reader.prompt(data["prompt_id"]),
+                "text": data["text"],
+                "reward": data.get("reward"),
+                "evasive": data["evasive"],
+                "boilerplate": data["boilerplate"],
+                "words": data["words"],
+                "features": data.get("features") or {},
+            }
             for data in said
         ],
     )
@@ -320,23 +319,19 @@ def _answers(reader: Reader, said: Sequence[Data]) -> None:
 def _evaluations(reader: Reader, said: Sequence[Data]) -> None:
     runs = [pk for pk in (reader.run.source_id, reader.run.pk) if pk is not None]
     found = sorted(Checkpoint.objects.filter(run__in=runs), key=lambda one: runs.index(one.run_id))
-    made = {checkpoint.stage: checkpoint for checkpoint in found}  # the run's own in place of its source's
-    _insert(
+    made = {checkpoint.stage: checkpoint.pk for checkpoint in found}  # the run's own in place of its source's
+    insert_new(
         Evaluation,
         [
-            Evaluation(
-                run=reader.run,
-                model=data["model"],
-                checkpoint=made.get(CHECKPOINT_OF.get(data["model"], "")),
-                metrics={name: value for name, value in data.items() if name != "model"},
-            )
+            {
+                "run_id": reader.run.pk,
+                "model": data["model"],
+                "checkpoint_id": made.get(CHECKPOINT_OF.get(data["model"], "")),
+                "metrics": {name: value for name, value in data.items() if name != "model"},
+            }
             for data in said
         ],
     )
-
-
-def _insert(table: type[Model], rows: Sequence[Model]) -> None:
-    insert_new(table, rows)
 
 
 _TABLES: Mapping[str, Callable[[Reader, Sequence[Data]], None]] = {

@@ -117,7 +117,7 @@ def test_it_brings_a_run_through_all_stages_and_a_second_message_does_nothing() 
     assert [build.name for build in DatasetBuild.objects.order_by("pk")] == [
         "sl-cai", "preferences", "preferences-heldout",
     ]  # fmt: skip
-    assert MetricPoint.objects.filter(stage__slug="sft").count() == 3
+    assert MetricPoint.objects.filter(stage__slug="sft", name="loss").count() == 3
     assert RunEvent.objects.filter(kind="record").get().data["record"] == "rollout"
     _lineage_is_whole(rl)
     _job_is_portable(stage_of(run, "rl"))

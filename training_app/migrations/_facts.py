@@ -37,21 +37,28 @@ $$;
 """
 
 # What is true of a label, a step or a comparison from the beginning, as a query over `fresh`, a set of its rows.
+#
+# The row of a fact cannot be there before the row it describes, so no insert looks for one: looking takes as long as all
+# indexes. What labels have of their comparison is read once for each comparison, not for each of its many labels.
 LABELS = """
+WITH asked AS MATERIALIZED (
+    SELECT comparison.id, coalesce(comparison.prompt_set_id, prompt.prompt_set_id) AS prompt_set_id,
+        CASE WHEN prompt.tags IS NULL OR prompt.tags = '{{}}' THEN '{{}}'
+            ELSE explorer_texts(7, prompt.tags::text[]) END AS tags
+    FROM training_app_comparison AS comparison
+    LEFT JOIN training_app_prompt AS prompt ON prompt.id = comparison.prompt_id
+    WHERE comparison.id IN (SELECT comparison_id FROM {fresh})
+)
 INSERT INTO {into} (label_id, comparison_id, p_a, agrees, overrides, audits, audited_at, facets)
 SELECT fresh.id, fresh.comparison_id, fresh.p_a, 0, 0, 0, NULL,
     ARRAY[explorer_token(1, run.version_id), explorer_token(3, fresh.judge_id), explorer_token(4, run.number),
         explorer_token(9, 0), explorer_token(12, fresh.same_position::integer)]
     || CASE WHEN fresh.principle_id IS NULL THEN '{{}}' ELSE ARRAY[explorer_token(2, fresh.principle_id)] END
-    || CASE WHEN coalesce(comparison.prompt_set_id, prompt.prompt_set_id) IS NULL THEN '{{}}'
-        ELSE ARRAY[explorer_token(6, coalesce(comparison.prompt_set_id, prompt.prompt_set_id))] END
-    || CASE WHEN prompt.tags IS NULL OR prompt.tags = '{{}}' THEN '{{}}' ELSE explorer_texts(7, prompt.tags::text[]) END
-    || explorer_likelihood(fresh.p_a) || explorer_blocks(fresh.id)
+    || CASE WHEN asked.prompt_set_id IS NULL THEN '{{}}' ELSE ARRAY[explorer_token(6, asked.prompt_set_id)] END
+    || asked.tags || explorer_likelihood(fresh.p_a) || explorer_blocks(fresh.id)
 FROM {fresh} AS fresh
 JOIN training_app_run AS run ON run.id = fresh.run_id
-JOIN training_app_comparison AS comparison ON comparison.id = fresh.comparison_id
-LEFT JOIN training_app_prompt AS prompt ON prompt.id = comparison.prompt_id
-ON CONFLICT DO NOTHING
+JOIN asked ON asked.id = fresh.comparison_id
 """
 
 STEPS = """
@@ -66,7 +73,6 @@ JOIN training_app_trace AS trace ON trace.id = fresh.trace_id
 JOIN training_app_prompt AS prompt ON prompt.id = trace.prompt_id
 LEFT JOIN training_app_run AS run ON run.id = trace.run_id
 LEFT JOIN training_app_traceimport AS file ON file.id = trace.imported_id
-ON CONFLICT DO NOTHING
 """
 
 COMPARISONS = """
@@ -83,7 +89,6 @@ SELECT fresh.id, explorer_words(fresh.prompt_text, fresh.response_a, fresh.respo
 FROM {fresh} AS fresh
 LEFT JOIN training_app_run AS run ON run.id = fresh.run_id
 LEFT JOIN training_app_prompt AS prompt ON prompt.id = fresh.prompt_id
-ON CONFLICT DO NOTHING
 """
 
 # An audit's own facts: what it says, then what its item is, without how the item was judged and where it stands.
