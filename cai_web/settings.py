@@ -22,6 +22,7 @@ What a deployment may want to change is read from the environment (docs/operatio
     EMAIL_URL           where e-mail goes, for example smtp+tls://user:password@host:587; without it none is sent
     EMAIL_FROM          the address it comes from
     EMBEDDINGS          find near-duplicates by meaning where a language model for it is installed? default: on
+    WARM_STAGES         fork stages on a processor from a process that has their imports? default: on
     SITE_URL            where people reach the app, for links in e-mail (default: http://localhost:PORT)
     COLLECTED_STATIC    serve static files as `collectstatic` laid them out? default: on; off with DEBUG
 """
@@ -253,6 +254,9 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"
 
 # Likeness of principles ---------------------------------------------------------------------------------------------
 EMBEDDINGS = flag("EMBEDDINGS", True)
+
+# Stages on a processor are forked from a process that has imported torch (training_app/warm_stages.py).
+WARM_STAGES = flag("WARM_STAGES", True)
 
 # E-mail -------------------------------------------------------------------------------------------------------------
 EMAIL_URL = text("EMAIL_URL")

@@ -1,8 +1,9 @@
 """Programs that begin with torch and the trainers imported: forked from one process that has imported them once.
 
 Importing them takes five seconds of processor time, longer than a whole stage of a tiny model. What is forked here is
-the real program in a process, session, folder and environment of its own, with a log and a lifeline. That the programs
-start from nothing as well is told by tests/e2e/test_whole_line.py and tests/training_app/core/test_spread.py.
+the real program in a process, session, folder and environment of its own, with a log and a lifeline. How the product
+forks its stages is told by tests/training_app/test_warm_stages.py and tests/e2e/test_whole_line.py, that they start
+from nothing as well by tests/training_app/core/test_spread.py.
 
 Tests that ask for one belong to the xdist group `warm`, so that one worker alone imports it all.
 """
@@ -20,6 +21,8 @@ from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NoReturn
+
+from training_app.core.warm import stand_alone
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.warm_imports"])
@@ -100,14 +103,11 @@ def become(
     """
     code = 1
     try:
-        os.setsid()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
-        for source, place in ((given, 0), (output, 1), (output, 2)):
-            os.dup2(source, place)
+        stand_alone(folder=folder, given=given, log=output)
         os.closerange(3, 4096)
         sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
-        os.chdir(folder)
         own = dict(environment())
         os.environ.clear()
         os.environ.update(own)

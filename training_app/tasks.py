@@ -18,6 +18,7 @@ from celery.signals import worker_shutting_down
 from django.db import transaction
 
 from training_app import chats, export_jobs, hub_copies, judge_evaluations, placement, runner, signatures
+from training_app.core.stage import LIFELINE
 from training_app.models.run import RunState
 from training_app.numbers import keeping
 from training_app.stage_process import LAUNCHER
@@ -31,9 +32,6 @@ DEFAULT = "default"
 
 STALE_AFTER_S = 120
 """A wake-up nobody took in this time is dropped by the worker that finds it; the sweeper sends another one."""
-
-STAGE_PROGRAM = "--lifeline"
-"""The argument that only stage programs of a worker are started with."""
 
 log = logging.getLogger(__name__)
 
@@ -88,11 +86,12 @@ def stop_stages(**_: object) -> None:
     """A worker that is asked to end asks its stage to stop, so that the run goes back into the queue in seconds.
 
     Without this it would wait for the run, which may take hours, or be killed with it. Called in the worker's parent
-    process; the pool's child sees the stage's exit and puts the run back.
+    process; the pool's child sees the stage's exit and puts the run back. What stages are forked from is asked too, so
+    that a stage which it is about to fork stops at once.
     """
     for child in psutil.Process().children(recursive=True):
         try:
-            if STAGE_PROGRAM in (words := child.cmdline()) and LAUNCHER not in words:
+            if LIFELINE in (words := child.cmdline()) and LAUNCHER not in words:
                 child.terminate()
         except psutil.Error:
             continue  # it has just ended by itself

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from tests.running_app import RunningApp, start_app
@@ -74,6 +75,7 @@ def test_from_the_first_sign_in_to_a_checkpoint_that_leads_back_to_the_words(fre
     _override_a_label(page)
     _follow_the_checkpoint_to_the_words(page)
     _sign_out(page)
+    _stages_were_forked(app)
 
 
 def _sign_in(page: Page, app: RunningApp) -> None:
@@ -275,6 +277,14 @@ def _sign_out(page: Page) -> None:
     page.get_by_role("heading", name="You are signed out").wait_for()
     page.goto(page.url.split("/sign-out")[0] + "/runs/")
     page.get_by_role("heading", name="Sign in").wait_for()
+
+
+def _stages_were_forked(app: RunningApp) -> None:
+    """From one process, with no other thread beside the one that forks, and none began with nothing."""
+    family = psutil.Process(app.process.pid).children(recursive=True)
+    waiting = [one for one in family if "training_app.core.warm" in one.cmdline()]
+    assert [one.num_threads() for one in waiting] == [1]
+    assert "starts from nothing" not in (app.var / "log" / "gpu.log").read_text()
 
 
 def _arrived(page: Page, title: str) -> None:

@@ -59,6 +59,8 @@ STAGES: dict[str, str] = {
 StageRun = Callable[[Job, EventLog, Callable[[], bool]], None]
 
 FINISHED, FAILED, BAD_INPUT, STOPPED = 0, 1, 2, 3
+LIFELINE = "--lifeline"
+"""The argument that only the stage programs of workers are started with, and what those are forked from (`warm.py`)."""
 LIFELINE_GRACE = 10.0
 LOCK = ".lock"
 
@@ -71,7 +73,7 @@ def main(arguments: Sequence[str] | None = None, *, stop: threading.Event | None
         prog="python -m training_app.core.stage", description="Run one stage from its job file."
     )
     parser.add_argument("job", type=Path, metavar="JOB.json")
-    parser.add_argument("--lifeline", action="store_true", help="stop when standard input is closed (the parent died)")
+    parser.add_argument(LIFELINE, action="store_true", help="stop when standard input is closed (the parent died)")
     options = parser.parse_args(arguments)
     logging.basicConfig(
         level=logging.INFO if rank() == 0 else logging.WARNING,

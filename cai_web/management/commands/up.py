@@ -36,6 +36,7 @@ from cai_web.services.lock import try_exclusive
 from cai_web.settings import flag, text
 from cai_web.supervisor import Child, Supervisor
 from constitutions_app import vectors
+from training_app.core.stage import LIFELINE
 
 LOOK_EVERY_S = 0.2
 CHECK_SERVICES_EVERY_S = 2.0
@@ -225,7 +226,7 @@ def _worker(name: str, queues: str, processes: int) -> Child:
 
 
 def _is_stage(process: psutil.Process) -> bool:
-    return "training_app.core.stage" in process.cmdline()
+    return LIFELINE in process.cmdline()
 
 
 def _answers(address: str) -> bool:
