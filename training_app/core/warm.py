@@ -6,7 +6,7 @@ own, with nothing but the imports behind it, and it ends as any program does. It
 gives it to the worker, which has it as a child of its own as if it had started it from nothing.
 
 A fork copies one thread only, so none but this one may run when it forks; otherwise it refuses. It never computes, and
-is never used where there is a GPU (decision 6).
+is never used where there is a GPU (decision 7).
 
 The worker sends one message a stage over a socket of whole messages (SOCK_SEQPACKET), ``{"job": path, "folder": path}``
 in JSON with two descriptors, standard input and log. The answer is ``{"pid": number}`` or ``{"refused": reason}``. When
