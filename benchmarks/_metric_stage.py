@@ -35,4 +35,4 @@ def run(job: Job, events: EventLog, should_stop: Callable[[], bool]) -> None:
 
 if __name__ == "__main__":
     program.STAGES["sft"] = "benchmarks._metric_stage:run"
-    sys.exit(program.main())
+    sys.exit(program.main(prepare=lambda job: None))

@@ -67,8 +67,14 @@ LOCK = ".lock"
 log = logging.getLogger("training_app.core.stage")
 
 
-def main(arguments: Sequence[str] | None = None, *, stop: threading.Event | None = None) -> int:
-    """Run the job named on the command line; returns the exit code. `stop` is set once it is asked to stop."""
+def main(
+    arguments: Sequence[str] | None = None, *, stop: threading.Event | None = None,
+    prepare: Callable[[Job], None] = import_for,
+) -> int:  # fmt: skip
+    """Run the job named on the command line; returns the exit code. `stop` is set once it is asked to stop.
+
+    `prepare` is called before the work, and imports what it needs; a program whose stages need nothing gives another.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m training_app.core.stage", description="Run one stage from its job file."
     )
@@ -88,7 +94,7 @@ def main(arguments: Sequence[str] | None = None, *, stop: threading.Event | None
         threading.Thread(target=_watch_lifeline, args=(stop,), name="lifeline", daemon=True).start()
     stay_offline()
     wait_asleep()
-    return run_job(options.job, stop.is_set, prepare=import_for)
+    return run_job(options.job, stop.is_set, prepare=prepare)
 
 
 def run_job(
