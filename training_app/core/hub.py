@@ -12,7 +12,6 @@ has a client of its own, is switched off.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -121,12 +120,14 @@ def _push(params: PushParams, folder: Path, events: EventLog, should_stop: Calla
     if reason := reason_against(params.endpoint):
         raise BadInput(reason, "Mend HUB_ENDPOINT, then ask again.")
     token = _token(Path(params.token_file))
-    os.environ.pop("HF_HUB_OFFLINE", None)  # the one stage that speaks to a hub, before the package is imported
-    os.environ |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
     import httpx2
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, set_client_factory
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants, set_client_factory
     from huggingface_hub.errors import HfHubHTTPError
 
+    # The one stage that speaks to a hub. Not by the environment: that is read only when the package is first imported.
+    constants.HF_HUB_OFFLINE = False
+    constants.HF_HUB_DISABLE_XET = True
+    constants.HF_HUB_DISABLE_IMPLICIT_TOKEN = True
     set_client_factory(lambda: httpx2.Client(event_hooks={"request": [_only_to(params.endpoint)]}, timeout=60))
     api = HfApi(endpoint=params.endpoint, token=token)
     paths = sorted(path for path in folder.rglob("*") if path.is_file())

@@ -24,10 +24,14 @@ TRAINER = {
     "rl": (*MODEL, "datasets", "trl.trainer.grpo_trainer"),
     "dpo": (*MODEL, "datasets", "trl.trainer.dpo_trainer"),
 }
+FILES_ALONE = ("sign", "push")
+"""Stages that read a checkpoint's files and load no model. What pushes also sets the hub's package up by itself."""
 
 
 def modules_for(job: Job) -> tuple[str, ...]:
     """The heavy modules that the stage of `job` needs; none where servers answer and nothing is trained."""
+    if job.stage in FILES_ALONE:
+        return ()
     models = [job.main_model, *job.models.values()]
     answers_here = any(model is not None and model.backend == "local" for model in models)
     return TRAINER.get(job.stage, MODEL if answers_here else ())

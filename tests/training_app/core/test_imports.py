@@ -16,7 +16,14 @@ from training_app.core.job import read_job
 
 @pytest.mark.parametrize(
     ("stage", "backend", "expected"),
-    [("generate", "local", MODEL), ("label", "openai", ()), ("revise", "scripted", ()), ("rl", "local", TRAINER["rl"])],
+    [
+        ("generate", "local", MODEL),
+        ("label", "openai", ()),
+        ("revise", "scripted", ()),
+        ("rl", "local", TRAINER["rl"]),
+        ("push", "local", ()),
+        ("sign", "local", ()),
+    ],
 )
 def test_a_stage_imports_a_model_or_a_trainer_where_it_needs_one(
     tmp_path: Path, stage: str, backend: str, expected: tuple[str, ...]
