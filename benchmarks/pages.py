@@ -65,8 +65,8 @@ def main() -> None:
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells of every request
     rows, asks, deep = _rows(), _asks(), _deep_pages()
     asks = [one for one in asks if options.only in one.name]
-    with _server() as (url, cookies, pid):
-        found = {"rows": rows, **asyncio.run(_measure(url, cookies, pid, asks, deep, options))}
+    with _servers() as (url, cookies, pids):
+        found = {"rows": rows, **asyncio.run(_measure(url, cookies, pids, asks, deep, options))}
     if options.before:
         found["growth"] = _growth(json.loads(options.before.read_text(encoding="utf-8")), found)
     _print(found)
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 async def _measure(
-    url: str, cookies: dict[str, str], server: int, asks: Sequence[Ask], deep: Mapping[str, tuple[str, str]],
+    url: str, cookies: dict[str, str], servers: Sequence[int], asks: Sequence[Ask], deep: Mapping[str, tuple[str, str]],
     options: Any,
 ) -> dict[str, Any]:  # fmt: skip
     import httpx2
@@ -83,11 +83,11 @@ async def _measure(
     limits = httpx2.Limits(max_connections=64, max_keepalive_connections=64)
     async with httpx2.AsyncClient(base_url=url, cookies=cookies, limits=limits, timeout=60) as client:
         token = await _token(client)
-        for one in asks:  # every page once: imports, compiled templates, plans
+        for one in [*asks] * 2:  # every page twice: imports, compiled templates and plans, in each process
             await _send(client, one, token)
         loop = await _open_loop(client, asks, token, options)
         pages = {} if options.only else await _in_turn(client, deep, options.rounds)
-        export = {} if options.only else await _export(client, server)
+        export = {} if options.only else await _export(client, servers)
     return {"rate": options.rate, "seconds": options.seconds, **loop, "pages": pages, "export": export}
 
 
@@ -144,18 +144,18 @@ async def _in_turn(client: Any, deep: Mapping[str, tuple[str, str]], rounds: int
     return found
 
 
-async def _export(client: Any, server: int) -> dict[str, float]:
-    """Every label as a line of JSON: lines a second, and by how much the server's memory grew meanwhile."""
+async def _export(client: Any, servers: Sequence[int]) -> dict[str, float]:
+    """Every label as a line of JSON: lines a second, and by how much the memory of the web server grew meanwhile."""
     import psutil
 
-    process, lines, size, most = psutil.Process(server), 0, 0, 0
-    before = process.memory_info().rss
+    processes, lines, size = [psutil.Process(server) for server in servers], 0, 0
+    before = most = sum(process.memory_info().rss for process in processes)
     start = time.perf_counter()
     async with client.stream("GET", "/audit/explore/export/?kind=label") as answer:
         async for piece in answer.aiter_bytes(2**18):
             lines += piece.count(b"\n")
             size += len(piece)
-            most = max(most, process.memory_info().rss)
+            most = max(most, sum(process.memory_info().rss for process in processes))
     took = time.perf_counter() - start
     return {"rows": lines, "rows_per_s": round(lines / took), "mb": round(size / 1e6, 1),
             "server_mb": round(most / 1e6, 1), "grew_mb": round((most - before) / 1e6, 1)}  # fmt: skip
@@ -238,8 +238,9 @@ def _rows() -> dict[str, int]:
 
 
 @contextmanager
-def _server() -> Iterator[tuple[str, dict[str, str], int]]:
-    """The web server as `make run` starts it, the cookies of a signed-in admin, and the server's process."""
+def _servers() -> Iterator[tuple[str, dict[str, str], list[int]]]:
+    """The web server as `make run` starts it, the cookies of a signed-in admin, and the server's processes."""
+    from django.conf import settings
     from django.contrib.auth.models import User
     from django.test import Client
 
@@ -247,10 +248,13 @@ def _server() -> Iterator[tuple[str, dict[str, str], int]]:
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     environment = {**os.environ, "HTTPS": "0", "COLLECTED_STATIC": "0", "LOG_LEVEL": "WARNING"}
-    server = subprocess.Popen(
-        [sys.executable, "-m", "cai_web.serve", str(listener.fileno())],
-        pass_fds=(listener.fileno(),), env=environment, cwd=ROOT,
-    )  # fmt: skip
+    servers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "cai_web.serve", str(listener.fileno())],
+            pass_fds=(listener.fileno(),), env=environment, cwd=ROOT,
+        )
+        for _ in range(settings.WEB_PROCESSES)
+    ]  # fmt: skip
     try:
         for _ in range(200):
             with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/healthz", timeout=2):  # noqa: S310  # our own
@@ -259,10 +263,12 @@ def _server() -> Iterator[tuple[str, dict[str, str], int]]:
         browser = Client()
         browser.force_login(admin)
         cookies = {name: morsel.value for name, morsel in browser.cookies.items()}
-        yield url, cookies, server.pid
+        yield url, cookies, [server.pid for server in servers]
     finally:
-        server.terminate()
-        server.wait(20)
+        for server in servers:
+            server.terminate()
+        for server in servers:
+            server.wait(20)
         listener.close()
 
 
