@@ -42,6 +42,11 @@ def ask_why(user: User, draft: Draft, quote: str, *, replacement: str | None = N
     )
 
 
+WAITING = """SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE NOT granted AND datname = current_database()"""
+"""How many locks are waited for in this database; another worker's tests have theirs on the same server."""
+
+
 def after(change: Callable[[], object], *jobs: Callable[[], object]) -> list[object]:
     """What the jobs answer when they begin before `change` is committed, and have to wait for it."""
     with ThreadPoolExecutor(1) as pool:
@@ -50,7 +55,7 @@ def after(change: Callable[[], object], *jobs: Callable[[], object]) -> list[obj
             answers = pool.submit(at_once, *jobs)
             waiting = 0
             while waiting < len(jobs) and not answers.done():
-                cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                cursor.execute(WAITING)
                 waiting = cursor.fetchone()[0]
             assert waiting == len(jobs), "every one of them waits for the same row"
         return answers.result()
