@@ -42,8 +42,9 @@ def ask_why(user: User, draft: Draft, quote: str, *, replacement: str | None = N
     )
 
 
-WAITING = """SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
-WHERE NOT granted AND datname = current_database()"""
+WAITING = """SELECT count(*) FROM pg_locks AS waiting WHERE NOT granted AND EXISTS (
+    SELECT FROM pg_locks AS held JOIN pg_database ON pg_database.oid = held.database
+    WHERE held.pid = waiting.pid AND datname = current_database())"""
 """How many locks are waited for in this database; another worker's tests have theirs on the same server."""
 
 
