@@ -7,6 +7,7 @@ GRPO goes the same way in `test_draft_to_lineage.py`, with workers and processes
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,16 @@ from training_app.runner import Conduct, run_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+MODEL = f"tiny-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+"""A model of this worker: the folder of models is shared, and another would be read while it is built anew."""
+
 
 @pytest.fixture
 def form(monkeypatch: pytest.MonkeyPatch) -> Client:
     """An engineer's browser, with everything there that the launch form offers."""
     in_float32(monkeypatch)
     monkeypatch.setattr(runner, "StageProcess", InThisProcess)
-    build_tiny_model(Path(settings.MODELS_ROOT) / "tiny")
+    build_tiny_model(Path(settings.MODELS_ROOT) / MODEL)
     published_version(engineer())
     for one in (red_team(), helpful(), comparisons()):
         one.refresh_from_db()
@@ -57,7 +61,7 @@ def launched_and_done(form: Client, **changes: Any) -> Run:
     chosen = {"red_team": ["red"], "helpful": ["help"], "comparisons": ["human"]}
     answer = form.post(
         "/runs/new/",
-        typed | chosen | {"version": "harmless-assistant@1", "base_model": "tiny", "preset": "demo", "seed": "7"},
+        typed | chosen | {"version": "harmless-assistant@1", "base_model": MODEL, "preset": "demo", "seed": "7"},
     )
     assert answer.status_code == 302, answer.content.decode()
     run = Run.objects.get()
