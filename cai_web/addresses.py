@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import SuspiciousOperation
-from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
-from django.utils.decorators import sync_and_async_middleware
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, HttpResponseBase
 from django.views.defaults import bad_request
 
 
-@sync_and_async_middleware
-def without_nul(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+def without_nul(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
     """A 400 for a NUL in the path or the query, wherever the address leads: filters, the admin site, the API."""
-    if iscoroutinefunction(get_response):
 
-        async def answer_later(request: HttpRequest) -> Any:
-            return _refusal(request) if _has_nul(request) else await get_response(request)
-
-        return answer_later
-
-    def answer(request: HttpRequest) -> Any:
+    def answer(request: HttpRequest) -> HttpResponseBase:
         return _refusal(request) if _has_nul(request) else get_response(request)
 
     return answer

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponseBase
-from django.utils.decorators import sync_and_async_middleware
 
 
-@sync_and_async_middleware
-def uncached(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+def uncached(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
     """Say so on every answer that depends on who asks, unless its view has said how it may be kept."""
-    if iscoroutinefunction(get_response):
 
-        async def answer_later(request: HttpRequest) -> Any:
-            return _marked(await get_response(request))
-
-        return answer_later
-
-    def answer(request: HttpRequest) -> Any:
+    def answer(request: HttpRequest) -> HttpResponseBase:
         return _marked(get_response(request))
 
     return answer

@@ -8,10 +8,10 @@ from knox import auth
 from rest_framework.exceptions import AuthenticationFailed
 
 
-class TokenAuthentication(auth.TokenAuthentication):  # type: ignore[misc]  # knox ships no types
+class TokenAuthentication(auth.TokenAuthentication):
     """Knox's own; a token that is no plain text at all is as wrong as any other wrong one."""
 
-    def authenticate_credentials(self, token: bytes) -> Any:
+    def authenticate_credentials(self, token: bytes) -> tuple[Any, Any]:
         if not token.isascii() or b"\x00" in token:
             raise AuthenticationFailed("Invalid token.")
         return super().authenticate_credentials(token)

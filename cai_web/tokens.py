@@ -26,32 +26,29 @@ class Token(serializers.Serializer[dict[str, str]]):
     expiry = serializers.DateTimeField(help_text="When the token ends.")
 
 
-class CreateToken(views.LoginView):  # type: ignore[misc]  # knox ships no types
+class CreateToken(views.LoginView):
     """Makes a token for the person who asks."""
 
     @extend_schema(request=None, responses=Token)
     def post(self, request: Request, format: str | None = None) -> Response:
-        answer: Response = super().post(request, format=format)
-        return answer
+        return super().post(request, format=format)
 
 
-class WithdrawToken(views.LogoutView):  # type: ignore[misc]  # knox ships no types
+class WithdrawToken(views.LogoutView):
     """Ends the token that this request is made with."""
 
     authentication_classes = (TokenAuthentication,)
 
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request, format: str | None = None) -> Response:
-        answer: Response = super().post(request, format=format)
-        return answer
+        return super().post(request, format=format)
 
 
-class WithdrawAllTokens(views.LogoutAllView):  # type: ignore[misc]  # knox ships no types
+class WithdrawAllTokens(views.LogoutAllView):
     """Ends every token of the person who asks."""
 
     authentication_classes = (TokenAuthentication,)
 
     @extend_schema(request=None, responses={204: None})
     def post(self, request: Request, format: str | None = None) -> Response:
-        answer: Response = super().post(request, format=format)
-        return answer
+        return super().post(request, format=format)

@@ -25,7 +25,7 @@ def build_tiny_model(folder: Path, *, seed: int = 0, chat_template: bool = True,
     from transformers import LlamaConfig, LlamaForCausalLM
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers' helper has no types
+    logging.disable_progress_bar()
     tokenizer = build_tiny_tokenizer(chat_template=chat_template)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -66,7 +66,7 @@ def build_tiny_tokenizer(*, chat_template: bool = True) -> Any:
         ]
     )
     backend.decoder = decoders.ByteLevel()
-    tokenizer: Any = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]  # transformers' constructor has no types
+    tokenizer: Any = PreTrainedTokenizerFast(
         tokenizer_object=backend,
         bos_token="<|im_start|>",
         eos_token="<|im_end|>",

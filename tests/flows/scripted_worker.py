@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 from celery.signals import worker_process_init
 
 from cai_web.celery import app
@@ -20,4 +22,4 @@ def use_scripted_stages(**_: object) -> None:
     def scripted() -> runner.Conduct:
         return real(command=command, look_every_s=0.05, beat_every_s=0.2)
 
-    runner.Conduct = scripted  # type: ignore[assignment, misc]  # a function in place of the class, for this process
+    mock.patch.object(runner, "Conduct", scripted).start()  # for as long as this process lives

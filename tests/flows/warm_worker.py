@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 from celery.signals import worker_process_init
 
@@ -57,4 +58,4 @@ def use_forked_stages(**_: object) -> None:
             module = command.index("training_app.core.stage")
             self._process = fork_here(command[module + 1 :], folder=folder, log=log)
 
-    runner.StageProcess = WarmStage  # type: ignore[attr-defined]  # a kind of it in its place, for this process
+    mock.patch.object(runner, "StageProcess", WarmStage).start()  # for as long as this process lives

@@ -50,7 +50,7 @@ def link_to(request: Request, **place: str) -> str | None:
     return replace_query_param(url, name, value)
 
 
-class Filters(filters.FilterSet):  # type: ignore[misc]  # django-filter ships no types
+class Filters(filters.FilterSet):
     """What every list's filters have in common: they are declared, so that no key of a user reaches the ORM."""
 
 

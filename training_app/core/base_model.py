@@ -124,7 +124,7 @@ def _hush() -> None:
     """No progress bars: a stage's log is read as lines."""
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers' helper has no types
+    logging.disable_progress_bar()
 
 
 def _first_sentence(error: Exception) -> str:
@@ -197,7 +197,7 @@ def _convert(source: Path, folder: Path) -> None:
         settings.pop(name, None)
     config = type(quantised.config)(**settings)
     config.dtype = torch.bfloat16
-    model: Any = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)  # type: ignore[no-untyped-call]  # as above
+    model: Any = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     model.load_state_dict(quantised.state_dict())
     model.generation_config = quantised.generation_config
     model.save_pretrained(folder)

@@ -123,7 +123,7 @@ class PagedWriter:
         drawn = (
             {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0} if sampling.temperature else {}
         )
-        how = GenerationConfig(  # type: ignore[no-untyped-call]  # transformers' constructor has no types
+        how = GenerationConfig(
             max_new_tokens=sampling.max_new_tokens,
             do_sample=sampling.temperature > 0,
             eos_token_id=sorted(self.ending.tokens),

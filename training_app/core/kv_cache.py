@@ -15,11 +15,11 @@ from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 from training_app.core.errors import BadInput
 
 
-class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]  # transformers' hook for subclasses has no types
+class RoomyLayer(DynamicLayer):
     """One layer's keys and values (B, H, T, D): a view of the filled part of a buffer with room for `room` tokens."""
 
     def __init__(self, room: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # transformers' constructor has no types
+        super().__init__()  # type: ignore[no-untyped-call]  # transformers' own; by super() mypy excludes no library
         self.room = room
         self._buffers: tuple[torch.Tensor, ...] = ()
 

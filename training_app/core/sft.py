@@ -131,7 +131,7 @@ def trainer_kind(*, packed: bool) -> Any:
     class PackedSFTTrainer(SFTTrainer):
         def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **options: Any) -> Any:
             tokens, before = inputs.pop("tokens"), self._total_train_tokens
-            loss = super().compute_loss(model, inputs, *args, **options)  # type: ignore[no-untyped-call]  # TRL's own
+            loss = super().compute_loss(model, inputs, *args, **options)  # type: ignore[no-untyped-call]  # TRL's own; see kv_cache.py
             self._total_train_tokens = before + int(self.accelerator.gather_for_metrics(tokens).sum())
             self._metrics["train"]["num_tokens"] = [self._total_train_tokens]
             return loss

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
@@ -102,8 +103,8 @@ def conditions_of(asked: Filters) -> Conditions:
     )
 
 
-def _tokens(fact: Fact, values: object) -> tuple[int, ...]:
-    return tuple(token(fact, value) for value in values) or (NOTHING,)  # type: ignore[attr-defined]  # any numbers
+def _tokens(fact: Fact, values: Iterable[int]) -> tuple[int, ...]:
+    return tuple(token(fact, value) for value in values) or (NOTHING,)
 
 
 def _likelihood(asked: Filters) -> tuple[float | None, float | None]:

@@ -44,7 +44,7 @@ def test_an_export_is_asked_for_seen_coming_and_downloaded(reader: Client, rita:
     assert f"{len(finished.labels)} rows" in page and "every 2s" not in page
     answer = reader.get(reverse("training:export_file", args=[row.pk]))
     assert answer["Content-Disposition"] == f'attachment; filename="ai-labels-{row.pk.hex[:8]}.jsonl"'
-    assert b"".join(answer.streaming_content).count(b"\n") == len(finished.labels)  # type: ignore[attr-defined]
+    assert answer.getvalue().count(b"\n") == len(finished.labels)
 
 
 def test_it_is_refused_in_words(reader: Client, finished: FinishedRun) -> None:
