@@ -288,6 +288,11 @@ def _place(text: str, sort: str = "newest") -> Place | None:
     return Place(int(key), when)
 
 
+def is_place(text: str, sort: str) -> bool:
+    """Whether an address's `after` or `before` names a place of a list in this order."""
+    return _place(text, sort) is not None
+
+
 def _position(text: str) -> int:
     place = _place(text)
     return min(max(int(place.value), 0), CONSIDERED) if place else 0

@@ -17,8 +17,8 @@ from constitutions_app.actions import Refused
 from training_app.access import can_make_queues, hides_judgement
 from training_app.actions import keep_view, make_scenario, remove_view
 from training_app.explorer.facets import GROUPS, counted_for, groups_for
-from training_app.explorer.filters import PLURALS, Filters
-from training_app.explorer.finding import CONSIDERED, find
+from training_app.explorer.filters import PLURALS, WORDS, Filters
+from training_app.explorer.finding import CONSIDERED, find, is_place
 from training_app.models import AILabel, SavedView, TraceStep
 from training_app.refusals import ViewRefused
 from training_app.views.explorer_form import form_of, in_words
@@ -26,6 +26,8 @@ from training_app.views.explorer_rows import rows_of
 
 MOST_AT_ONCE = 50
 """Scenarios made with one click."""
+MOST_TOLD = 5
+"""Names of no filter that a page tells."""
 TABS = (("label", "AI labels"), ("step", "Traces"), ("comparison", "Comparisons"), ("audit", "Audits"))
 
 
@@ -40,6 +42,7 @@ def explore(request: AuthenticatedHttpRequest) -> HttpResponse:
     query = asked.to_query().urlencode()
     context: dict[str, Any] = {
         "asked": asked,
+        "problems": [*asked.problems, *_not_understood(request, asked)],
         "query": query,
         "rows": rows_of(asked, page.items, request.user),
         "previous": f"?{query}&before={page.before}" if page.before else "",
@@ -126,6 +129,20 @@ def make_scenarios(request: AuthenticatedHttpRequest) -> HttpResponse:
     for problem in problems[:5]:
         messages.error(request, problem)
     return redirect(f"{reverse('training:explore')}?{asked.to_query().urlencode()}")
+
+
+def _not_understood(request: AuthenticatedHttpRequest, asked: Filters) -> list[str]:
+    """What else the address holds that means nothing: names of no filter, places that are none."""
+    places = [name for name in ("after", "before") if request.GET.get(name)]
+    unknown = sorted(request.GET.keys() - WORDS.keys() - {"kind", "count", "after", "before"})
+    return [
+        *(f"There is no filter “{name[:40]}”, so it filters nothing." for name in unknown[:MOST_TOLD]),
+        *(
+            f"“{name}” names no place in this list; it begins at the beginning."
+            for name in places
+            if not is_place(request.GET[name], asked.sort)
+        ),
+    ]
 
 
 def _counts(request: AuthenticatedHttpRequest, asked: Filters) -> dict[str, Any]:

@@ -31,6 +31,15 @@ def test_it_explains_itself_when_there_is_nothing(reader: Client) -> None:
         assert "nothing to explore yet" in text(reader, f"kind={kind}")
 
 
+def test_it_says_what_it_did_not_understand_of_an_address(reader: Client, finished: FinishedRun) -> None:
+    page = text(reader, "kind=label&colour=red&after=zzz&count=state")
+    assert "There is no filter “colour”, so it filters nothing." in page
+    assert "“after” names no place in this list; it begins at the beginning." in page
+    assert page.count("no filter") == 1
+    for query in ("kind=label", "kind=label&sort=p_low&after=0.25~7", "kind=label&sort=audited&before=1500~7"):
+        assert 'class="error"' not in text(reader, query)
+
+
 def test_everybody_with_a_role_explores_and_strangers_do_not(reader: Client, stranger: Client, client: Client) -> None:
     assert reader.get(PAGE).status_code == 200
     assert stranger.get(PAGE).status_code == 403
