@@ -60,7 +60,8 @@ def come_since(user: Person, export: Export) -> int:
     """
     kind, found = told_of(export), 0
     for item, keys in hidden_now(user, export).items():
-        new = [key for key in keys if key not in set(export.left_out.get(item, ()))]
+        left_out = frozenset(export.left_out.get(item, ()))
+        new = [key for key in keys if key not in left_out]
         if new and kind == "audit":
             said = Q(label__in=new) if item == "label" else Q(step__in=new)
             found += Audit.objects.filter(said, facts__pk__lte=export.last).values(item).distinct().count()

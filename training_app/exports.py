@@ -73,9 +73,8 @@ def write_export(
     if form not in FORMATS[what]:
         raise KeyError(form)
     if form == "icai":
-        return (
-            _write_lines(annotated_pairs(run, left_out), path, look) - 2
-        )  # the first piece is the head, the last closes it
+        pieces = _write_lines(annotated_pairs(run, left_out), path, look)
+        return pieces - 2  # the first is the head, the last closes it
     rows = label_rows(run, left_out) if what == LABELS else step_rows(run, left_out)
     if form == "parquet":
         return _write_parquet(rows, path, look)

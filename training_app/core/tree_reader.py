@@ -18,12 +18,15 @@ Shapes: T tokens of the tree, D width, H heads of size d in G groups that share 
 from __future__ import annotations
 
 import functools
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from training_app.core.token_tree import Block, Tree
+
+log = logging.getLogger(__name__)
 
 Product = Callable[[Any], Any]
 
@@ -253,10 +256,17 @@ def packed_linear(linear: Any) -> Product:
         weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), None)
         product = functools.partial(_packed_product, weight, linear.bias)
         product(linear.weight.new_zeros((2, linear.in_features)))
-    except (AttributeError, NotImplementedError, RuntimeError):
+    except (AttributeError, NotImplementedError, RuntimeError) as refusal:
+        _say_once(str(refusal))
         plain: Callable[[Any], Any] = linear
         return plain
     return product
+
+
+@functools.cache
+def _say_once(refusal: str) -> None:
+    """One line in the log for each reason, not one for each matrix."""
+    log.info("Weights are not laid out for this processor, so judging is slower: %s", refusal)
 
 
 def _packed_product(weight: Any, bias: Any, x: Any) -> Any:

@@ -26,7 +26,7 @@ from training_app.views.sending import send_file, send_known_file
 from training_app.views.steering import refusal_said
 
 SHOWN = 50
-"""Exports listed, the newest. Older ones have no file any more."""
+"""Exports listed, the newest. The API lists all."""
 
 
 @require_safe

@@ -78,9 +78,17 @@ def test_models_of_another_build_are_not_read() -> None:
     assert not is_readable(LlamaForCausalLM(LlamaConfig(**SIZES, rope_parameters=dynamic)))
 
 
-def test_a_matrix_that_cannot_be_laid_out_stays_as_it_is() -> None:
+def test_a_matrix_that_cannot_be_laid_out_stays_as_it_is_and_the_log_says_so_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tree_reader._say_once.cache_clear()
     double = torch.nn.Linear(4, 4).double()
-    assert packed_linear(double) is double
+    with caplog.at_level("INFO"):
+        assert packed_linear(double) is double
+        assert packed_linear(double) is double
+    assert [one.message.partition(":")[0] for one in caplog.records] == [
+        "Weights are not laid out for this processor, so judging is slower"
+    ]
     biased = torch.nn.Linear(4, 6)
     x = torch.randn(3, 4)
     with torch.inference_mode():
