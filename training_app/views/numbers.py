@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, can_write, require_role
-from training_app.access import can_audit, get_cited_principle_for, hides_judgement
+from training_app.access import can_make_queues, get_cited_principle_for, hides_judgement
 from training_app.actions import ask_for_numbers
 from training_app.explorer.tokens import STATES, Fact, token
 from training_app.models import AILabel, LabelFacts
@@ -179,5 +179,5 @@ def _context(request: AuthenticatedHttpRequest, scope: Scope, numbers: Numbers) 
         "asked": [(name, str(value)) for name, value in scope.asked.items()],
         "form": ScopeForm(request.GET),
         "back": request.get_full_path(),
-        "can_make_queues": can_audit(request.user),
+        "can_make_queues": can_make_queues(request.user),
     }
