@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from django.contrib.auth.models import User
 from django.db import models
@@ -116,5 +116,5 @@ def _likelihood(asked: Filters) -> tuple[float | None, float | None]:
     return low, high
 
 
-def _midnight(day: object, later: int = 0) -> datetime:
-    return datetime.combine(day, time(), UTC) + timedelta(days=later)  # type: ignore[arg-type]  # a date
+def _midnight(day: date, later: int = 0) -> datetime:
+    return datetime.combine(day, time(), UTC) + timedelta(days=later)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 from training_app.migrations import _facts, _last_words, _tallies
 
@@ -42,34 +43,34 @@ def check(*, mend: bool) -> Mapping[str, int]:
     return found
 
 
-def _differing(cursor: object, name: str, facts: str) -> int:
+def _differing(cursor: CursorWrapper, name: str, facts: str) -> int:
     """Keeps the keys of the rows that differ in a temporary table; how many there are."""
     key = _KEYS[name]
     same = " AND ".join(
         [f"stood.{column} IS NOT DISTINCT FROM wanted.{column}" for column in _COLUMNS[name]]
         + [f"{_SORTED.format(row='stood')} IS NOT DISTINCT FROM {_SORTED.format(row='wanted')}"]
     )
-    run = cursor.execute  # type: ignore[attr-defined]  # a database cursor
+    run = cursor.execute
     differing = (
         f"SELECT {key} AS key FROM {facts} AS stood FULL JOIN expected_{name} AS wanted USING ({key}) "  # noqa: S608  # our own names
         f"WHERE stood.{key} IS NULL OR wanted.{key} IS NULL OR NOT ({same})"
     )
     run(f"CREATE TEMPORARY TABLE differing_{name} ON COMMIT DROP AS {differing}")
     run(f"SELECT count(*) FROM differing_{name}")  # noqa: S608  # our own names
-    return int(cursor.fetchone()[0])  # type: ignore[attr-defined]  # a database cursor
+    return int(cursor.fetchone()[0])
 
 
-def _replace(cursor: object, name: str, facts: str) -> None:
+def _replace(cursor: CursorWrapper, name: str, facts: str) -> None:
     key = _KEYS[name]
-    run = cursor.execute  # type: ignore[attr-defined]  # a database cursor
+    run = cursor.execute
     theirs = f"{key} IN (SELECT key FROM differing_{name})"  # noqa: S608  # our own names
     run(f"DELETE FROM {facts} WHERE {theirs}")  # noqa: S608  # our own names
     run(f"INSERT INTO {facts} SELECT * FROM expected_{name} WHERE {theirs}")  # noqa: S608  # our own names
 
 
-def _tallies_differing(cursor: object, mend: bool) -> int:
+def _tallies_differing(cursor: CursorWrapper, mend: bool) -> int:
     """How many rows of the runs' counts a full scan says otherwise; with `mend` all are counted anew."""
-    run = cursor.execute  # type: ignore[attr-defined]  # a database cursor
+    run = cursor.execute
     tables = ("training_app_runtally", "training_app_runaudits")
     for table in tables:
         run(f"CREATE TEMPORARY TABLE stood_{table} ON COMMIT DROP AS SELECT * FROM {table}")  # noqa: S608  # our own names
@@ -78,9 +79,9 @@ def _tallies_differing(cursor: object, mend: bool) -> int:
     count = 0
     for table in tables:
         run(f"SELECT count(*) FROM (TABLE {table} EXCEPT TABLE stood_{table}) AS found")  # noqa: S608  # our own names
-        count += int(cursor.fetchone()[0])  # type: ignore[attr-defined]  # a database cursor
+        count += int(cursor.fetchone()[0])
         run(f"SELECT count(*) FROM stood_{table} AS stood WHERE run_id NOT IN (SELECT run_id FROM {table})")  # noqa: S608  # our own names
-        count += int(cursor.fetchone()[0])  # type: ignore[attr-defined]  # a database cursor
+        count += int(cursor.fetchone()[0])
     if not (mend and count):
         transaction.savepoint_rollback(savepoint)
     for table in tables:
