@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import django_filters as filters
-from drf_spectacular.utils import extend_schema
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers, status
 from rest_framework.decorators import action
 from rest_framework.exceptions import ValidationError
@@ -23,6 +26,7 @@ from training_app.core.config import PRESETS
 from training_app.models import PromptSet, Run, RunStage
 from training_app.models.run import Priority, RunState
 from training_app.refusals import LaunchRefused
+from training_app.time_left import TimeLeft, times_left
 
 
 class StageSerializer(serializers.ModelSerializer[RunStage]):
@@ -35,11 +39,24 @@ class StageSerializer(serializers.ModelSerializer[RunStage]):
         read_only_fields = fields
 
 
+class TimeLeftSerializer(serializers.Serializer[TimeLeft]):
+    """What is left of a run that is queued or running."""
+
+    seconds = serializers.FloatField(allow_null=True, help_text="Null where nothing is known; `source` says why.")
+    to_come = serializers.ListField(child=serializers.CharField(), help_text="Stages that have not begun.")
+    unknown = serializers.ListField(child=serializers.CharField(), help_text="Stages whose time is not in the figure.")
+    runs = serializers.IntegerField(help_text="Earlier runs of this preset and model that were looked at.")
+    times = serializers.FloatField(allow_null=True, help_text="This run takes so many times as long as they did.")
+    words = serializers.CharField()
+    source: Any = serializers.CharField()
+
+
 class RunSerializer(serializers.ModelSerializer[Run]):
     constitution = serializers.CharField(source="version.constitution.slug", read_only=True)
     version_number = serializers.IntegerField(source="version.number", read_only=True)
     prompt_sets: Any = serializers.SlugRelatedField(slug_field="slug", many=True, read_only=True)
     stages = StageSerializer(many=True, read_only=True)
+    time_left = serializers.SerializerMethodField(help_text="Null for a run that has ended or is being stopped.")
 
     class Meta:
         model = Run
@@ -47,8 +64,15 @@ class RunSerializer(serializers.ModelSerializer[Run]):
             "id", "number", "name", "version", "version_number", "constitution", "base_model", "other_models",
             "prompt_sets", "preset", "seed", "config", "state", "reason", "advice", "exit_code", "device", "priority",
             "attempt", "discarded", "created_by", "created_at", "started_at", "finished_at", "stages",
+            "time_left",
         )  # fmt: skip
         read_only_fields = fields
+
+    @extend_schema_field(TimeLeftSerializer(allow_null=True))
+    def get_time_left(self, run: Run) -> dict[str, Any] | None:
+        times: Mapping[UUID, TimeLeft] | None = self.context.get("times_left")
+        found = (times_left([run]) if times is None else times).get(run.pk)
+        return dict(TimeLeftSerializer(found).data) if found else None
 
 
 class LaunchedRunSerializer(RunSerializer):
@@ -129,10 +153,20 @@ class Runs(Reading[Run]):
     filterset_class = RunFilter
     cursor_ordering = "-number"
     throttle_scope: str | None = None
+    _times_left: Mapping[UUID, TimeLeft] | None = None
 
     def get_throttles(self) -> list[Any]:
         self.throttle_scope = "launch" if self.action == "create" else None
         return super().get_throttles()
+
+    def paginate_queryset(self, queryset: QuerySet[Run, Any] | Sequence[Any]) -> list[Any] | None:
+        """A page of runs; what is left of each is asked for all of them together."""
+        page = super().paginate_queryset(queryset)
+        self._times_left = times_left(page or [])
+        return page
+
+    def get_serializer_context(self) -> dict[str, Any]:
+        return {**super().get_serializer_context(), "times_left": self._times_left}
 
     @extend_schema(request=LaunchSerializer, responses={201: LaunchedRunSerializer}, summary="Launch a run")
     def create(self, request: Request) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from django.template import Library
 from django.utils import timezone
@@ -13,8 +14,9 @@ from django.utils.safestring import SafeString
 from training_app import options, plots
 from training_app.counting import UpTo
 from training_app.measured import MODEL_NAMES
-from training_app.models import AILabel, Audit, RunStage, Trace, TraceStep
+from training_app.models import AILabel, Audit, Run, RunStage, Trace, TraceStep
 from training_app.models.run import StageState
+from training_app.time_left import TimeLeft
 
 register = Library()
 
@@ -157,6 +159,12 @@ def share_done(stage: RunStage) -> int:
 def time_left(stage: RunStage) -> str:
     """ "2 min left", or "" when there is no estimate."""
     return f"{duration(stage.eta_s)} left" if stage.eta_s is not None else ""
+
+
+@register.filter
+def whole_time_left(run: Run, times: Mapping[UUID, TimeLeft]) -> str:
+    """What is left of a run, among those of `times_left`: "about 12 min left", or "" where it does not go on."""
+    return times[run.pk].words if run.pk in times else ""
 
 
 @register.filter

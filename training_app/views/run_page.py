@@ -39,6 +39,7 @@ from training_app.models.run import StageState
 from training_app.options import STAGE_NAMES, Option, all_options, write_options
 from training_app.plots import number
 from training_app.templatetags.plainly import in_words, percent, summed
+from training_app.time_left import TimeLeft, times_left
 from training_app.views.log_lines import LogLine, newest_lines
 from training_app.views.rollouts import Rollout, best_rollouts, rollouts_of, worst_rollouts
 from training_app.views.run_curves import TRAINING, CurveLook, StageCurves, curves_of
@@ -121,6 +122,11 @@ class RunPage:
             if found := [stage for stage in self.stages if stage.state in states]:
                 return found[-1]
         return None
+
+    @cached_property
+    def time_left(self) -> TimeLeft | None:
+        """What is left of the whole run; None where it does not go on."""
+        return times_left([self.run]).get(self.run.pk)
 
     @cached_property
     def last_event(self) -> int:

@@ -18,6 +18,7 @@ from training_app.actions import cancel_run, resume_run
 from training_app.artifacts import open_log
 from training_app.models import Run, RunStage
 from training_app.refusals import SteeringRefused
+from training_app.time_left import times_left
 from training_app.views.filters import RunFilter
 from training_app.views.paging import page_of
 from training_app.views.run_curves import look_in
@@ -39,6 +40,7 @@ def runs(request: AuthenticatedHttpRequest) -> HttpResponse:
     page = page_of(chosen.apply(listed_runs()), request, by=("number",), newest_first=True)
     part = "#results" if request.htmx and not request.htmx.boosted else ""
     context = {"page": page, "filter": chosen, "can_launch": can_launch(request.user)}
+    context |= {"times_left": times_left(page.rows)}
     context |= {} if part else {"panel": queue_panel()}
     return render(request, f"training/runs.html{part}", context)
 

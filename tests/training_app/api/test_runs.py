@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.conf import LazySettings
+from pytest_django import DjangoAssertNumQueries
 
 from tests.training_app import scripted
 from tests.training_app.api.calls import client_of
@@ -68,3 +69,19 @@ def test_engineers_order_and_pause_the_queue(made: FinishedRun) -> None:
     assert paused["runs"] == [str(first.pk), str(second.pk)]
     assert boss.post(place, {"to": "sideways"}).status_code == 400
     assert boss.post(f"/api/runs/{made.run.pk}/place/", {"to": "first"}).status_code == 409
+
+
+def test_what_is_left_of_a_run_is_told_with_its_source(
+    made: FinishedRun, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    run = running_run(engineer(), made.run.version)
+    reader = client_of("reader")
+    left = reader.get(f"/api/runs/{run.pk}/").json()["time_left"]
+    assert left["to_come"] == ["sample", "label", "reward", "rl", "evaluate"]
+    assert (left["unknown"], left["runs"]) == ([], 1)
+    assert left["seconds"] > 142
+    assert "1 earlier run" in left["source"]
+    assert reader.get(f"/api/runs/{made.run.pk}/").json()["time_left"] is None
+    with django_assert_max_num_queries(12):
+        told = {one["id"]: one["time_left"] for one in reader.get("/api/runs/").json()["results"]}
+    assert told == {str(run.pk): left, str(made.run.pk): None}

@@ -77,6 +77,23 @@ def test_a_running_run_listens_from_behind_its_newest_event(engineer: Client, ad
     assert "64%, 2 min left" in page
 
 
+def test_the_time_left_of_the_whole_run_comes_with_its_stages(engineer: Client, ada: User, queries: Queries) -> None:
+    run = factories.running_run(ada)
+    fragment = engineer.get(f"{run_url(run)}?part=stages", headers=HTMX).content.decode()
+    assert "progress" in fragment.partition('data-sse-refresh="')[2].partition('"')[0]
+    assert "At least 2 min left</strong>, 5 stages to come." in fragment
+    assert "No run with this preset and model has finished yet" in fragment
+    assert "at least 2 min left" in engineer.get("/runs/").content.decode()
+    factories.finished_run(ada)
+    page = engineer.get("/runs/").content.decode()
+    assert page.count("min left</span>") == 1, "an ended run has nothing left"
+    assert "By its own pace and by 1 earlier run" in engineer.get(run_url(run)).content.decode()
+    few = queries(engineer, "/runs/")
+    for _ in range(3):
+        factories.running_run(ada)
+    assert queries(engineer, "/runs/") == few
+
+
 @pytest.mark.parametrize("part", ["head", "stages", "curves", "newest", "log", "results"])
 def test_each_part_of_a_live_page_comes_alone(engineer: Client, ada: User, part: str) -> None:
     run = factories.running_run(ada)
