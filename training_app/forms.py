@@ -29,6 +29,7 @@ from training_app.core.judge_items import QUESTION
 from training_app.core.params import CHOICES
 from training_app.models import Audit, PromptSet
 from training_app.options import CHOICE_WORDS, STAGE_DOES, STAGE_NAMES, Option, all_options
+from training_app.options_read import JUDGE_ONLY, PPO_ONLY
 
 OPTIONS = all_options()
 PRESET_WORDS: Mapping[str, str] = {
@@ -40,6 +41,15 @@ LARGEST_SEED = 2**31 - 1
 
 
 @dataclass(frozen=True)
+class OwnFields:
+    """Fields that one choice alone reads: `of` names it to the stylesheet, which shows them where it is made."""
+
+    of: str
+    name: str
+    fields: tuple[BoundField, ...]
+
+
+@dataclass(frozen=True)
 class StageFields:
     """The fields of one stage as the form's template lays them out."""
 
@@ -48,11 +58,18 @@ class StageFields:
     does: str
     essential: tuple[BoundField, ...]
     advanced: tuple[BoundField, ...]
+    own: tuple[OwnFields, ...]
 
     @property
     def is_open(self) -> bool:
         """Whether something in the advanced part needs to be seen."""
         return any(field.errors for field in self.advanced)
+
+
+OWN: Mapping[str, tuple[tuple[str, str, frozenset[str]], ...]] = {
+    "rl": (("judge", "With the judge as reward", JUDGE_ONLY), ("ppo", "PPO only", PPO_ONLY))
+}
+"""By stage: what one choice in it alone reads."""
 
 
 class LaunchForm(forms.Form):
@@ -130,11 +147,15 @@ class LaunchForm(forms.Form):
     def stages(self) -> Iterator[StageFields]:
         """The option fields, stage by stage."""
         for slug in STAGE_SLUGS:
+            apart = OWN.get(slug, ())
             own = [option for option in OPTIONS if option.stage == slug]
+            shared = [option for option in own if not any(option.path in paths for _, _, paths in apart)]
             yield StageFields(
                 slug, STAGE_NAMES[slug], STAGE_DOES[slug],
-                tuple(self[option.path] for option in own if option.essential),
-                tuple(self[option.path] for option in own if not option.essential),
+                tuple(self[option.path] for option in shared if option.essential),
+                tuple(self[option.path] for option in shared if not option.essential),
+                tuple(OwnFields(of, name, tuple(self[option.path] for option in own if option.path in paths))
+                      for of, name, paths in apart),
             )  # fmt: skip
 
     def whole_run(self) -> list[BoundField]:

@@ -67,6 +67,14 @@ def test_runs_are_launched_and_stopped(plain: Page, site: Site, scene: Scene) ->
     plain.get_by_role("button", name="Fill in the preset").click()
     assert plain.locator("[name='rl.steps']").input_value() == "100"
     plain.locator("[name='rl.steps']").fill("3")
+    clip = plain.get_by_label("PPO clip")
+    assert not clip.is_visible(), "GRPO does not read it"
+    plain.get_by_label("Algorithm", exact=True).select_option("ppo")
+    assert clip.is_visible()
+    plain.get_by_label("After SL-CAI").select_option("dpo")
+    assert not clip.is_visible() and plain.get_by_label("DPO beta").is_visible()
+    plain.get_by_label("After SL-CAI").select_option("rl")
+    plain.get_by_label("Algorithm", exact=True).select_option("grpo")
     plain.get_by_label("Name").fill("Without scripts")
     plain.get_by_role("button", name="Launch run").click()
     run = Run.objects.get(name="Without scripts")

@@ -18,11 +18,14 @@ from constitutions_app.access import AuthenticatedHttpRequest, require_role
 from training_app.access import get_runs_for
 from training_app.measured import MeasuredRow, measured_rows
 from training_app.models import Evaluation, Run
-from training_app.options import STAGE_NAMES, all_options
+from training_app.options import STAGE_NAMES, Option, all_options
+from training_app.options_read import is_read
 from training_app.templatetags.plainly import in_words
 from training_app.views.run_curves import CurveLook, StageCurves, curves_together, look_in
 
 FEWEST, MOST = 2, 5
+NOT_READ = "not read"
+"""Stands where a run has an option that its algorithm or its stages do not read."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,8 @@ class Comparing:
         rows = [(name, [value(run) for run in self.runs]) for name, value in LAUNCHED]
         for option in all_options():
             stage = f"{STAGE_NAMES[option.stage]}: " if option.stage else ""
-            rows.append((f"{stage}{option.label}", [in_words(option.value_in(run.config)) for run in self.runs]))
-        return [Difference(name, tuple(values)) for name, values in rows if len(set(values)) > 1]
+            rows.append((f"{stage}{option.label}", [_value(option, run) for run in self.runs]))
+        return [Difference(name, tuple(values)) for name, values in rows if len(set(values) - {NOT_READ}) > 1]
 
     @cached_property
     def curves(self) -> list[StageCurves]:
@@ -81,6 +84,10 @@ def compare_runs(request: AuthenticatedHttpRequest) -> HttpResponse:
     too_many, runs = len(runs) > MOST, runs[:MOST]
     page = Comparing(runs, look_in(request.GET, request.user)) if len(runs) >= FEWEST else None
     return render(request, "training/compare_runs.html", {"page": page, "too_many": too_many})
+
+
+def _value(option: Option, run: Run) -> str:
+    return in_words(option.value_in(run.config)) if is_read(option.path, run.config) else NOT_READ
 
 
 def _prompt_sets(run: Run) -> str:

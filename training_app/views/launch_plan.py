@@ -21,7 +21,9 @@ from training_app.lineage_graph import stage_graph
 from training_app.mixture import Mixture, expected_mixture
 from training_app.models import PromptSet
 from training_app.options import Option, all_options
+from training_app.options_read import is_read
 from training_app.plan import Planned, plan_of, stages_of
+from training_app.views.effective import StageSettings, settings_in
 
 
 @dataclass(frozen=True)
@@ -149,8 +151,25 @@ class LaunchPlan:
     def changes(self) -> list[Change]:
         """The options that differ from the chosen preset."""
         preset = values_of_preset(self._named("preset"))
-        pairs = ((option, preset[option.path], option.value_in(self.config)) for option in all_options())
+        pairs = ((option, preset[option.path], option.value_in(self.config)) for option in self._read)
         return [Change(option, before, now) for option, before, now in pairs if before != now]
+
+    @cached_property
+    def unread(self) -> list[Option]:
+        """The options that differ from the chosen preset and that nothing reads."""
+        preset = values_of_preset(self._named("preset"))
+        unread = (option for option in all_options() if option not in self._read)
+        return [option for option in unread if option.value_in(self.config) != preset[option.path]]
+
+    @cached_property
+    def settings(self) -> list[StageSettings]:
+        """Every value that some side reads, stage by stage; what the sides differ in with all its values."""
+        return settings_in(self._configs, self._named("preset"))
+
+    @cached_property
+    def _read(self) -> list[Option]:
+        """The options that some side reads."""
+        return [option for option in all_options() if any(is_read(option.path, config) for config in self._configs)]
 
     @cached_property
     def objections(self) -> Sequence[Objection]:

@@ -7,7 +7,7 @@ queries, however long the run is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from typing import Any
@@ -18,7 +18,6 @@ from django.db.models import Max
 from training_app import artifacts
 from training_app.access import Hidden, hides_judgement
 from training_app.builds import existing
-from training_app.core.config import PRESETS
 from training_app.gates import Gate, gate_among
 from training_app.measured import MeasuredRow, measured_rows
 from training_app.models import (
@@ -36,10 +35,11 @@ from training_app.models import (
     TraceStep,
 )
 from training_app.models.run import StageState
-from training_app.options import STAGE_NAMES, Option, all_options, write_options
+from training_app.options import STAGE_NAMES
 from training_app.plots import number
 from training_app.templatetags.plainly import in_words, percent, summed
 from training_app.time_left import TimeLeft, times_left
+from training_app.views.effective import Setting, StageSettings, settings_of
 from training_app.views.log_lines import LogLine, newest_lines
 from training_app.views.rollouts import Rollout, best_rollouts, rollouts_of, worst_rollouts
 from training_app.views.run_curves import TRAINING, CurveLook, StageCurves, curves_of
@@ -60,23 +60,6 @@ REPORTED = {
 
 SHARES = ("same_position", "first_position")
 """Figures that are shares of the whole."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One effective value of a run, and whether it differs from its preset."""
-
-    option: Option
-    value: Any
-    differs: bool
-
-
-@dataclass(frozen=True)
-class StageSettings:
-    """The effective values of one stage; `name` is "Whole run" for those of none."""
-
-    name: str
-    settings: tuple[Setting, ...]
 
 
 @dataclass(frozen=True)
@@ -313,14 +296,3 @@ def _summed(name: str, value: Any) -> str:
         moved, all_of, most = value.get("changed", 0), value.get("of", 0), value.get("max_abs", 0.0)
         return f"{moved:,} of {all_of:,}, by at most {number(most)}"
     return summed(value)
-
-
-def settings_of(run: Run) -> list[StageSettings]:
-    """Every effective value of a run, stage by stage, as its row keeps them. No query."""
-    preset = asdict(PRESETS[run.preset]) if run.preset in PRESETS else {}
-    parts: dict[str, list[Setting]] = {}
-    for option in write_options() if run.preset == "write" else all_options():
-        value = option.value_in(run.config)
-        setting = Setting(option, value, bool(preset) and value != option.value_in(preset))
-        parts.setdefault(STAGE_NAMES.get(option.stage, "Whole run"), []).append(setting)
-    return [StageSettings(name, tuple(settings)) for name, settings in parts.items()]

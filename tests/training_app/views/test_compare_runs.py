@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -33,6 +35,20 @@ def test_only_what_differs_is_shown(reader: Client, finished: FinishedRun, other
     assert "Seed" in page
     assert "RL-CAI: Steps" not in page
     assert "&lt;b&gt;bold" in page
+
+
+def test_an_option_that_only_one_of_them_reads_is_no_difference(
+    reader: Client, ada: User, finished: FinishedRun, other: Run
+) -> None:
+    other.config["rl"] |= {"algorithm": "ppo", "clip": 0.3}
+    other.save()
+    assert "PPO clip" not in reader.get(url(finished.run, other)).content.decode()
+    third = factories.queued_run(ada, finished.run.version)
+    third.config["rl"] |= {"algorithm": "ppo"}
+    third.save()
+    page = reader.get(url(finished.run, other, third)).content.decode()
+    row = page.partition("RL-CAI: PPO clip</th>")[2].partition("</tr>")[0]
+    assert sorted(re.findall("<td>(.*?)</td>", row)) == ["0.2", "0.3", "not read"]
 
 
 def test_curves_are_drawn_over_one_another_with_their_names(reader: Client, finished: FinishedRun, other: Run) -> None:

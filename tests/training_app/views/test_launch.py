@@ -17,6 +17,7 @@ from training_app.core.config import PRESETS
 from training_app.core.expected import Expectation
 from training_app.forms import values_of_preset, version_name
 from training_app.models import Run, RunGroup
+from training_app.options_read import PPO_ONLY
 from training_app.refusals import LaunchRefused
 
 pytestmark = pytest.mark.django_db
@@ -342,3 +343,40 @@ def test_memory_and_disk_come_from_what_was_measured(engineer: Client, ada: User
     page = engineer.get("/runs/new/").content.decode()
     assert "2.0\xa0GB" in page
     assert "of checkpoints" in page
+
+
+def effective(page: str) -> str:
+    """The configuration that the plan prints, without the form's own fields."""
+    return page.partition("Every effective value")[2]
+
+
+def test_options_of_one_algorithm_stand_under_its_name_and_the_plan_prints_only_what_is_read(
+    engineer: Client, version: Version
+) -> None:
+    page = engineer.get("/runs/new/").content.decode()
+    own = page.partition('data-of="ppo"')[2].partition("</fieldset>")[0]
+    assert "<legend>PPO only</legend>" in own
+    assert sorted(re.findall(r'name="rl\.(\w+)"', own)) == sorted(path.removeprefix("rl.") for path in PPO_ONLY)
+    for algorithm, is_printed in (("grpo", False), ("rloo", False), ("ppo", True)):
+        look = typed(look="1", **{"rl.algorithm": algorithm, "rl.clip": "0.3"})
+        plan = engineer.post("/runs/new/", look, headers=HTMX).content.decode()
+        assert ("<dt>PPO clip</dt><dd>0.3 " in effective(plan)) == is_printed
+        assert ("RL-CAI: PPO clip 0.2 → 0.3" in plan) == is_printed
+        assert ("read by nothing that will run: RL-CAI: PPO clip." in plan) != is_printed
+        assert "DPO beta" not in effective(plan)
+    sides = engineer.post("/runs/new/", typed(look="1", arms="algorithm"), headers=HTMX).content.decode()
+    assert "<dt>PPO clip</dt><dd>0.2</dd>" in effective(sides)
+    assert "<dt>Algorithm</dt><dd>ppo / grpo / rloo " in effective(sides)
+
+
+def test_the_file_keeps_the_options_that_the_algorithm_does_not_read(
+    engineer: Client, version: Version, launched: list[dict[str, Any]]
+) -> None:
+    chosen = typed(write_file="1", **{"rl.algorithm": "grpo", "rl.clip": "0.3", "dpo.beta": "0.7"})
+    file = engineer.post("/runs/new/", chosen).content.decode()
+    page = engineer.post("/runs/new/", typed(run_text=file, read_file="1")).content.decode()
+    for line in ('name="rl.clip" value="0.3"', 'name="dpo.beta" value="0.7"'):
+        assert line in page
+    assert "The file is filled in." in page
+    engineer.post("/runs/new/", typed(**{"rl.clip": "0.3"}))
+    assert launched[0]["overrides"]["rl"]["clip"] == 0.3, "what is typed is launched, hidden or not"

@@ -69,6 +69,20 @@ def test_a_finished_run_shows_results_curves_and_configuration(engineer: Client,
     assert "data-sse=" not in page  # nothing more will come
 
 
+def test_a_run_prints_only_the_options_that_it_reads(engineer: Client, ada: User) -> None:
+    run = factories.queued_run(ada)
+    page = engineer.get(run_url(run)).content.decode()
+    assert "<dt>KL weight</dt>" in page
+    for unread in ("PPO clip", "Principles per judged answer", "DPO beta"):
+        assert f"<dt>{unread}</dt>" not in page
+    assert "What this run does not read is left out" in page
+    run.config["rl"] |= {"algorithm": "ppo"}
+    run.save()
+    assert "<dt>PPO clip</dt><dd>0.2</dd>" in engineer.get(run_url(run)).content.decode()
+    assert "<dt>PPO clip</dt><dd>0.2</dd>" in engineer.get(f"{run_url(run)}stages/rl/").content.decode()
+    assert "clip: 0.2" in engineer.get(f"{run_url(run)}run.yaml").content.decode()
+
+
 def test_a_running_run_listens_from_behind_its_newest_event(engineer: Client, ada: User) -> None:
     run = factories.running_run(ada)
     newest = run.stages.get(slug="revise").events.latest("pk").pk

@@ -1,0 +1,61 @@
+"""Which options a run reads: those of its stages, and of its algorithm. The others change nothing, whatever they say.
+
+A run keeps every option (its row, its file), so that a clone with another algorithm starts from the same values. Pages
+show only what has an effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from training_app.core.config import STAGE_SLUGS
+from training_app.plan import stages_of
+
+Config = Mapping[str, Any]
+
+PPO_ONLY = frozenset(
+    f"rl.{name}"
+    for name in ("ppo_epochs", "minibatches", "clip", "gae_lambda", "discount", "value_weight", "normalise_reward")
+)
+JUDGE_ONLY = frozenset({"rl.judge_principles"})
+"""Read where the judge is RL's reward."""
+
+READERS: Mapping[str, tuple[str, ...]] = {
+    "label.template": ("evaluate",),  # the judge of every answer that is measured is asked by it
+    "reward.human_weight": ("reward", "dpo"),
+    **dict.fromkeys(
+        ("reward.drop_irrelevant", "reward.overridden_labels", "reward.overridden_weight", "reward.verdicts_needed"),
+        ("label",),  # rows made of labels, whether a reward model learns them or DPO
+    ),
+}
+"""Options that other stages read than the one they stand under."""
+
+
+def _of(stage: str, name: str) -> Callable[[Config], Any]:
+    return lambda config: (config.get(stage) or {}).get(name)
+
+
+ONLY_IF: Mapping[str, Callable[[Config], bool]] = {
+    **dict.fromkeys(PPO_ONLY, lambda config: _of("rl", "algorithm")(config) == "ppo"),
+    **dict.fromkeys(JUDGE_ONLY, lambda config: _of("rl", "reward")(config) == "judge"),
+    "sft.lora_alpha": lambda config: bool(_of("sft", "lora_rank")(config)),
+    "sft.overridden_steps": lambda config: config.get("audits") is not False,
+    "sft.verdicts_needed": lambda config: config.get("audits") is not False,
+    "label.principles_per_comparison": lambda config: _of("label", "ask")(config) != "every",
+    "label.cot_tokens": lambda config: _of("label", "cot_samples")(config) != 0,
+    "reward.overridden_labels": lambda config: config.get("audits") is not False,
+    "reward.verdicts_needed": lambda config: config.get("audits") is not False,
+    "reward.overridden_weight": lambda config: (
+        config.get("audits") is not False and _of("reward", "overridden_labels")(config) == "weight"
+    ),
+}
+"""What must be chosen elsewhere for an option to be read."""
+
+
+def is_read(path: str, config: Config) -> bool:
+    """Whether an option ("rl.clip") has an effect in a run with this configuration (plain data)."""
+    stage = path.partition(".")[0]
+    if stage in STAGE_SLUGS and not set(READERS.get(path, (stage,))) & set(stages_of(config)):
+        return False
+    return path not in ONLY_IF or ONLY_IF[path](config)

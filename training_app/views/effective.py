@@ -1,0 +1,56 @@
+"""The effective configuration as pages print it: every value that is read, stage by stage, and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from training_app.core.config import PRESETS
+from training_app.models import Run
+from training_app.options import STAGE_NAMES, Option, all_options, write_options
+from training_app.options_read import is_read
+from training_app.templatetags.plainly import in_words
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One effective value in words, and whether it differs from the preset's."""
+
+    option: Option
+    value: str
+    differs: bool
+
+
+@dataclass(frozen=True)
+class StageSettings:
+    """The effective values of one stage; `name` is "Whole run" for those of none."""
+
+    name: str
+    settings: tuple[Setting, ...]
+
+
+def settings_of(run: Run) -> list[StageSettings]:
+    """Every effective value of a run as its row keeps them. No query."""
+    if run.preset == "write":
+        return _laid_out(write_options(), [run.config], None)
+    return settings_in([run.config], run.preset)
+
+
+def settings_in(configs: Sequence[Mapping[str, Any]], preset: str) -> list[StageSettings]:
+    """What at least one of the configurations reads, with the values of those that read it: "GRPO / PPO"."""
+    read = [option for option in all_options() if any(is_read(option.path, config) for config in configs)]
+    return _laid_out(read, configs, asdict(PRESETS[preset]) if preset in PRESETS else None)
+
+
+def _laid_out(
+    options: Sequence[Option], configs: Sequence[Mapping[str, Any]], preset: Mapping[str, Any] | None
+) -> list[StageSettings]:
+    parts: dict[str, list[Setting]] = {}
+    for option in options:
+        readers = [config for config in configs if is_read(option.path, config)]
+        values = [option.value_in(config) for config in readers]
+        words = " / ".join(dict.fromkeys(in_words(value) for value in values))
+        differs = preset is not None and any(value != option.value_in(preset) for value in values)
+        parts.setdefault(STAGE_NAMES.get(option.stage, "Whole run"), []).append(Setting(option, words, differs))
+    return [StageSettings(name, tuple(settings)) for name, settings in parts.items()]
