@@ -8,15 +8,16 @@ file tells; so every download asks again (`come_since`), and is refused until th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import QueryDict
 
 from training_app.access import Person, hidden_items
 from training_app.explorer.filters import Filters
 from training_app.explorer.items import fitting
-from training_app.exports import LeftOut
 from training_app.models import AILabel, Audit, Comparison, Export, TraceStep
+from training_app.preference_rows import LeftOut
 
 HIDES: Mapping[str, tuple[str, ...]] = {
     "label": ("label",),
@@ -27,6 +28,8 @@ HIDES: Mapping[str, tuple[str, ...]] = {
     Export.What.TRACES: ("step",),
 }
 """What an export of a kind tells the judgement of."""
+PAIRS = {"label": ("label", "comparison"), "comparison": ("label", "comparison")}
+"""The same where its pairs are annotated: with what people chose, and with all labels of a comparison."""
 
 PASSING = ("state", "final", "auditor", "commented", "imported", "stale", "like", "constitution")
 """Filters whose answer may have changed since: whatever fits the others may stand in the file."""
@@ -44,7 +47,9 @@ def asked_in(export: Export) -> Filters:
 
 def hidden_now(user: Person, export: Export) -> dict[str, list[int]]:
     """Kind of item → primary keys of those that are hidden from the person now, sorted. Two queries at most."""
-    return {kind: sorted(hidden_items(user, kind)) for kind in HIDES[told_of(export)]}
+    told = told_of(export)
+    kinds = PAIRS.get(told, HIDES[told]) if export.form == Export.Form.ICAI else HIDES[told]
+    return {kind: sorted(hidden_items(user, kind)) for kind in kinds}
 
 
 def left_out_of(export: Export) -> LeftOut:
@@ -66,11 +71,20 @@ def come_since(user: Person, export: Export) -> int:
             said = Q(label__in=new) if item == "label" else Q(step__in=new)
             found += Audit.objects.filter(said, facts__pk__lte=export.last).values(item).distinct().count()
         elif new and kind in ("label", "step", "comparison"):
-            lasting = fitting(asked_in(export).without(*PASSING))
-            found += lasting.filter(pk__in=new, pk__lte=export.last).count()
+            lasting = fitting(asked_in(export).without(*PASSING)).filter(pk__lte=export.last)
+            found += _among(lasting, kind, item, new)
         elif new:
             found += _of_run(export, item, new)
     return found
+
+
+def _among(lasting: QuerySet[Any], kind: str, item: str, new: Sequence[int]) -> int:
+    """How many of these items are told with labels, steps or comparisons that fit."""
+    if item == kind:
+        return lasting.filter(pk__in=new).count()
+    if item == "comparison":
+        return Comparison.objects.filter(pk__in=new, labels__in=lasting).distinct().count()
+    return AILabel.objects.filter(pk__in=new, comparison__in=lasting).count()
 
 
 def _of_run(export: Export, item: str, new: Sequence[int]) -> int:

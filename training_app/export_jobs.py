@@ -1,14 +1,13 @@
 """From a wish for a file to the file: claimed by a `default` worker, written aside, put whole, deleted when it is old.
 
 The row decides, as with all short work (asked.py): one worker has it by a lease and a token, and one that vanished is
-replaced. JSON lines of the explorer go on at the stretch where they broke off; all else is written anew. What was
+replaced. JSON lines and annotated pairs go on at the stretch where they broke off; Parquet is written anew. What was
 hidden from the person and where the keys ended is noted once, when the first worker begins, so that whoever goes on
 writes the same file.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import IO, Any
@@ -29,10 +28,10 @@ from training_app.core.errors import BadInput
 from training_app.core.stage import exclusive
 from training_app.explorer.bounds import bounds_of
 from training_app.explorer.conditions import conditions_of
-from training_app.export_blindness import asked_in, come_since, hidden_now, left_out_of
-from training_app.export_writing import write_items
-from training_app.exports import LABELS, write_export
-from training_app.models import AILabel, Export, TraceStep
+from training_app.export_blindness import asked_in, come_since, hidden_now
+from training_app.export_writing import write_file
+from training_app.exports import rows_of_run, run_span
+from training_app.models import Export
 from training_app.stage_process import wait_until_free
 
 GRACE = timedelta(minutes=2)
@@ -110,7 +109,7 @@ def _written(row: Export) -> str:
     if row.began_at is None:
         _begin(row)
     asked.write(row, is_kept=True)
-    done = write_items(row, _kept(row)) if row.what == Export.What.ITEMS else _write_of_run(row)
+    done = write_file(row, _kept(row))
     asked.write(row, lease_expires_at=Now() + asked.FETCHING)  # Lost here: cancelled, and no file gets its name
     sync_path(row.partial)
     digest, size = digest_file(row.partial), row.partial.stat().st_size
@@ -132,24 +131,11 @@ def _begin(row: Export) -> None:
     if row.what == Export.What.ITEMS:
         undated = asked_in(row).without("since", "until")  # keys and times do not quite go together
         row.first, row.last = bounds_of(undated.kind, conditions_of(undated))
-        columns |= {"first": row.first, "last": row.last}
-    else:
-        table = AILabel.objects.filter(run=row.run) if row.what == LABELS else TraceStep.objects.filter(
-            trace__run=row.run)  # fmt: skip
-        columns["total"] = row.total = table.count()
-    asked.write(row, **columns)
-
-
-def _write_of_run(row: Export) -> int:
-    if row.run is None:
-        raise TypeError(f"{row} has no run")  # a constraint of the table says that it has
-    begun, keep = time.monotonic(), _kept(row)
-
-    def look(count: int) -> None:
-        left = max(row.total - count, 0)
-        keep({"done": count, "eta_s": (time.monotonic() - begun) * left / count if count else None})
-
-    return write_export(row.run, row.what, row.form, row.partial, left_out_of(row), look)
+    elif row.run is not None:
+        row.first, row.last = run_span(row.run, row.what)
+        row.total = rows_of_run(row.run, row.what).count()
+        columns |= {"total": row.total}
+    asked.write(row, first=row.first, last=row.last, **columns)
 
 
 def _kept(row: Export) -> Callable[[dict[str, Any]], None]:

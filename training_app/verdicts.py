@@ -9,7 +9,7 @@ disagreed (unanimous), somebody had the last word (adjudicated), or people disag
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeVar
@@ -108,6 +108,14 @@ def overridden_steps(run: Run) -> dict[int, Final]:
 def overridden_labels(run: Run) -> dict[int, Final]:
     """AI labels whose p(A) people override. Two queries."""
     return {label: final for label, final in final_labels(run).items() if final.overrides}
+
+
+def overridden_among(*, labels: Collection[int] = (), steps: Collection[int] = ()) -> dict[int, Final]:
+    """Of these AI labels, or of these steps, those that people override. Two queries."""
+    kind, keys = ("label", labels) if labels else ("step", steps)
+    mine = {f"{kind}__in": keys}
+    finals = _final(Audit.objects.filter(**mine), Adjudication.objects.filter(**mine), f"{kind}_id")
+    return {item: final for item, final in finals.items() if final.overrides}
 
 
 def final_of(given: Iterable[Audit], adjudications: Sequence[Adjudication] = ()) -> Final | None:

@@ -26,7 +26,7 @@ from training_app import export_jobs
 from training_app.access import hides_judgement
 from training_app.actions import adjudicate, choose_blind, export_items, make_scenario, record_audit, refuse_item
 from training_app.actions.record_audit import Verdict
-from training_app.explorer.filters import Filters
+from training_app.explorer.filters import KINDS, Filters
 from training_app.models import (
     Adjudication,
     AuditQueue,
@@ -217,9 +217,9 @@ EXPORTS = ("training:export_file", "training:cancel_export", "api-exports-detail
            "api-exports-cancel")  # fmt: skip
 
 
-def _export(user: User) -> Export:
-    """A file that a worker wrote for the person, of everything that people said."""
-    row = export_items(user=user, asked=Filters(kind="audit"), form="jsonl")
+def _export(user: User, kind: str = "audit", form: str = "jsonl", texts: str = "") -> Export:
+    """A file that a worker wrote for the person, of everything of a kind; if nothing is said, of what people said."""
+    row = export_items(user=user, asked=Filters(kind=kind), form=form, texts=texts)
     assert export_jobs.run_once(row.pk) == "succeeded"
     row.refresh_from_db()
     return row
@@ -277,6 +277,9 @@ def walk(
         if name == "training:export_feedback":
             forms = (("labels", "parquet"), ("labels", "icai"), ("traces", "jsonl"), ("traces", "parquet"))
             asked += [reverse(name, args=[made.run.pk, *form]) for form in forms]
+        if name == "training:export_file":
+            files = [_export(user, kind, *form) for kind in KINDS for form in (("icai", "all"), ("jsonl", "all"))]
+            asked += [reverse(name, args=[one.pk]) for one in files]
         if name == "training:build":
             asked.append(reverse(name, args=[made.builds[0].pk]))
         if name == "training:checkpoint":

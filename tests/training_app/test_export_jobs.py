@@ -19,7 +19,7 @@ from constitutions_app.models import LedgerEntry
 from tests.training_app import factories
 from tests.training_app.factories import FinishedRun
 from tests.training_app.queue_scenes import auditor, judged, queue_of
-from training_app import asked, export_jobs, export_writing
+from training_app import asked, export_jobs, export_sources, export_writing
 from training_app.actions import cancel_export, export_items, export_run
 from training_app.explorer.exporting import lines, lines_between
 from training_app.explorer.filters import KINDS, Filters
@@ -43,7 +43,7 @@ def made(tmp_path: Path, settings: Any) -> FinishedRun:
 @pytest.fixture
 def short_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export_writing, "STRETCH", 2)
-    monkeypatch.setattr(export_writing, "LONGEST", 2)
+    monkeypatch.setattr(export_writing, "GROWN", 1)
 
 
 def written(user: User, form: str = "jsonl", **filters: Any) -> Export:
@@ -99,8 +99,8 @@ def test_nothing_that_fits_is_a_file_without_rows(made: FinishedRun) -> None:
     assert parquet.read_table(written(ada, "parquet", kind="step", flag="refusal").path).num_rows == 0
 
 
-def test_the_labels_of_a_run_are_written_as_at_once(made: FinishedRun, tmp_path: Path) -> None:
-    for what, form in (("labels", "jsonl"), ("labels", "icai"), ("traces", "parquet")):
+def test_the_labels_of_a_run_are_written_as_at_once(made: FinishedRun, short_stretches: None, tmp_path: Path) -> None:
+    for what, form in (("labels", "jsonl"), ("labels", "icai"), ("traces", "jsonl"), ("traces", "parquet")):
         row = export_run(user=made.run.created_by, run=made.run, what=what, form=form)
         assert export_jobs.run_once(row.pk) == "succeeded"
         row.refresh_from_db()
@@ -116,13 +116,13 @@ class Killed(BaseException):
 def killed_after(stretches: int, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def read_until_then(*args: Any) -> Any:
+    def read_until_then(*args: Any, **texts: Any) -> Any:
         calls.append(args)
         if len(calls) > stretches:
             raise Killed
-        return lines_between(*args)
+        return lines_between(*args, **texts)
 
-    monkeypatch.setattr(export_writing, "lines_between", read_until_then)
+    monkeypatch.setattr(export_sources, "lines_between", read_until_then)
 
 
 def test_after_a_kill_the_next_worker_goes_on_where_it_was(
@@ -143,11 +143,11 @@ def test_after_a_kill_the_next_worker_goes_on_where_it_was(
     assert export_jobs.waiting() == [row.pk]
     asked_again: list[int] = []
 
-    def noted(*args: Any) -> Any:
+    def noted(*args: Any, **texts: Any) -> Any:
         asked_again.append(args[2])
-        return lines_between(*args)
+        return lines_between(*args, **texts)
 
-    monkeypatch.setattr(export_writing, "lines_between", noted)
+    monkeypatch.setattr(export_sources, "lines_between", noted)
     assert export_jobs.run_once(row.pk) == "succeeded"
     assert row.path.read_bytes() == whole
     assert min(asked_again) == row.place + 1
@@ -178,11 +178,11 @@ def test_one_whose_workers_always_vanish_fails(made: FinishedRun) -> None:
 
 
 def test_a_full_disk_is_said(made: FinishedRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> Any:
+    def full(*_: object, **texts: object) -> Any:
         raise OSError(28, "No space left on device")
 
     row = export_items(user=made.run.created_by, asked=Filters(), form="jsonl")
-    monkeypatch.setattr(export_writing, "lines_between", full)
+    monkeypatch.setattr(export_sources, "lines_between", full)
     assert export_jobs.run_once(row.pk) == "failed"
     row.refresh_from_db()
     assert "No space left" in row.reason and LedgerEntry.objects.filter(verb="export.not_written").exists()
@@ -194,12 +194,12 @@ def test_a_cancelled_one_is_let_go_of_and_leaves_nothing(
     ada = made.run.created_by
     row = export_items(user=ada, asked=Filters(), form="jsonl")
 
-    def cancelled_meanwhile(*args: Any) -> Any:
+    def cancelled_meanwhile(*args: Any, **texts: Any) -> Any:
         if not Export.objects.get(pk=row.pk).has_ended:
             cancel_export(user=ada, export=row)
-        return lines_between(*args)
+        return lines_between(*args, **texts)
 
-    monkeypatch.setattr(export_writing, "lines_between", cancelled_meanwhile)
+    monkeypatch.setattr(export_sources, "lines_between", cancelled_meanwhile)
     assert export_jobs.run_once(row.pk) is None
     row.refresh_from_db()
     assert (row.state, row.is_kept) == ("cancelled", False) and not row.folder.exists()
@@ -215,7 +215,7 @@ def test_the_same_wish_is_one_export_and_five_are_the_most(made: FinishedRun) ->
         export_items(user=ada, asked=Filters(run=number), form="jsonl")
     with pytest.raises(ExportRefused, match="under way"):
         export_items(user=ada, asked=Filters(), form="jsonl")
-    with pytest.raises(ExportRefused, match="jsonl or parquet"):
+    with pytest.raises(ExportRefused, match="jsonl, parquet or icai"):
         export_items(user=ada, asked=Filters(), form="docx")
     with pytest.raises(ExportRefused, match="not written as icai"):
         export_run(user=ada, run=made.run, what="traces", form="icai")

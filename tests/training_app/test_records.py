@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from training_app import builds, jobs, leases
 from training_app.actions import load_prompt_set
 from training_app.configuration import config_from
 from training_app.event_tail import Event, storable
-from training_app.exports import annotated_pairs
+from training_app.exports import write_export
 from training_app.models import AILabel, Comparison, MetricPoint, Run, RunEvent, RunStage, Trace, TraceStep
 from training_app.prompts import keys_to_ids
 from training_app.records import Reader, UnknownReference, ingest
@@ -132,7 +133,7 @@ def test_a_label_under_all_principles_keeps_every_asking_and_its_judge_s_manner(
         label.save(force_insert=True)
 
 
-def test_labels_of_human_comparisons_measure_the_judge_and_train_nothing(run: Run) -> None:
+def test_labels_of_human_comparisons_measure_the_judge_and_train_nothing(run: Run, tmp_path: Path) -> None:
     run.config["label"]["human_comparisons"] = 2
     run.save(update_fields=["config"])
     stage = RunStage.objects.get(run=run, slug="label")
@@ -150,7 +151,8 @@ def test_labels_of_human_comparisons_measure_the_judge_and_train_nothing(run: Ru
     label = AILabel.objects.get(run=run)
     assert label.comparison.source == Comparison.Source.HUMAN and label.comparison.human_choice
     assert list(builds.judged_in(run, config_from(run.config)).labels) == []
-    body = json.loads("".join(annotated_pairs(run)))
+    write_export(run, "labels", "icai", tmp_path / "pairs.json")
+    body = json.loads((tmp_path / "pairs.json").read_bytes())
     labelled = [pair for pair in body["comparisons"] if pair["id"] == label.comparison.key]
     assert len(labelled) == 1 and len(labelled[0]["annotations"]) == 2  # the judge and people, on one pair
     run.config["label"]["human_comparisons"] = 0

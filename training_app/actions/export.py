@@ -9,7 +9,7 @@ from django.db import transaction
 
 from constitutions_app.ledger import record
 from training_app.explorer.filters import Filters
-from training_app.exports import FORMATS, ITEM_FORMATS
+from training_app.exports import FORMATS
 from training_app.models import Export, Run
 from training_app.refusals import ExportRefused
 from training_app.tasks import ring_export
@@ -19,16 +19,24 @@ MOST_UNDER_WAY = 5
 UNDER_WAY = (Export.State.QUEUED, Export.State.RUNNING)
 
 
-def export_items(*, user: User, asked: Filters, form: str, say: Callable[[str], None] | None = None) -> Export:
+def export_items(
+    *, user: User, asked: Filters, form: str, texts: str = "", say: Callable[[str], None] | None = None
+) -> Export:
     """Queue a file of what fits a question of the explorer and wake a `default` worker.
 
-    The same wish of the same person that is under way is returned. Raises ExportRefused for a form there is none of,
-    and while MOST_UNDER_WAY are under way.
+    `texts` is one of Export.Texts; annotated pairs are made of texts and hold at least those that are not veiled. The
+    same wish of the same person that is under way is returned. Raises ExportRefused for a form there is none of, and
+    while MOST_UNDER_WAY are under way.
     """
-    if form not in ITEM_FORMATS:
-        raise ExportRefused(f"Items are written as {' or '.join(ITEM_FORMATS)}.", field="form")
+    if form not in Export.Form.values:
+        raise ExportRefused(f"Items are written as {', '.join(Export.Form.values[:-1])} or {Export.Form.values[-1]}.",
+                            field="form")  # fmt: skip
+    if texts not in Export.Texts.values:
+        raise ExportRefused("Texts are left out, veiled, or all in the file.", field="texts")
+    if form == Export.Form.ICAI:
+        texts = texts or Export.Texts.VEILED
     question = asked.without("sort").to_query().urlencode()
-    return _queued(Export(what=Export.What.ITEMS, form=form, question=question, created_by=user), say)
+    return _queued(Export(what=Export.What.ITEMS, form=form, texts=texts, question=question, created_by=user), say)
 
 
 def export_run(*, user: User, run: Run, what: str, form: str, say: Callable[[str], None] | None = None) -> Export:
@@ -50,11 +58,12 @@ def _queued(wish: Export, say: Callable[[str], None] | None) -> Export:
                 f"{MOST_UNDER_WAY} exports of yours are under way. Wait for one, or cancel it; nothing was begun."
             )
         wish.save(force_insert=True)
-        of = {"run": str(wish.run_id)} if wish.run_id else {"question": wish.question}
-        record(actor=wish.created_by, verb="export.ask", obj=wish, data={"what": wish.what, "form": wish.form, **of})
+        of = {"run": str(wish.run_id)} if wish.run_id else {"question": wish.question, "texts": wish.texts}
+        data = {"what": wish.what, "form": wish.form, **of}
+        record(actor=wish.created_by, verb="export.ask", obj=wish, data=data)
         ring_export(wish.pk, say=say)
     return wish
 
 
 def _same(one: Export, other: Export) -> bool:
-    return all(getattr(one, name) == getattr(other, name) for name in ("what", "form", "question", "run_id"))
+    return all(getattr(one, name) == getattr(other, name) for name in ("what", "form", "texts", "question", "run_id"))

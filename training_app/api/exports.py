@@ -34,8 +34,8 @@ class ExportSerializer(serializers.ModelSerializer[Export]):
     class Meta:
         model = Export
         fields = (
-            "id", "what", "form", "question", "run", "state", "reason", "advice", "done", "total", "eta_s", "bytes",
-            "digest", "is_there", "expires_at", "created_at", "finished_at",
+            "id", "what", "form", "texts", "question", "run", "state", "reason", "advice", "done", "total", "eta_s",
+            "bytes", "digest", "is_there", "expires_at", "created_at", "finished_at",
         )  # fmt: skip
         read_only_fields = fields
 
@@ -45,12 +45,19 @@ class ExportWishSerializer(serializers.Serializer[Any]):
 
     what = serializers.ChoiceField(choices=Export.What.choices, default=Export.What.ITEMS)
     form = serializers.ChoiceField(choices=Export.Form.choices, default=Export.Form.JSONL)
+    texts = serializers.ChoiceField(
+        choices=Export.Texts.choices,
+        default="",
+        help_text="Of items: whether their texts stand beside them. Annotated pairs have at least those not veiled.",
+    )
     question = serializers.CharField(max_length=2000, allow_blank=True, required=False, default="")
     run = serializers.UUIDField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if (attrs["what"] == Export.What.ITEMS) == ("run" in attrs):
             raise ValidationError({"run": ["Name the run of labels or traces, and none for items of the explorer."]})
+        if attrs["texts"] and "run" in attrs:
+            raise ValidationError({"texts": ["The files of a run have all their texts; leave this out."]})
         return attrs
 
 
@@ -109,7 +116,8 @@ class Exports(Reading[Export]):
     def _asked(self, request: Request, wanted: dict[str, Any]) -> Export:
         if wanted["what"] == Export.What.ITEMS:
             asked = question_of(QueryDict(wanted["question"].lstrip("?")))
-            return export_items(user=person_of(request), asked=asked, form=wanted["form"])
+            return export_items(user=person_of(request), asked=asked, form=wanted["form"],
+                                texts=wanted["texts"])  # fmt: skip
         run_id: UUID = wanted["run"]
         run = access.get_run_for(request.user, run_id)
         return export_run(user=person_of(request), run=run, what=wanted["what"], form=wanted["form"])

@@ -1,7 +1,7 @@
 """Annotated pairs, the format of Inverse Constitutional AI (version 2.0): who prefers which response of each pair.
 
-``{"metadata": {"version": "2.0", …}, "annotators": {id: {"name", "description", "type"}}, "comparisons":
-[{"id", "prompt", "response_a": {"text", "model"}, "response_b": …, "annotations": {id: {"pref": …}}, "metadata"}]}``.
+``{"comparisons": [{"id", "prompt", "response_a": {"text", "model"}, "response_b": …, "annotations": {id: {"pref": …}},
+"metadata"}], "annotators": {id: {"name", "description", "type"}}, "metadata": {"version": "2.0", …}}``.
 A principle of a constitution is an annotator; so is what people chose. `pref` is "a", "b", or null with a
 `no_pref_reason`. Whatever else an annotator or an annotation carries is kept as it is.
 
@@ -18,6 +18,7 @@ from typing import Any
 from training_app.core.errors import BadInput
 
 VERSION = "2.0"
+HEAD = '{"comparisons":['
 PREFERENCES = ("a", "b")
 
 
@@ -64,14 +65,24 @@ def write_pairs(
     annotators: Iterable[Annotator], pairs: Iterable[Pair], *, default: str, metadata: Mapping[str, Any]
 ) -> Iterator[str]:
     """The file in pieces, one a comparison."""
-    head = {"version": VERSION, "default_annotator": default or None, **metadata}
+    yield HEAD
+    for place, pair in enumerate(pairs):
+        yield pair_line(pair, is_first=not place)
+    yield closing(annotators, default=default, metadata=metadata)
+
+
+def pair_line(pair: Pair, *, is_first: bool) -> str:
+    """A comparison behind those before it, with the one line break that it has at its beginning."""
+    return f"{'' if is_first else ','}\n{_json(_pair_row(pair))}"
+
+
+def closing(annotators: Iterable[Annotator], *, default: str, metadata: Mapping[str, Any]) -> str:
+    """What stands behind the comparisons: who annotated them is known for certain only then."""
+    about = {"version": VERSION, "default_annotator": default or None, **metadata}
     named = {
         one.id: {"name": one.name, "description": one.description, "type": one.type, **one.said} for one in annotators
     }
-    yield f'{{"metadata":{_json(head)},"annotators":{_json(named)},"comparisons":['
-    for place, pair in enumerate(pairs):
-        yield f"{',' if place else ''}\n{_json(_pair_row(pair))}"
-    yield "\n]}\n"
+    return f'\n],"annotators":{_json(named)},"metadata":{_json(about)}}}\n'
 
 
 def read_pairs(content: bytes) -> AnnotatedPairs:

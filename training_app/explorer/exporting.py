@@ -1,7 +1,8 @@
 """Everything that fits a question as lines of JSON, straight from the database: it writes them, we hand them on.
 
 PostgreSQL makes each line (`row_to_json`) and streams it (COPY), so a million rows pass through a few blocks of memory.
-Lines name items by id and hold no texts; what a person has yet to judge blind is left out.
+Lines name items by id and hold no texts unless they are asked for (exported_texts.py); what a person has yet to judge
+blind is left out.
 """
 
 from __future__ import annotations
@@ -14,12 +15,10 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from training_app.access import Person
+from training_app.explorer.exported_texts import BLOCK, COLUMNS, JOINS, Veiled, harm_of, unveiled
 from training_app.explorer.filters import Filters
 from training_app.explorer.items import matching
 from training_app.explorer.tokens import BITS, FINALS, LARGEST, STATES, Fact
-
-BLOCK = 2**18
-"""Bytes handed on at once, at least."""
 
 
 def _named(fact: Fact, values: Sequence[str], name: str, *, usual: str) -> str:
@@ -70,17 +69,35 @@ def lines(asked: Filters, user: Person) -> Iterator[bytes]:
     return lines_of(asked.kind, matching(asked, user, telling=True))
 
 
-def lines_between(kind: str, fits: QuerySet[Any], low: int, high: int) -> Iterator[bytes]:
+def lines_between(
+    kind: str, fits: QuerySet[Any], low: int, high: int, *, texts: Veiled | None = None
+) -> Iterator[bytes]:
     """The same of those items of a query set whose keys lie between two, both included, in the order of their ids.
 
-    The keys are those that the explorer's usual order goes by: of audits that of their facts.
+    The keys are those that the explorer's usual order goes by: of audits that of their facts. `texts`: with the texts,
+    and what it says of how harmful they are.
     """
     key = "facts__pk" if kind == "audit" else "pk"
-    return lines_of(kind, fits.filter(**{f"{key}__gte": low, f"{key}__lte": high}), order=" ORDER BY item.id")
+    fits = fits.filter(**{f"{key}__gte": low, f"{key}__lte": high})
+    if texts is None:
+        return lines_of(kind, fits, order=" ORDER BY item.id")
+    blocks = _copied(_with_texts(kind), kind, fits, " ORDER BY item.id")
+    return unveiled(kind, blocks, texts)
 
 
 def lines_of(kind: str, fits: QuerySet[Any], *, order: str = "") -> Iterator[bytes]:
     """The same of a query set of items of a kind."""
+    return _copied("SELECT row_to_json(line) FROM ({lines}) AS line", kind, fits, order)
+
+
+def _with_texts(kind: str) -> str:
+    """A statement for how harmful the texts of an item are known to be, and its line with them."""
+    columns, _, tables = _LINES[kind].partition(" FROM ")
+    line = f"SELECT row_to_json(line) FROM ({columns}, {COLUMNS[kind]}) AS line"  # noqa: S608  # our own names
+    return f"SELECT {harm_of(kind)}, ({line}) FROM {tables}{JOINS[kind]}{{where}}"  # noqa: S608  # our own names
+
+
+def _copied(statement: str, kind: str, fits: QuerySet[Any], order: str) -> Iterator[bytes]:
     where, values = "", ()
     if fits.query.where:
         try:
@@ -88,11 +105,10 @@ def lines_of(kind: str, fits: QuerySet[Any], *, order: str = "") -> Iterator[byt
         except EmptyResultSet:  # Django knows by itself that nothing can fit
             return
         where = f" WHERE item.id IN ({inner})"
-    statement = (
-        f"COPY (SELECT row_to_json(line) FROM ({_LINES[kind].replace('{judged}', _JUDGED)}{where}{order}) AS line) "  # noqa: S608  # our own names
-        "TO STDOUT WITH (FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02')"
-    )
-    with connection.cursor() as cursor, cursor.copy(statement, values) as copy:
+    lines = f"{_LINES[kind]}{where}{order}"
+    sql = statement.replace("{lines}", lines).replace("{where}", f"{where}{order}").replace("{judged}", _JUDGED)
+    copying = f"COPY ({sql}) TO STDOUT WITH (FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02')"
+    with connection.cursor() as cursor, cursor.copy(copying, values) as copy:
         kept = bytearray()
         for piece in copy:
             kept += piece

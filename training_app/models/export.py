@@ -28,10 +28,17 @@ class Export(AskedFor):
         PARQUET = "parquet", "Parquet"
         ICAI = "icai", "annotated pairs"
 
+    class Texts(models.TextChoices):
+        NONE = "", "ids and figures"
+        VEILED = "veiled", "with texts, but for those that the person has veiled"
+        ALL = "all", "with all texts"
+
     what = models.CharField(max_length=10, choices=What.choices)
     form = models.CharField(max_length=10, choices=Form.choices)
     question = models.TextField(blank=True)
     """The explorer's address of the items, as `Filters.to_query` spells it."""
+    texts = models.CharField(max_length=10, choices=Texts.choices, blank=True)
+    """Whether the items of a question have their texts beside them. The files of a run always have all."""
     run = models.ForeignKey(Run, on_delete=models.PROTECT, null=True, blank=True, related_name="exports")
     total = models.PositiveBigIntegerField(default=0)
     """About how many rows it will be, as far as can be told from how far it is."""
@@ -44,6 +51,8 @@ class Export(AskedFor):
     written = models.PositiveBigIntegerField(default=0)
     left_out = models.JSONField(default=dict)
     """Kind of item → primary keys of those that were hidden from the person when the writing began."""
+    noted = models.JSONField(default=list)
+    """Who annotated the pairs that are written, as export_annotators.py notes it."""
     began_at = models.DateTimeField(null=True, blank=True)
 
     bytes = models.PositiveBigIntegerField(default=0)

@@ -12,6 +12,8 @@ from training_app.models import Export
 from training_app.templatetags.plainly import duration
 from training_app.views.explorer_form import in_words
 
+TEXTS = {"veiled": "without the texts that are veiled for you", "all": "with all texts"}
+
 
 @dataclass(frozen=True)
 class ExportRow:
@@ -23,6 +25,11 @@ class ExportRow:
     """The question in words; empty where nothing is filtered."""
     query: str
     """The explorer's address of the question."""
+
+    @property
+    def texts(self) -> str:
+        """Which texts stand in it, in words; empty where none or all of a run."""
+        return TEXTS.get(self.export.texts, "")
 
     @property
     def left(self) -> str:

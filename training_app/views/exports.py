@@ -19,7 +19,9 @@ from training_app.access import exports_of, get_export_for, get_run_for
 from training_app.actions import cancel_export, export_items, export_run
 from training_app.explorer.filters import Filters
 from training_app.export_jobs import NotTold, open_for
-from training_app.exports import ENDINGS, FORMATS, is_small, left_out_for, write_export
+from training_app.exports import ENDINGS, FORMATS, is_small, write_export
+from training_app.models import Export
+from training_app.preference_rows import left_out_for
 from training_app.refusals import ExportRefused
 from training_app.views.export_rows import file_name, rows_of
 from training_app.views.sending import send_file, send_known_file
@@ -44,8 +46,10 @@ def exports(request: AuthenticatedHttpRequest) -> HttpResponse:
 def ask_export(request: AuthenticatedHttpRequest) -> HttpResponse:
     """Has what fits a question of the explorer written into a file."""
     asked = Filters.from_query(request.GET)
+    form, _, with_texts = request.POST.get("file", "").partition(".")
+    texts = Export.Texts.ALL if "veiled" in request.POST else Export.Texts.VEILED
     try:
-        export_items(user=request.user, asked=asked, form=request.POST.get("form", ""),
+        export_items(user=request.user, asked=asked, form=form, texts=texts if with_texts else "",
                      say=partial(messages.warning, request))  # fmt: skip
     except ExportRefused as refusal:
         messages.error(request, str(refusal))

@@ -42,6 +42,13 @@ def test_an_export_is_asked_for_and_downloaded_in_parts(made: FinishedRun) -> No
     assert client_of(None).post(HERE, {}).status_code == 403
 
 
+def test_texts_and_pairs_are_asked_for(made: FinishedRun) -> None:
+    mine = client_of("reader")
+    for form, texts, kept in (("jsonl", "all", "all"), ("parquet", "veiled", "veiled"), ("icai", "", "veiled")):
+        answer = mine.post(HERE, {"form": form, "texts": texts, "question": "kind=comparison"})
+        assert (answer.status_code, answer.json()["texts"]) == (202, kept)
+
+
 def test_a_run_is_named_for_its_labels_and_for_nothing_else(made: FinishedRun) -> None:
     mine, run = client_of("reader"), str(made.run.pk)
     answer = mine.post(HERE, {"what": "labels", "form": "icai", "run": run})
@@ -49,7 +56,8 @@ def test_a_run_is_named_for_its_labels_and_for_nothing_else(made: FinishedRun) -
     for wrong in (
         {"what": "labels"},
         {"what": "items", "run": run},
-        {"form": "icai"},
+        {"texts": "some"},
+        {"what": "labels", "run": run, "texts": "all"},
         {"what": "traces", "form": "icai", "run": run},
         {"question": "state=thriving"},
     ):

@@ -24,7 +24,7 @@ HTMX = {"HX-Request": "true"}
 
 
 def asked(client: Client, query: str = "kind=label", form: str = "jsonl") -> str:
-    answer = client.post(f"{reverse('training:ask_export')}?{query}", {"form": form}, follow=True)
+    answer = client.post(f"{reverse('training:ask_export')}?{query}", {"file": form}, follow=True)
     assert answer.status_code == 200
     return answer.content.decode()
 
@@ -48,12 +48,26 @@ def test_an_export_is_asked_for_seen_coming_and_downloaded(reader: Client, rita:
 
 
 def test_it_is_refused_in_words(reader: Client, finished: FinishedRun) -> None:
-    assert "Items are written as jsonl or parquet" in asked(reader, form="icai")
+    assert "Items are written as jsonl, parquet or icai" in asked(reader, form="docx")
     url = reverse("training:ask_run_export", args=[finished.run.pk])
     for file in ("traces.icai", "", "passwords.jsonl", "labels"):
         assert "are not written as" in reader.post(url, {"file": file}, follow=True).content.decode()
     assert not Export.objects.exists()
     assert "labels of run" in reader.post(url, {"file": "labels.icai"}, follow=True).content.decode().lower()
+
+
+def test_texts_and_pairs_are_had_from_the_same_place(reader: Client, finished: FinishedRun) -> None:
+    page = reader.get(reverse("training:explore")).content.decode()
+    for file in ("jsonl", "parquet", "jsonl.texts", "parquet.texts", "icai.texts"):
+        assert f'<option value="{file}">' in page
+        asked(reader, form=file)
+        row = Export.objects.latest("created_at")
+        assert (row.form, row.texts) == (file.partition(".")[0], "veiled" if "texts" in file else "")
+        assert export_jobs.run_once(row.pk) == "succeeded"
+    url = f"{reverse('training:ask_export')}?kind=step"
+    page = reader.post(url, {"file": "icai.texts", "veiled": "on"}, follow=True).content.decode()
+    assert Export.objects.latest("created_at").texts == "all"
+    assert "annotated pairs, with all texts" in page and "without the texts that are veiled for you" in page
 
 
 def test_a_download_that_broke_off_goes_on(engineer: Client, ada: User) -> None:
