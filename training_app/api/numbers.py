@@ -156,13 +156,24 @@ class CalibrationSerializer(serializers.Serializer[Any]):
     brier = FigureSerializer()
 
 
+class DriftSerializer(FigureSerializer):
+    """What is new here is left out of figures that were kept before it was computed."""
+
+    newer = FigureSerializer(required=False)
+    older = FigureSerializer(required=False)
+    p = serializers.FloatField(
+        required=False, allow_null=True, help_text="Of a chi-squared test that nothing drifted; null where undefined."
+    )
+    words = serializers.CharField(required=False, help_text="Whether it drifted, or why that cannot be said.")
+
+
 class FiguresSerializer(serializers.Serializer[Any]):
     """All figures of a scope; groups come largest first, at most sixty of a kind."""
 
     whole = GroupSerializer()
     calibration = CalibrationSerializer()
     weeks = WeekSerializer(many=True)
-    drift = FigureSerializer(help_text="Override rate of the newest four weeks less that before.")
+    drift = DriftSerializer(help_text="Override rate of the newest four weeks less that before.")
     principles = PrincipleRecordSerializer(many=True)
     pairs = PairSerializer(many=True)
     never_cited = CitedSerializer(many=True)

@@ -2,6 +2,7 @@
 
 * a rate k/n: Wilson's score interval, ``(p + z²/2n ± z·√(p(1-p)/n + z²/4n²)) / (1 + z²/n)``, right at 0 and at n too;
 * a mean: percentile bootstrap over the items (prompts, pairs), seeded, so the same data give the same interval;
+* two independent rates: Newcombe's interval of their difference, Pearson's chi-squared test that there is none;
 * calibration of a probability q against a target p in [0, 1]: Brier score ``mean((q - p)²)`` and expected calibration
   error ``Σ_bins |bin|/n · |mean q - mean p|`` (the paper's figure 9 shows the same comparison as a curve).
 
@@ -17,6 +18,18 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 LEVEL = 0.95
+
+
+FEWEST_EXPECTED = 5
+"""Of a kind in a part, before a chi-squared test is believed."""
+
+
+@dataclass(frozen=True)
+class Tested:
+    """How often a difference at least as large comes by chance where there is none; None, and then `note` says why."""
+
+    p: float | None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +71,25 @@ def difference(one: Estimate, other: Estimate) -> Estimate:
     below = math.hypot(one.value - low, other_high - other.value)
     above = math.hypot(high - one.value, other.value - other_low)
     return Estimate(gap, (gap - below, gap + above), one.n + other.n)
+
+
+def same_rate(one: int, n: int, other: int, m: int) -> Tested:
+    """Whether `one` of `n` and `other` of `m`, counted independently, may be the same rate: Pearson's chi-squared test.
+
+    ``χ² = (n + m) (one (m - other) - other (n - one))² / (n m (one + other) (n + m - one - other))``, one degree of
+    freedom, no correction for continuity. Undefined where a count expected under one rate is below five (Cochran 1954).
+    """
+    if n == 0 or m == 0:
+        return Tested(None, "one of the two has nothing to count")
+    both, neither = one + other, n + m - one - other
+    if both == 0 or neither == 0:
+        return Tested(None, f"{'none' if both == 0 else 'all'} of both are counted, so the rates are the same")
+    if min(n, m) * min(both, neither) / (n + m) < FEWEST_EXPECTED:
+        return Tested(None, f"fewer than {FEWEST_EXPECTED} would be expected in the smaller part")
+    from scipy.special import chdtrc  # only here: a page that has nothing to test does not wait for it
+
+    chi_squared = (n + m) * (one * (m - other) - other * (n - one)) ** 2 / (n * m * both * neither)
+    return Tested(float(chdtrc(1, chi_squared)))
 
 
 def bootstrap_mean(values: Sequence[float], *, seed: int, resamples: int = 1000, level: float = LEVEL) -> Estimate:

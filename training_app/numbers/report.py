@@ -19,7 +19,7 @@ from django.contrib.auth.models import User
 from constitutions_app.models import PrincipleVersion
 from training_app.core.agreement import Agreement, agreement_among, agreement_between, more_needed, patterns_of
 from training_app.core.calibration import Calibration, calibrate
-from training_app.core.statistics import Estimate, difference, wilson
+from training_app.core.statistics import Estimate, Tested, difference, same_rate, wilson
 from training_app.models import Judge, JudgeEvaluation
 from training_app.numbers import gathering
 from training_app.numbers.gathering import CHOICES, VERDICTS, Cited, Item, LabelCounts
@@ -36,6 +36,8 @@ ALIKE = 0.8
 BAD_SHARE = 0.2
 """A principle has a bad record when surely more than this share of what people judged under it is overridden."""
 DRIFT = timedelta(days=28)
+SURELY = 0.05
+"""A drift is spoken of where chance alone makes one as large less often than this."""
 RESAMPLES = 1000
 
 
@@ -132,7 +134,7 @@ def compute(scope: Scope) -> tuple[Data, int, float]:
         "whole": found.whole.figures(),
         "calibration": calibration_data(calibrate(found.p_a, found.chose_a)),
         "weeks": weeks_data(found.weeks),
-        "drift": as_data(drift(found.days)),
+        "drift": drift_data(found.days),
         "principles": _principles(found.principles, counts),
         "pairs": pairs_data(counts),
         "never_cited": [_name(one) for one in gathering.never_cited(scope, set(counts.cited))],
@@ -174,16 +176,38 @@ def weeks_data(weeks: Mapping[date, Sequence[int]]) -> list[Data]:
     ]
 
 
-def drift(days: Sequence[tuple[date, bool]]) -> Estimate:
-    """The override rate of the newest four weeks minus that of all before, with its interval."""
-    if not days:
-        return Estimate(None, None, 0, "there is no verdict yet")
-    border = max(day for day, _ in days) - DRIFT
-    newer = [overrides for day, overrides in days if day > border]
-    older = [overrides for day, overrides in days if day <= border]
-    if not older:
-        return Estimate(None, None, len(newer), "all verdicts are of the last four weeks; there is nothing to compare")
-    return difference(wilson(sum(newer), len(newer)), wilson(sum(older), len(older)))
+def drift_data(days: Sequence[tuple[date, bool]]) -> Data:
+    """The override rate of the newest four weeks minus that of all before: a figure, its parts, a test, and words."""
+    newer, older = _parts(days)
+    rates = wilson(sum(newer), len(newer)), wilson(sum(older), len(older))
+    tested = same_rate(sum(newer), len(newer), sum(older), len(older))
+    undefined = "" if older else "all verdicts are of the last four weeks; there is nothing to compare"
+    undefined = undefined if newer else "there is no verdict yet"
+    found = Estimate(None, None, len(newer), undefined) if undefined else difference(*rates)
+    return as_data(found) | {
+        "newer": as_data(rates[0]), "older": as_data(rates[1]), "p": tested.p,
+        "words": _drift_in_words(found, rates, tested),
+    }  # fmt: skip
+
+
+def _parts(days: Sequence[tuple[date, bool]]) -> tuple[list[bool], list[bool]]:
+    """Verdicts of the newest four weeks that there are any of, and those before: whether each overrides."""
+    border = max((day for day, _ in days), default=date.min + DRIFT) - DRIFT
+    return [overrides for day, overrides in days if day > border], [one for day, one in days if day <= border]
+
+
+def _drift_in_words(found: Estimate, rates: tuple[Estimate, Estimate], tested: Tested) -> str:
+    newer, older = rates
+    if found.value is None or newer.value is None or older.value is None:
+        return f"Whether it drifted cannot be said: {found.note}."
+    now = f"{newer.value:.1%} of {newer.n:,} verdicts of the newest four weeks"
+    shares = f"{now}, {older.value:.1%} of {older.n:,} before"
+    if tested.p is None:
+        return f"Whether it drifted cannot be tested: {tested.note}. Overridden: {shares}."
+    chance = "p < 0.001" if tested.p < 0.001 else f"p = {tested.p:.3f}"
+    if tested.p >= SURELY:
+        return f"No drift can be told from chance ({chance}). Overridden: {shares}."
+    return f"It drifted {'up' if found.value > 0 else 'down'} ({chance}). Overridden: {shares}."
 
 
 def pairs_data(counts: LabelCounts) -> list[Data]:

@@ -72,6 +72,13 @@ def percent(value: float) -> int:
 
 
 @register.filter
+def points(value: float) -> str:
+    """A difference of two shares in percentage points, with its sign and one place: "+3.2"; "0.0" has none."""
+    rounded = f"{value * 100:+.1f}"
+    return "0.0" if rounded in ("+0.0", "-0.0") else rounded.replace("-", "\u2212")
+
+
+@register.filter
 def span(interval: Sequence[float] | None) -> str:
     """An interval: "[0.48, 0.72]"; "" when there is none."""
     return f"[{plots.number(interval[0])}, {plots.number(interval[1])}]" if interval else ""

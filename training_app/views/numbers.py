@@ -116,19 +116,20 @@ def figure_rows(group: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def weeks_plot(data: Mapping[str, Any]) -> Drawing | None:
-    """The override rate week by week with its interval."""
+    """The override rate week by week, in percent, with its interval."""
     weeks = [(date.fromisoformat(one["week"]), one["overridden"]) for one in data.get("weeks", ())]
     points = tuple(
-        Point((week - weeks[0][0]).days // 7 + 1, overridden["value"], *overridden["interval"])
-        for week, overridden in weeks
-        if overridden["interval"] is not None
+        Point((week - weeks[0][0]).days // 7 + 1, *(100 * one for one in (rate["value"], *rate["interval"])))
+        for week, rate in weeks
+        if rate["interval"] is not None
     )
-    drawn = draw("weeks", "Overridden, by week", [Curve("overridden", points)], x_name="week") if points else None
+    title = "Overridden in percent"
+    drawn = draw("weeks", title, [Curve("overridden, %", points)], x_name="week") if points else None
     if drawn is None:
         return None
     first, last = weeks[0][0], weeks[-1][0]
     number_of_last = (last - first).days // 7 + 1
-    return replace(drawn, title=f"Overridden, week 1 ({first:%-d %b %Y}) to {number_of_last} ({last:%-d %b %Y})")
+    return replace(drawn, title=f"{title}, week 1 ({first:%-d %b %Y}) to {number_of_last} ({last:%-d %b %Y})")
 
 
 def calibration_plot(data: Mapping[str, Any]) -> Drawing | None:

@@ -5,7 +5,14 @@ import random
 
 import pytest
 
-from training_app.core.statistics import Estimate, bootstrap_mean, brier, expected_calibration_error, wilson
+from training_app.core.statistics import (
+    Estimate,
+    bootstrap_mean,
+    brier,
+    expected_calibration_error,
+    same_rate,
+    wilson,
+)
 
 
 @pytest.mark.xdist_group("scipy")
@@ -64,3 +71,30 @@ def test_soft_targets_that_are_predicted_exactly_are_perfectly_calibrated() -> N
     p = [0.1, 0.35, 0.62, 0.97]
     assert brier(p, p) == 0.0
     assert expected_calibration_error(p, p) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("one", "n", "other", "m"), [(40, 100, 10, 100), (12, 90, 9, 81), (7, 12, 900, 1700), (5, 10, 5, 10)]
+)
+def test_two_rates_are_tested_as_scipy_tests_a_table(one: int, n: int, other: int, m: int) -> None:
+    from scipy.stats import chi2_contingency
+
+    expected = chi2_contingency([[one, n - one], [other, m - other]], correction=False).pvalue
+    assert same_rate(one, n, other, m).p == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("counts", "reason"),
+    [((0, 0, 4, 9), "nothing to count"), ((0, 9, 0, 90), "none of both"), ((9, 9, 90, 90), "all of both"),
+     ((4, 9, 2, 90), "fewer than 5")],
+)  # fmt: skip
+def test_rates_that_cannot_be_tested_say_why(counts: tuple[int, int, int, int], reason: str) -> None:
+    found = same_rate(*counts)
+    assert found.p is None and reason in found.note
+
+
+def test_a_difference_by_chance_is_found_as_often_as_the_test_says() -> None:
+    rng = random.Random(3)
+    drawn = [[sum(rng.random() < 0.3 for _ in range(80)) for _ in range(2)] for _ in range(1000)]
+    found = sum(1 for one, other in drawn if (same_rate(one, 80, other, 80).p or 0) < 0.05)
+    assert 30 <= found <= 70

@@ -130,14 +130,35 @@ def test_a_bad_record_is_one_whose_interval_lies_above_one_in_five() -> None:
     assert not report.is_bad({"overridden": {"interval": None}})
 
 
+TODAY = date(2026, 11, 27)
+
+
+def days(ago: int, overridden: int, given: int) -> list[tuple[date, bool]]:
+    return [(TODAY - timedelta(days=ago), place < overridden) for place in range(given)]
+
+
 def test_drift_compares_the_newest_four_weeks_with_all_before() -> None:
-    today = date(2026, 11, 27)
-    old = [(today - timedelta(days=60), False)] * 90 + [(today - timedelta(days=60), True)] * 10
-    new = [(today, True)] * 40 + [(today, False)] * 60
-    found = report.drift(old + new)
-    assert found.value == pytest.approx(0.3)
-    assert found.interval is not None and found.interval[0] > 0.15
-    assert report.drift([]).note == "there is no verdict yet"
+    found = report.drift_data(days(60, 10, 100) + days(0, 40, 100))
+    assert (found["value"], found["newer"]["value"], found["older"]["n"]) == (pytest.approx(0.3), 0.4, 100)
+    assert found["interval"][0] > 0.15 and found["p"] < 0.001
+    shares = "Overridden: 40.0% of 100 verdicts of the newest four weeks, 10.0% of 100 before."
+    assert found["words"] == f"It drifted up (p < 0.001). {shares}"
+    found = report.drift_data(days(60, 40, 100) + days(0, 25, 100))
+    assert found["words"].startswith("It drifted down (p = 0.024).") and found["interval"][1] < 0
+    found = report.drift_data(days(60, 10, 100) + days(0, 12, 100))
+    assert found["words"].startswith("No drift can be told from chance (p = 0.651).") and found["interval"][0] < 0
+
+
+def test_a_drift_that_cannot_be_said_says_why() -> None:
+    nothing, new = report.drift_data([]), report.drift_data(days(0, 4, 9))
+    assert (nothing["value"], nothing["p"], nothing["note"]) == (None, None, "there is no verdict yet")
+    assert new["words"] == (
+        "Whether it drifted cannot be said: all verdicts are of the last four weeks; there is nothing to compare."
+    )
+    few, none = report.drift_data(days(60, 2, 90) + days(0, 4, 9)), report.drift_data(days(60, 0, 90) + days(0, 0, 9))
+    assert few["value"] is not None and few["p"] is None
+    assert few["words"].startswith("Whether it drifted cannot be tested: fewer than 5 would be expected")
+    assert "none of both are counted, so the rates are the same" in none["words"]
 
 
 def test_a_scope_stands_in_the_address_in_one_way() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from uuid import uuid4
 
 import pytest
@@ -19,7 +20,7 @@ from training_app import tasks
 from training_app.actions import record_audit
 from training_app.actions.record_audit import Verdict
 from training_app.models import AILabel, Audit, Comparison, NumbersReport
-from training_app.numbers import keeping
+from training_app.numbers import keeping, report
 from training_app.views.numbers import weeks_plot
 
 pytestmark = pytest.mark.django_db
@@ -105,7 +106,23 @@ def test_a_principle_leads_to_its_words_with_its_evidence(
 def test_weeks_without_verdicts_take_their_room() -> None:
     rate = {"value": 0.5, "interval": [0.2, 0.8]}
     drawn = weeks_plot({"weeks": [{"week": day, "overridden": rate} for day in ("2026-01-05", "2026-02-02")]})
-    assert drawn is not None and drawn.title == "Overridden, week 1 (5 Jan 2026) to 5 (2 Feb 2026)"
+    assert drawn is not None and [row.cells for row in drawn.rows] == [("50 [20, 80]",)] * 2
+    assert drawn.title == "Overridden in percent, week 1 (5 Jan 2026) to 5 (2 Feb 2026)"
+
+
+def test_drift_is_told_in_points_with_a_sentence_and_old_figures_without_one(
+    reader: Client, finished: FinishedRun, jonas: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides(jonas, finished.labels[0])
+    assert "Whether it drifted cannot be said: all verdicts are of the last" in reader.get(PAGES[0]).content.decode()
+    days = [(date(2026, month, 1), place < share) for month, share in ((3, 10), (9, 40)) for place in range(100)]
+    found = report.drift_data(days)
+    for told, sentence in ((found, True), ({name: found[name] for name in ("value", "interval", "note")}, False)):
+        cache.clear()
+        monkeypatch.setattr(report, "drift_data", lambda days, told=told: told)
+        page = reader.get(PAGES[0]).content.decode()
+        assert '+30.0 points <span class="quiet">[+18.' in page
+        assert ("It drifted up (p &lt; 0.001). Overridden: 40.0% of 100" in page) == sentence
 
 
 def test_newer_figures_are_asked_for(reader: Client, finished: FinishedRun, monkeypatch: pytest.MonkeyPatch) -> None:
