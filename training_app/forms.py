@@ -29,7 +29,7 @@ from training_app.core.judge_items import QUESTION
 from training_app.core.params import CHOICES
 from training_app.models import Audit, PromptSet
 from training_app.options import CHOICE_WORDS, STAGE_DOES, STAGE_NAMES, Option, all_options
-from training_app.options_read import JUDGE_ONLY, PPO_ONLY
+from training_app.options_read import JUDGE_ONLY, OF_ROWS, PPO_ONLY
 
 OPTIONS = all_options()
 PRESET_WORDS: Mapping[str, str] = {
@@ -42,11 +42,16 @@ LARGEST_SEED = 2**31 - 1
 
 @dataclass(frozen=True)
 class OwnFields:
-    """Fields that one choice alone reads: `of` names it to the stylesheet, which shows them where it is made."""
+    """Fields under a heading of their own; `of` names the choice that reads them to the stylesheet, "" is any."""
 
     of: str
     name: str
     fields: tuple[BoundField, ...]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something in it needs to be seen."""
+        return any(field.errors for field in self.fields)
 
 
 @dataclass(frozen=True)
@@ -67,9 +72,11 @@ class StageFields:
 
 
 OWN: Mapping[str, tuple[tuple[str, str, frozenset[str]], ...]] = {
-    "rl": (("judge", "With the judge as reward", JUDGE_ONLY), ("ppo", "PPO only", PPO_ONLY))
+    "label": (("", "How labels and human comparisons become rows to learn from", OF_ROWS),),
+    "rl": (("judge", "With the judge as reward", JUDGE_ONLY), ("ppo", "PPO only", PPO_ONLY)),
 }
-"""By stage: what one choice in it alone reads."""
+"""By the stage under which they stand: options with a heading of their own."""
+APART = frozenset().union(*(paths for parts in OWN.values() for _, _, paths in parts))
 
 
 class LaunchForm(forms.Form):
@@ -147,15 +154,13 @@ class LaunchForm(forms.Form):
     def stages(self) -> Iterator[StageFields]:
         """The option fields, stage by stage."""
         for slug in STAGE_SLUGS:
-            apart = OWN.get(slug, ())
-            own = [option for option in OPTIONS if option.stage == slug]
-            shared = [option for option in own if not any(option.path in paths for _, _, paths in apart)]
+            shared = [option for option in OPTIONS if option.stage == slug and option.path not in APART]
             yield StageFields(
                 slug, STAGE_NAMES[slug], STAGE_DOES[slug],
                 tuple(self[option.path] for option in shared if option.essential),
                 tuple(self[option.path] for option in shared if not option.essential),
-                tuple(OwnFields(of, name, tuple(self[option.path] for option in own if option.path in paths))
-                      for of, name, paths in apart),
+                tuple(OwnFields(of, name, tuple(self[option.path] for option in OPTIONS if option.path in paths))
+                      for of, name, paths in OWN.get(slug, ())),
             )  # fmt: skip
 
     def whole_run(self) -> list[BoundField]:

@@ -21,13 +21,16 @@ PPO_ONLY = frozenset(
 JUDGE_ONLY = frozenset({"rl.judge_principles"})
 """Read where the judge is RL's reward."""
 
+OF_LABELS = frozenset(
+    f"reward.{name}" for name in ("drop_irrelevant", "overridden_labels", "overridden_weight", "verdicts_needed")
+)
+"""How labels become rows, whether a reward model learns them or DPO."""
+OF_ROWS = OF_LABELS | {"reward.human_weight"}
+
 READERS: Mapping[str, tuple[str, ...]] = {
     "label.template": ("evaluate",),  # the judge of every answer that is measured is asked by it
     "reward.human_weight": ("reward", "dpo"),
-    **dict.fromkeys(
-        ("reward.drop_irrelevant", "reward.overridden_labels", "reward.overridden_weight", "reward.verdicts_needed"),
-        ("label",),  # rows made of labels, whether a reward model learns them or DPO
-    ),
+    **dict.fromkeys(OF_LABELS, ("label",)),
 }
 """Options that other stages read than the one they stand under."""
 

@@ -38,7 +38,7 @@ def read_in(name: str) -> set[str]:
 def test_ppo_alone_reads_its_options() -> None:
     own = {path.removeprefix("rl.") for path in PPO_ONLY}
     assert own <= read_in("ppo.py")
-    assert not own & set.union(*(read_in(name) for name in ("rl.py", "rollouts.py", "rewards.py")))
+    assert not own & {option for name in ("rl.py", "rollouts.py", "rewards.py") for option in read_in(name)}
     for algorithm in ("grpo", "rloo", "ppo"):
         read = {path for path in PATHS if is_read(path, config(rl__algorithm=algorithm))}
         assert (read >= PPO_ONLY, bool(read & PPO_ONLY)) == (algorithm == "ppo", algorithm == "ppo")

@@ -20,7 +20,7 @@ from training_app.measured import MeasuredRow, measured_rows
 from training_app.models import Evaluation, Run
 from training_app.options import STAGE_NAMES, Option, all_options
 from training_app.options_read import is_read
-from training_app.templatetags.plainly import in_words
+from training_app.views.effective import value_words
 from training_app.views.run_curves import CurveLook, StageCurves, curves_together, look_in
 
 FEWEST, MOST = 2, 5
@@ -33,7 +33,7 @@ class Difference:
     """One thing in which the runs differ: what it is, and what each of them has."""
 
     name: str
-    values: tuple[str, ...]
+    values: tuple[tuple[Run, str], ...]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,11 @@ class Comparing:
         for option in all_options():
             stage = f"{STAGE_NAMES[option.stage]}: " if option.stage else ""
             rows.append((f"{stage}{option.label}", [_value(option, run) for run in self.runs]))
-        return [Difference(name, tuple(values)) for name, values in rows if len(set(values) - {NOT_READ}) > 1]
+        return [
+            Difference(name, tuple(zip(self.runs, values, strict=True)))
+            for name, values in rows
+            if len(set(values) - {NOT_READ}) > 1
+        ]
 
     @cached_property
     def curves(self) -> list[StageCurves]:
@@ -87,7 +91,7 @@ def compare_runs(request: AuthenticatedHttpRequest) -> HttpResponse:
 
 
 def _value(option: Option, run: Run) -> str:
-    return in_words(option.value_in(run.config)) if is_read(option.path, run.config) else NOT_READ
+    return value_words(option, option.value_in(run.config)) if is_read(option.path, run.config) else NOT_READ
 
 
 def _prompt_sets(run: Run) -> str:

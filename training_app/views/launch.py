@@ -99,7 +99,7 @@ def _initial(query: QueryDict) -> dict[str, Any]:
     """What the form starts from: the preset's values, then what the URL (or a filled-in form) says of the rest."""
     like = _uuid(query.get("like", ""))
     earlier = Run.objects.filter(pk=like).exclude(preset="write").first() if like else None
-    values = _like(earlier) if earlier else _first_choice()
+    values = {"seeds": 1} | (_like(earlier) if earlier else _first_choice())
     for name in ("preset", "version", "base_model", "judge", "generator", "seed", "name", "arms", "expects", "seeds"):
         values[name] = query.get(name, values.get(name))
     values["also"] = query.getlist("also")

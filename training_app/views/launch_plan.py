@@ -23,7 +23,7 @@ from training_app.models import PromptSet
 from training_app.options import Option, all_options
 from training_app.options_read import is_read
 from training_app.plan import Planned, plan_of, stages_of
-from training_app.views.effective import StageSettings, settings_in
+from training_app.views.effective import StageSettings, settings_in, value_words
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Change:
-    """An option that differs from the preset."""
+    """An option that differs from the preset, with both values in words."""
 
     option: Option
-    preset: Any
-    value: Any
+    preset: str
+    value: str
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,11 @@ class LaunchPlan:
         """The options that differ from the chosen preset."""
         preset = values_of_preset(self._named("preset"))
         pairs = ((option, preset[option.path], option.value_in(self.config)) for option in self._read)
-        return [Change(option, before, now) for option, before, now in pairs if before != now]
+        return [
+            Change(option, value_words(option, before), value_words(option, now))
+            for option, before, now in pairs
+            if before != now
+        ]
 
     @cached_property
     def unread(self) -> list[Option]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import Max
+from django.utils.text import get_text_list
 
 from training_app import artifacts
 from training_app.access import Hidden, hides_judgement
@@ -189,6 +190,19 @@ class RunPage:
     @cached_property
     def checkpoints(self) -> list[Checkpoint]:
         return list(Checkpoint.objects.filter(run=self.run).order_by("pk"))
+
+    @property
+    def leaving(self) -> str:
+        """The stages that leave a checkpoint, in words: "SL-CAI, Reward model and RL-CAI"."""
+        return get_text_list([STAGE_NAMES[slug] for slug in self._training], "and")
+
+    @property
+    def leaving_count(self) -> int:
+        return len(self._training)
+
+    @property
+    def _training(self) -> list[str]:
+        return [stage.slug for stage in self.stages if stage.slug in TRAINING]
 
     @cached_property
     def written(self) -> list[PromptSet]:

@@ -31,7 +31,7 @@ def other(ada: User, finished: FinishedRun) -> Run:
 def test_only_what_differs_is_shown(reader: Client, finished: FinishedRun, other: Run) -> None:
     page = reader.get(url(finished.run, other)).content.decode()
     assert "RL-CAI: KL weight" in page
-    assert "<td>0.5</td>" in page
+    assert f'<td data-label="Run {other.number}">0.5</td>' in page
     assert "Seed" in page
     assert "RL-CAI: Steps" not in page
     assert "&lt;b&gt;bold" in page
@@ -48,7 +48,7 @@ def test_an_option_that_only_one_of_them_reads_is_no_difference(
     third.save()
     page = reader.get(url(finished.run, other, third)).content.decode()
     row = page.partition("RL-CAI: PPO clip</th>")[2].partition("</tr>")[0]
-    assert sorted(re.findall("<td>(.*?)</td>", row)) == ["0.2", "0.3", "not read"]
+    assert sorted(re.findall('<td data-label="Run \\d">(.*?)</td>', row)) == ["0.2", "0.3", "not read"]
 
 
 def test_curves_are_drawn_over_one_another_with_their_names(reader: Client, finished: FinishedRun, other: Run) -> None:

@@ -366,7 +366,7 @@ def test_options_of_one_algorithm_stand_under_its_name_and_the_plan_prints_only_
         assert "DPO beta" not in effective(plan)
     sides = engineer.post("/runs/new/", typed(look="1", arms="algorithm"), headers=HTMX).content.decode()
     assert "<dt>PPO clip</dt><dd>0.2</dd>" in effective(sides)
-    assert "<dt>Algorithm</dt><dd>ppo / grpo / rloo " in effective(sides)
+    assert "<dt>Algorithm</dt><dd>PPO / GRPO / RLOO " in effective(sides)
 
 
 def test_the_file_keeps_the_options_that_the_algorithm_does_not_read(

@@ -101,7 +101,9 @@ def test_the_time_left_of_the_whole_run_comes_with_its_stages(engineer: Client, 
     factories.finished_run(ada)
     page = engineer.get("/runs/").content.decode()
     assert page.count("min left</span>") == 1, "an ended run has nothing left"
-    assert "By its own pace and by 1 earlier run" in engineer.get(run_url(run)).content.decode()
+    page = engineer.get(run_url(run)).content.decode()
+    assert "By its own pace and by 1 earlier run" in page
+    assert "None yet. SL-CAI, Reward model and RL-CAI each leave one." in page
     few = queries(engineer, "/runs/")
     for _ in range(3):
         factories.running_run(ada)
@@ -134,6 +136,8 @@ def test_a_failed_run_says_what_happened_what_was_kept_and_what_to_do(engineer: 
     assert "Exit code 1" in page
     assert "is kept" in page
     assert reverse("training:resume_run", args=[run.pk]) in page
+    assert "No training stage began." in page and "None: no training stage came to its end." in page
+    assert "yet" not in page.partition('id="curves"')[2].partition("Configuration")[0], "nothing more will come"
 
 
 def test_a_reader_sees_no_way_to_steer(reader: Client, ada: User) -> None:
