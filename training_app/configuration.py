@@ -40,6 +40,11 @@ def config_from(data: Mapping[str, Any]) -> RunConfig:
         raise BadConfiguration(
             "The option max_prompts should be at least 2: one prompt to train on, one to evaluate on."
         )
+    for stage, options in (("reward", config.reward), ("dpo", config.dpo)):
+        if stage in config.stages and options.heldout_fraction >= 1:
+            raise BadConfiguration(
+                f"The option {stage}.heldout_fraction should be below 1: at 1 no pair is trained on."
+            )
     low, high = config.label.clamp_low, config.label.clamp_high
     if (low is None) != (high is None) or (low is not None and high is not None and low >= high):
         raise BadConfiguration("The options clamp_low and clamp_high go together, and the low one is the smaller.")

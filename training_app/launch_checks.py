@@ -1,4 +1,5 @@
-"""What speaks against a launch although every field is filled in: unapproved or older words, too large a model.
+"""What speaks against a launch although every field is filled in: unapproved or older words, too large a model, work
+that GPUs cannot share.
 
 The launch form shows these before the button is pressed, and `launch_run` refuses by the very same functions.
 """
@@ -77,6 +78,26 @@ def against_size(folder: Path, name: str, config: Mapping[str, Any], stages: tup
             "base_model",
             f"{name} does not fit: with {parameters:,} weights its training holds at least {_gib(needed)}, and {where} "
             f"has {_gib(room)}. Choose a smaller model, LoRA, or more GPUs that share the weights.",
+        )
+
+
+def against_sharing(config: Mapping[str, Any], stages: tuple[str, ...]) -> Iterator[Objection]:
+    """That GPUs cannot share RL as chosen: said now, and not by the stage itself after hours of others."""
+    rl, processes = config.get("rl") or {}, config.get("processes")
+    if "rl" not in stages or processes == 1:
+        return
+    if rl.get("algorithm") == "ppo" and config.get("sharding") in ("fsdp2", "deepspeed"):
+        yield Objection(
+            "sharding",
+            "PPO keeps the whole model in every process, so GPUs can share the batch alone. "
+            "Choose DDP, or GRPO or RLOO as the algorithm.",
+        )
+    answers = int(rl.get("prompts_per_step") or 0) * int(rl.get("generations") or 0)
+    if processes and answers % int(processes):
+        yield Objection(
+            "rl.prompts_per_step",
+            f"{answers} answers a step cannot be shared evenly by {processes} GPUs. Choose prompts per step times "
+            "answers per prompt as a multiple of them.",
         )
 
 

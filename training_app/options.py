@@ -137,7 +137,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "steps": ("Steps", "Updates of the policy."),
     "beta": ("KL weight", "How strongly the policy is held near SL-CAI. 0 lets it go."),
     "generations": ("Answers per prompt", "Compared with one another at each step; at least 2."),
-    "prompts_per_step": ("Prompts per step", ""),
+    "prompts_per_step": ("Prompts per step", "Drawn anew for every step, each answered as often as said above."),
     "max_completion_length": ("Longest answer", "In tokens."),
     "judge_principles": ("Principles per judged pair", "Used for the win rate, in both orders."),
     "bootstrap": ("Bootstrap resamples", "For the intervals of means."),

@@ -47,3 +47,10 @@ def test_it_refuses_in_words(changes: dict[str, Any], words: str) -> None:
 def test_it_names_the_presets_there_are() -> None:
     with pytest.raises(BadConfiguration, match="no preset 'huge'; choose demo, small, full"):
         effective_config("huge", {})
+
+
+@pytest.mark.parametrize(("stage", "method"), [("reward", "rl"), ("dpo", "dpo")])
+def test_something_is_left_to_learn_from(stage: str, method: str) -> None:
+    with pytest.raises(BadConfiguration, match=f"{stage}.heldout_fraction should be below 1"):
+        effective_config("demo", {"method": method, stage: {"heldout_fraction": 1.0}})
+    effective_config("demo", {"method": "sft_only", stage: {"heldout_fraction": 1.0}})

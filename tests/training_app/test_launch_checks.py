@@ -14,7 +14,7 @@ from constitutions_app.models import PublishingRules, Version
 from tests.training_app import factories, scenes
 from training_app import launch_checks
 from training_app.core.config import PRESETS
-from training_app.launch_checks import against_size, against_version, room_for_a_stage
+from training_app.launch_checks import against_sharing, against_size, against_version, room_for_a_stage
 from training_app.prompt_sets import is_as_loaded
 from training_app.usage import GIB
 
@@ -117,6 +117,26 @@ def test_gpus_add_up_only_where_they_share_the_weights(
 ) -> None:
     monkeypatch.setattr(launch_checks, "gpu_total", lambda: [one * GIB for one in gpus])
     assert room_for_a_stage(config)[0] == gib * GIB
+
+
+@pytest.mark.parametrize(
+    ("run", "rl", "field"),
+    [
+        ({"sharding": "fsdp2"}, {"algorithm": "ppo"}, "sharding"),
+        ({"sharding": "deepspeed", "processes": 2}, {"algorithm": "ppo"}, "sharding"),
+        ({"sharding": "fsdp2"}, {"algorithm": "grpo"}, ""),
+        ({"sharding": "fsdp2", "processes": 1}, {"algorithm": "ppo"}, ""),
+        ({"processes": 5}, {}, "rl.prompts_per_step"),
+        ({"processes": 4}, {}, ""),
+    ],
+)
+def test_what_gpus_cannot_share_is_refused_before_hours_of_other_stages(
+    run: dict[str, object], rl: dict[str, object], field: str
+) -> None:
+    config = asdict(PRESETS["demo"]) | run  # twelve answers a step
+    config["rl"] |= rl
+    assert [one.field for one in against_sharing(config, STAGES)] == ([field] if field else [])
+    assert list(against_sharing(config, ("generate", "sft"))) == []
 
 
 def test_prompts_changed_behind_the_app_are_noticed(db: None) -> None:

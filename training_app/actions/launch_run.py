@@ -18,7 +18,7 @@ from training_app.configuration import BadConfiguration, effective_config
 from training_app.core.config import RunConfig
 from training_app.core.datasets import same_prompt
 from training_app.core.errors import BadInput
-from training_app.launch_checks import against_size, against_version
+from training_app.launch_checks import against_sharing, against_size, against_version
 from training_app.models import ExemplarSet, Prompt, PromptSet, Run, RunStage
 from training_app.other_models import pinned
 from training_app.prompt_sets import is_as_loaded
@@ -189,7 +189,7 @@ def _model(named: str, config: RunConfig) -> BaseModel:
 def _check_objections(version: Version, model: BaseModel, config: RunConfig, *, accept_older: bool) -> None:
     """The first of what `launch_checks` has against the launch is what it is refused for."""
     size = against_size(folder_of(model.as_data()), model.name, asdict(config), config.stages)
-    for objection in (*against_version(version), *size):
+    for objection in (*against_version(version), *against_sharing(asdict(config), config.stages), *size):
         if not (objection.may_be_accepted and accept_older):
             raise LaunchRefused(objection.words, field=objection.field)
 

@@ -6,7 +6,6 @@ from functools import partial
 from uuid import UUID
 
 from django.contrib import messages
-from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -38,12 +37,14 @@ LATELY = 12
 @vary_on_headers("HX-Request")
 def chat(request: AuthenticatedHttpRequest) -> HttpResponse:
     """The form of a question; posting asks it."""
-    chosen = {name: request.GET[name] for name in ("left", "right") if name in request.GET}
-    form = ChatForm(request.POST if request.method == "POST" else None, checkpoints=offered(), initial=chosen)
+    said = request.POST if request.method == "POST" else request.GET
+    chosen = {name: said[name] for name in ("left", "right") if name in said}
+    answering = offered(*chosen.values())
+    form = ChatForm(request.POST if request.method == "POST" else None, checkpoints=answering, initial=chosen)
     if form.is_valid() and (turn := _asked(request, form)):
         return redirect("training:chat_turn", turn.pk)
     mine = ChatTurn.objects.filter(created_by=request.user).select_related("left__run", "right__run")
-    context = {"form": form, "turns": mine[:LATELY], "any": offered().exists()}
+    context = {"form": form, "turns": mine[:LATELY], "any": bool(answering)}
     return render(request, "training/chat.html", context, status=422 if form.errors else 200)
 
 
@@ -58,7 +59,9 @@ def chat_turn(request: AuthenticatedHttpRequest, pk: UUID) -> HttpResponse:
     if pair is not None and pair in hides_judgement(request.user, [pair]):
         return render(request, "training/chat_hidden.html", {"turn": turn, "item": sent})
     known = {"left": turn.left_id, "right": turn.right_id, "after": turn.pk if turn.replies else None}
-    form = ChatForm(checkpoints=offered(), initial=known | {"seed": turn.seed, **_sampling(turn)})
+    form = ChatForm(
+        checkpoints=offered(turn.left_id, turn.right_id), initial=known | {"seed": turn.seed, **_sampling(turn)}
+    )
     sides = [(name, one, turn.replies.get(name)) for name, one in (("left", turn.left), ("right", turn.right)) if one]
     context = {
         "turn": turn,
@@ -99,10 +102,17 @@ def send(request: AuthenticatedHttpRequest, pk: UUID) -> HttpResponse:
     return redirect("training:chat_turn", pk)
 
 
-def offered() -> QuerySet[Checkpoint]:
-    """The newest checkpoints that answer."""
+def offered(*also: object) -> list[Checkpoint]:
+    """The newest checkpoints that answer, and behind them those asked for by number, however old. One or two queries.
+
+    What is no number of a checkpoint that answers is passed over: the form then says so.
+    """
     answering = Checkpoint.objects.filter(stage__in=CHATTING_STAGES).select_related("run", "version__constitution")
-    return answering.defer("manifest", "version__canonical").order_by("-pk")[:OFFERED]
+    answering = answering.defer("manifest", "version__canonical").order_by("-pk")
+    newest = list(answering[:OFFERED])
+    wanted = {int(text) for text in map(str, also) if text.isascii() and text.isdigit() and len(text) < 18}
+    older = wanted - {one.pk for one in newest}
+    return [*newest, *answering.filter(pk__in=older)] if older else newest
 
 
 def _asked(request: AuthenticatedHttpRequest, form: ChatForm) -> ChatTurn | None:

@@ -16,7 +16,7 @@ from training_app.base_models import BadBaseModel, check_folder_of
 from training_app.estimates import Estimate, Measured, measured_of, prompts_used
 from training_app.forms import LaunchForm, values_of_preset
 from training_app.graph_drawing import Picture, draw
-from training_app.launch_checks import Objection, against_size, against_version
+from training_app.launch_checks import Objection, against_sharing, against_size, against_version
 from training_app.lineage_graph import stage_graph
 from training_app.mixture import Mixture, expected_mixture
 from training_app.models import PromptSet
@@ -184,6 +184,8 @@ class LaunchPlan:
             found += [one for one in against_version(version) if not (one.may_be_accepted and accepted)]
         for _, version in self._also:  # who names another version to compare with means its words
             found += [one for one in against_version(version) if not one.may_be_accepted]
+        shared = (one for config in self._configs for one in against_sharing(config, stages_of(config)))
+        found += dict.fromkeys(shared)
         if len(self.arms) * self.seeds > MOST_RUNS:
             found.append(Objection("seeds", f"At most {MOST_RUNS} runs are launched together."))
         try:

@@ -38,6 +38,21 @@ def test_a_reader_asks_two_side_by_side(reader: Client, finished: FinishedRun) -
     assert "waiting for a worker" in waiting and 'hx-trigger="every 1s"' in waiting
 
 
+def test_an_old_checkpoint_can_be_asked_by_its_address(
+    reader: Client, finished: FinishedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training_app.views.chat.OFFERED", 1)  # the newest alone stands in the list by itself
+    page = reader.get("/chat/").content.decode()
+    assert f'value="{finished.rl.pk}"' in page and f'value="{finished.sft.pk}"' not in page
+    page = reader.get(f"/chat/?left={finished.sft.pk}&right=x").content.decode()
+    assert f'<option value="{finished.sft.pk}" selected>' in page
+    answer = reader.post("/chat/", said(finished))
+    assert answer.status_code == 302
+    assert f'<option value="{finished.sft.pk}" selected>' in reader.get(answer["Location"]).content.decode()
+    for wrong in (finished.reward.pk, "9" * 30, "²"):
+        assert reader.post("/chat/", said(finished, left=wrong)).status_code == 422
+
+
 def test_what_is_wrong_is_said_beside_what_was_typed(reader: Client, finished: FinishedRun) -> None:
     answer = reader.post("/chat/", said(finished, question="Kept words", temperature=9))
     assert answer.status_code == 422 and "Kept words" in answer.content.decode()
