@@ -88,7 +88,10 @@ def kept(run: Run, record: str) -> int:
         "label": AILabel.objects.filter(run=run),
         "answer": EvaluationAnswer.objects.filter(run=run),
         "evaluation": run.evaluations.all(),
-        "rollout": RunEvent.objects.filter(stage__run=run, kind="record"),
+        **{
+            one: RunEvent.objects.filter(stage__run=run, kind="record", data__record=one)
+            for one in ("rollout", "first_batch")
+        },
     }
     return rows[record].count()
 

@@ -2,16 +2,19 @@
 
 Recorded once, from the very tensors the trainer is about to use, so that a template gone wrong, a cut answer or a loss
 on the prompt is seen in the first minute. Which tokens carry loss: those with a label (SFT), those of the answers
-(DPO), the last of each text (reward model, whose score is read there). What is left out: RL, whose batches are its
-rollouts, and all but the first rows and tokens of a large batch.
+(DPO), those the policy drew (RL), the last of each text (reward model, whose score is read there). What is left out:
+all but the first rows and tokens of a large batch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from training_app.core.events import EventLog
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 RECORD, KEY = "first_batch", "first"
 MOST_ROWS = 4
@@ -21,9 +24,15 @@ NO_LABEL = -100
 
 
 def watch_first_batch(trainer: Any, events: EventLog) -> None:
-    """Record what the trainer's collator makes the first time it is asked; later batches cost nothing."""
+    """Record what the trainer's collator makes the first time it is asked; later batches cost nothing.
+
+    A trainer that draws its batches itself (GRPO, RLOO) has no such collator: its first loss is watched instead.
+    """
+    if events.has(RECORD, KEY):
+        return
     collator = trainer.data_collator
-    if not hasattr(collator, "torch_call") or events.has(RECORD, KEY):
+    if not hasattr(collator, "torch_call"):
+        _watch_first_loss(trainer, events)
         return
     collate: Callable[[list[dict[str, Any]]], dict[str, Any]] = collator.torch_call
 
@@ -35,6 +44,33 @@ def watch_first_batch(trainer: Any, events: EventLog) -> None:
         return batch
 
     collator.torch_call = once
+
+
+def _watch_first_loss(trainer: Any, events: EventLog) -> None:
+    compute = trainer.compute_loss
+
+    def once(model: Any, inputs: Mapping[str, Tensor], *others: Any, **named: Any) -> Any:
+        import torch
+
+        trainer.compute_loss = compute
+        ids, mask = (
+            torch.cat([inputs[f"prompt_{kind}"], inputs[f"completion_{kind}"]], dim=1) for kind in ("ids", "mask")
+        )
+        record_drawn(events, trainer.processing_class, ids, mask, width=inputs["completion_ids"].shape[1])
+        return compute(model, inputs, *others, **named)
+
+    trainer.compute_loss = once
+
+
+def record_drawn(events: EventLog, tokenizer: Any, ids: Tensor, mask: Tensor, *, width: int) -> None:
+    """Record the first batch of RL: prompts and the answers drawn to them, `width` tokens at the end of each row.
+
+    `ids` and `mask` are (B, P + T), the mask 1 for what is no padding; a batch recorded before is not touched.
+    """
+    drawn = mask.clone()
+    drawn[:, : ids.shape[1] - width] = 0
+    batch = {"input_ids": ids, "attention_mask": mask, "completion_mask": drawn}
+    events.record(RECORD, KEY, {"rows": rows_of(batch, lambda token: str(tokenizer.decode([token])))})
 
 
 def rows_of(batch: Mapping[str, Any], text_of: Callable[[int], str]) -> list[dict[str, Any]]:

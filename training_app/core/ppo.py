@@ -36,6 +36,7 @@ from training_app.core import checkpoints, training
 from training_app.core.base_model import load_model
 from training_app.core.errors import LOWER_RATE, BadInput, NotFinite, Stopped
 from training_app.core.events import read_events
+from training_app.core.first_batch import record_drawn
 from training_app.core.generation import seed_for
 from training_app.core.pace import Pace
 from training_app.core.rl import Task
@@ -222,6 +223,8 @@ class _Learner:
         scores = self.task.reward([str(row["id"]) for row in rows], conversations, texts)
         if rank == 0:
             record_rollouts(self.task.events, number, conversations, texts, scores)
+            if number == 1:
+                record_drawn(self.task.events, self.task.tokenizer, ids, mask, width=acted.shape[1])
         logps, entropy, values = self._read(ids, mask, acted)
         log_ratios = (logps - self._reference_logps(ids, mask, acted)) * acted
         everyone = self._gathered(torch.tensor(scores, dtype=torch.float64)).tolist()

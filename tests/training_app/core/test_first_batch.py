@@ -66,8 +66,25 @@ def test_it_is_recorded_once_and_the_batch_is_not_touched(tmp_path: Path) -> Non
     assert [(one["record"], len(one["data"]["rows"])) for one in records] == [("first_batch", 2)]
 
 
-def test_a_trainer_without_tensors_of_its_own_is_left_alone(tmp_path: Path) -> None:
-    trainer = SimpleNamespace(data_collator=list)
+def test_of_a_trainer_that_draws_its_batches_the_first_loss_is_watched(tmp_path: Path) -> None:
+    seen: list[Any] = []
+
+    def compute_loss(model: Any, inputs: Any, **named: Any) -> str:
+        seen.append((model, inputs, named))
+        return "loss"
+
+    decoder = SimpleNamespace(decode=lambda ids: word(ids[0]))
+    trainer = SimpleNamespace(data_collator=list, compute_loss=compute_loss, processing_class=decoder)
+    inputs = {
+        "prompt_ids": torch.tensor([[0, 1, 2]]), "prompt_mask": torch.tensor([[0, 1, 1]]),
+        "completion_ids": torch.tensor([[3, 4, 0]]), "completion_mask": torch.tensor([[1, 1, 0]]),
+    }  # fmt: skip
     with EventLog(tmp_path) as events:
         watch_first_batch(trainer, events)
-    assert trainer.data_collator is list
+        assert [trainer.compute_loss("model", inputs, num_items_in_batch=2) for _ in range(2)] == ["loss", "loss"]
+    assert trainer.compute_loss is compute_loss and trainer.data_collator is list
+    assert seen == [("model", inputs, {"num_items_in_batch": 2})] * 2
+    (record,) = (event for event in read_events(tmp_path / "events.jsonl") if event["kind"] == "record")
+    assert record["data"]["rows"] == [
+        {"tokens": [word(one) for one in (1, 2, 3, 4)], "learnt": "0011", "left_out": 0}
+    ]  # fmt: skip

@@ -47,6 +47,11 @@ def _in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     in_float32(monkeypatch)
 
 
+def rollouts_in(file: Path) -> list[dict[str, Any]]:
+    """The recorded answers, without the first batch's tokens."""
+    return [event for event in events(file, "record") if event["record"] == "rollout"]
+
+
 def count_letters(*_: object) -> Reward:
     """Letters of the alphabet are counted: the best answer is nothing but letters."""
     return lambda ids, conversations, answers: [
@@ -83,7 +88,7 @@ def test_a_reward_that_can_be_learnt_rises_and_its_price_in_kl_is_told(
 def test_the_newest_rollouts_are_recorded_and_left_as_an_output(tmp_path: Path, tiny: Path, reward: Path) -> None:
     file = rl_job(tmp_path, tiny, reward)
     assert run(file) == 0
-    records = events(file, "record")
+    records = rollouts_in(file)
     assert [event["key"] for event in records] == [f"{step}/{row}" for step in range(1, 5) for row in range(3)]
     assert records[0]["data"].keys() == {"step", "prompt", "text", "reward"}
     assert events(file, "finished")[0]["outputs"]["rollouts"]["rows"] == 12
@@ -141,7 +146,7 @@ def test_the_judge_can_be_the_reward_and_compares_with_the_first_answers(tmp_pat
         tmp_path / "job", "rl", tiny, {"prompts": prompts, "responses": first}, options, models={"judge": tiny}
     )
     assert run(file) == 0
-    earned = [event["data"]["reward"] for event in events(file, "record")]
+    earned = [event["data"]["reward"] for event in rollouts_in(file)]
     assert earned and all(0 < p < 1 for p in earned)
     lacking = write_job(
         tmp_path / "lacking", "rl", tiny, {"prompts": prompts, "responses": first[:1]}, options, models={"judge": tiny}

@@ -133,6 +133,8 @@ def test_every_step_is_told_once_and_finite(whole_runs: Callable[[str], Path], s
     (started,) = events(file, "started")
     assert (started["total"], started["unit"], started["resumed_at"]) == (4, "steps", 0)
     assert [event["done"] for event in events(file, "progress")] == [1, 2, 3, 4]
+    (batch,) = (event for event in events(file, "record") if event["record"] == "first_batch")
+    assert all("01" in row["learnt"] for row in batch["data"]["rows"]), "what is asked is read, what is said is learnt"
     (finished,) = events(file, "finished")
     assert finished["summary"]["steps"] == 4
     assert finished["summary"]["curves"]["loss"]["last"] == told[-1]["values"]["loss"]
