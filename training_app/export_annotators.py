@@ -47,10 +47,9 @@ class Annotators:
         """Everybody, in the order in which they came."""
         return [self._annotator(key) for key in self._noted]
 
-    def of_label(self, label: AILabel) -> str:
+    def of_label(self, label: AILabel, version: int) -> str:
         """The annotator of an AI label: its principle, or all of the version at once, under its judge. Noted."""
-        version = 0 if label.principle_id else label.run.version_id
-        return self._note((JUDGE, label.principle_id or 0, label.judge_id, version))
+        return self._note((JUDGE, label.principle_id or 0, label.judge_id, 0 if label.principle_id else version))
 
     def of_step(self, step: TraceStep) -> str:
         """The annotator of a revision: its principle, as the critic applied it. Noted."""

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import UUID
 
 from django.db.models import F, Min, QuerySet
 
@@ -23,12 +24,18 @@ from training_app import verdicts
 from training_app.core.annotated_pairs import HEAD, Pair, closing, pair_line
 from training_app.export_annotators import PEOPLE, Annotators
 from training_app.export_veil import Veil
-from training_app.models import AILabel, Audit, Comparison, PromptSet, TraceStep
+from training_app.models import AILabel, Audit, Comparison, PromptSet, Run, TraceStep
 from training_app.preference_rows import NOT_TRAINED_ON, NOTHING, LeftOut, Row, audited
 from training_app.verdicts import Final
 
-AT_ONCE = 200
+AT_ONCE = 500
 """Pairs whose texts are in memory together."""
+LOGPS = ("ab_logp_a", "ab_logp_b", "ba_logp_a", "ba_logp_b")
+OF_LABELS = ("run_id", "comparison_id", "principle_id", "judge_id", "p_a", "p_a_clamped", *LOGPS)
+"""The columns that are told of a label."""
+UNREAD = ("label__question", "label__sent_ab", "label__sent_ba", "label__votes", "step__sent_critique",
+          "step__sent_revision")  # fmt: skip
+"""Long columns of what an audit is about, which are not told with it."""
 TALK = {"user": "Human", "assistant": "Assistant"}
 NO_VERDICT = {Audit.Verdict.ABSTAIN: "cannot tell", Audit.Verdict.WITHDRAW: "taken back"}
 
@@ -52,6 +59,7 @@ class Pairs:
     annotators: Annotators = field(default_factory=Annotators)
     people: QuerySet[Comparison] | None = None
     """Comparisons that stand behind the others with what people chose."""
+    _runs: dict[UUID, tuple[int, int]] = field(default_factory=dict)
 
     head = HEAD.encode()
 
@@ -79,10 +87,12 @@ class Pairs:
         mine = self.fits.order_by().filter(pk__gte=low, pk__lte=high).values_list("comparison_id")
         places = sorted((place, one) for one, place in mine.annotate(Min("pk")))
         for some in _pieces([one for _, one in places]):
-            fits = self.fits.filter(comparison__in=some, pk__gte=self.first, pk__lte=self.last)
-            by_comparison = self._labels(fits)
-            begun = {one for one, labels in by_comparison.items() if labels[0].pk < low}
-            yield from self._compared([one for one in some if one in by_comparison.keys() - begun], by_comparison)
+            fits = self.fits.order_by().filter(comparison__in=some)
+            earlier = fits.filter(pk__gte=self.first, pk__lt=low).exclude(pk__in=self.left_out.labels)
+            begun = set(earlier.values_list("comparison_id", flat=True))
+            fresh = [one for one in some if one not in begun]
+            labels = self._labels(fits.filter(comparison__in=fresh, pk__gte=low, pk__lte=self.last))
+            yield from self._compared([one for one in fresh if one in labels], labels)
 
     def _of_comparisons(self, low: int, high: int) -> Iterator[Pair]:
         keys = self.fits.filter(pk__gte=low, pk__lte=high).order_by("pk").values_list("pk", flat=True)
@@ -92,21 +102,28 @@ class Pairs:
     def _compared(self, keys: Sequence[int], labels: dict[int, list[AILabel]]) -> Iterator[Pair]:
         """Comparisons with these labels, and what people chose. Three queries."""
         changed = verdicts.overridden_among(labels=[one.pk for key in keys for one in labels.get(key, ())])
-        pairs = Comparison.objects.select_related("prompt__prompt_set").in_bulk(keys)
+        pairs = _comparisons().in_bulk(keys)
         for key in keys:
             said: Row = {}
             for label in labels.get(key, ()):
-                _say(said, self.annotators.of_label(label), _preferred(label, changed.get(label.pk)))
+                run, version = self._run_of(label)
+                _say(said, self.annotators.of_label(label, version), _preferred(label, run, changed.get(label.pk)))
             yield self._pair(pairs[key], said | self._chosen(pairs[key]))
 
     def _labels(self, rows: QuerySet[AILabel]) -> dict[int, list[AILabel]]:
         """Comparison → its labels that may be told, by number."""
-        told = rows.select_related("run").order_by("pk").defer("question", "sent_ab", "sent_ba", "votes")
+        told = rows.order_by("pk").only(*OF_LABELS)
         found: dict[int, list[AILabel]] = defaultdict(list)
         for label in told:
             if label.pk not in self.left_out.labels:
                 found[label.comparison_id].append(label)
         return found
+
+    def _run_of(self, label: AILabel) -> tuple[int, int]:
+        """The number of a label's run, and its version. A query for each run, once."""
+        if label.run_id not in self._runs:
+            self._runs[label.run_id] = Run.objects.values_list("number", "version_id").get(pk=label.run_id)
+        return self._runs[label.run_id]
 
     def _chosen(self, comparison: Comparison) -> Row:
         if not comparison.human_choice or comparison.pk in self.left_out.comparisons:
@@ -128,13 +145,14 @@ class Pairs:
         met = placed.filter(place__gte=low, place__lte=high).values_list("label__comparison_id", "step_id")
         for some in _pieces(list(dict.fromkeys(met))):
             pairs, steps = ([one[place] for one in some if one[place]] for place in (0, 1))
-            rows = placed.filter(place__gte=self.first, place__lte=self.last).select_related("label__run", "step")
+            rows = placed.filter(place__gte=self.first, place__lte=self.last)
+            rows = rows.select_related("label", "step").defer(*UNREAD)
             of_pairs, of_steps = defaultdict(list), defaultdict(list)
             for one in rows.filter(label__comparison__in=pairs):
                 of_pairs[one.label.comparison_id].append(one)
             for one in rows.filter(step__in=steps):
                 of_steps[one.step_id].append(one)
-            compared = Comparison.objects.select_related("prompt__prompt_set").in_bulk(pairs)
+            compared = _comparisons().in_bulk(pairs)
             revised = {step.pk: (step, before) for step, before in _steps(steps)}
             for pair, judged in some:
                 said = of_pairs[pair] if pair else of_steps[judged]
@@ -158,31 +176,32 @@ class Pairs:
         metadata: Row = {"source": comparison.source, "identical": comparison.identical}
         name = comparison.key if self.by_key else f"comparison-{comparison.pk}"
         metadata |= {} if self.by_key else {"key": comparison.key}
-        provokes = comparison.source == Comparison.Source.CHAT
         texts = (comparison.messages, comparison.prompt_text, comparison.response_a, comparison.response_b)
-        return self._veiled(name, comparison.prompt, provokes, texts, annotations, metadata)
+        tags, kind = (getattr(comparison, one, None) for one in ("tags", "set_kind"))
+        provokes = kind == PromptSet.Kind.RED_TEAM or comparison.source == Comparison.Source.CHAT
+        return self._veiled(Pair(name, "", "", "", annotations, metadata=metadata), texts, tags or (), provokes)
 
     def _revised(self, step: TraceStep, before: str, annotations: Row) -> Pair:
         prompt = step.trace.prompt
         metadata: Row = {"source": "revision", "trace": step.trace_id, "round": step.round}
         texts = (prompt.messages, prompt.text, before, step.revision)
-        return self._veiled(f"step-{step.pk}", prompt, False, texts, annotations, metadata)
+        provokes = prompt.prompt_set.kind == PromptSet.Kind.RED_TEAM
+        pair = Pair(f"step-{step.pk}", "", "", "", annotations, metadata=metadata)
+        return self._veiled(pair, texts, prompt.tags, provokes)
 
-    def _veiled(
-        self, name: str, prompt: Any, provokes: bool, texts: tuple[Any, str, str, str], annotations: Row, metadata: Row
-    ) -> Pair:
-        """The pair, without its texts where they are veiled."""
+    def _veiled(self, pair: Pair, texts: tuple[Any, str, str, str], tags: Sequence[str], provokes: bool) -> Pair:
+        """The pair with its texts, unless they are veiled."""
         messages, text, one, other = texts
+        metadata = dict(pair.metadata)
         if self.veil is not None:
-            provokes = provokes or (prompt is not None and prompt.prompt_set.kind == PromptSet.Kind.RED_TEAM)
-            severity, hides = self.veil.of(prompt.tags if prompt else (), provokes)
+            severity, hides = self.veil.of(tags, provokes)
             metadata |= {"severity": severity, "veiled": hides}
             if hides:
-                return Pair(name, "", "", "", annotations, metadata=metadata)
+                return replace(pair, metadata=metadata)
         turns = [f"{TALK.get(turn['role'], turn['role'])}: {turn['content']}" for turn in messages]
         metadata |= {"messages": messages} if len(messages) > 1 else {}
         asked = "\n\n".join(turns) if len(messages) > 1 else text
-        return Pair(name, asked, one, other, annotations, metadata=metadata)
+        return replace(pair, prompt=asked, response_a=one, response_b=other, metadata=metadata)
 
 
 def _lines(pairs: Iterator[Pair], done: int) -> Iterator[bytes]:
@@ -198,11 +217,11 @@ def _say(said: Row, who: str, word: Row) -> None:
     said[who] = word
 
 
-def _preferred(label: AILabel, final: Final | None) -> Row:
+def _preferred(label: AILabel, run: int, final: Final | None) -> Row:
     said: Row = {"pref": label.ai_choice or None, "p_a": label.p_a, "p_a_clamped": label.p_a_clamped}
     said |= {} if label.ai_choice else {"no_pref_reason": "tie"}
-    said |= {name: getattr(label, name) for name in ("ab_logp_a", "ab_logp_b", "ba_logp_a", "ba_logp_b")}
-    return said | {"label": label.pk, "run": label.run.number, **audited(final)}
+    said |= {name: getattr(label, name) for name in LOGPS}
+    return said | {"label": label.pk, "run": run, **audited(final)}
 
 
 def _opinion(audit: Audit) -> Row:
@@ -220,6 +239,11 @@ def _opinion(audit: Audit) -> Row:
     about = {"label": audit.label_id} if audit.label_id else {"step": audit.step_id}
     return said | {"audit": str(audit.pk), "verdict": audit.verdict, "confidence": audit.confidence,
                    "reason": audit.reason, "comment": audit.comment, "blind": audit.blind, **about}  # fmt: skip
+
+
+def _comparisons() -> QuerySet[Comparison]:
+    """With what is known of how harmful their texts may be: the tags of the prompt, and what kind of set it is from."""
+    return Comparison.objects.annotate(tags=F("prompt__tags"), set_kind=F("prompt__prompt_set__kind"))
 
 
 def _steps(keys: Collection[int]) -> Iterator[tuple[TraceStep, str]]:

@@ -91,10 +91,16 @@ def lines_of(kind: str, fits: QuerySet[Any], *, order: str = "") -> Iterator[byt
 
 
 def _with_texts(kind: str) -> str:
-    """A statement for how harmful the texts of an item are known to be, and its line with them."""
+    """A statement for how harmful the texts of an item are known to be, and its line with them.
+
+    The items are found first (OFFSET 0 holds the planner to it): of more than eight tables it does not choose an order,
+    and would read them all for each stretch.
+    """
     columns, _, tables = _LINES[kind].partition(" FROM ")
+    table, _, joined = tables.partition(" AS item ")
+    found = f"(SELECT * FROM {table} AS item{{where}} OFFSET 0) AS item"  # noqa: S608  # our own names
     line = f"SELECT row_to_json(line) FROM ({columns}, {COLUMNS[kind]}) AS line"  # noqa: S608  # our own names
-    return f"SELECT {harm_of(kind)}, ({line}) FROM {tables}{JOINS[kind]}{{where}}"  # noqa: S608  # our own names
+    return f"SELECT {harm_of(kind)}, ({line}) FROM {found} {joined}{JOINS[kind]}{{order}}"  # noqa: S608  # our own names
 
 
 def _copied(statement: str, kind: str, fits: QuerySet[Any], order: str) -> Iterator[bytes]:
@@ -105,8 +111,9 @@ def _copied(statement: str, kind: str, fits: QuerySet[Any], order: str) -> Itera
         except EmptyResultSet:  # Django knows by itself that nothing can fit
             return
         where = f" WHERE item.id IN ({inner})"
-    lines = f"{_LINES[kind]}{where}{order}"
-    sql = statement.replace("{lines}", lines).replace("{where}", f"{where}{order}").replace("{judged}", _JUDGED)
+    sql = statement.replace("{lines}", _LINES[kind] + "{where}{order}")
+    for name, part in (("{where}", where), ("{order}", order), ("{judged}", _JUDGED)):
+        sql = sql.replace(name, part)
     copying = f"COPY ({sql}) TO STDOUT WITH (FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02')"
     with connection.cursor() as cursor, cursor.copy(copying, values) as copy:
         kept = bytearray()
