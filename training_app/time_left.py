@@ -10,7 +10,7 @@ figure then says "at least". What is left out: waiting for a worker, and pauses 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,6 +115,15 @@ def time_left(run: Run, stages: Sequence[RunStage], paces: Paces) -> TimeLeft:
         device=paces.device,
         times=times,
     )
+
+
+def one_after_another(times: Collection[TimeLeft]) -> str:
+    """What is left of several runs on one worker: "about 1 h 20 min one after another", "" where nothing is known."""
+    known = [one.seconds for one in times if one.seconds is not None]
+    if not known:
+        return ""
+    is_all = len(known) == len(times) and not any(one.unknown for one in times)
+    return f"{'about' if is_all else 'at least'} {rounded(sum(known))} one after another"
 
 
 def rounded(seconds: float) -> str:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from tests.training_app import factories
 from training_app.models import Run, RunStage
 from training_app.models.run import StageState
-from training_app.time_left import TimeLeft, rounded, times_left
+from training_app.time_left import TimeLeft, one_after_another, rounded, times_left
 
 pytestmark = pytest.mark.django_db
 
@@ -118,6 +118,15 @@ def test_only_the_newest_runs_of_the_same_preset_and_model_count(ada: User) -> N
     left = left_of(on_the_same_prompts(factories.queued_run(ada), earlier))
     assert left.runs == 5
     assert left.seconds == pytest.approx(8 * 90)
+
+
+def test_several_runs_are_told_as_one_worker_would_take_them(ada: User) -> None:
+    earlier = factories.finished_run(ada).run
+    queued = [on_the_same_prompts(factories.queued_run(ada), earlier) for _ in range(4)]
+    assert one_after_another(times_left(queued).values()) == "about 24 min one after another"
+    other = factories.update(factories.queued_run(ada), base_model={"name": "another"})
+    assert one_after_another(times_left([*queued, other]).values()) == "at least 24 min one after another"
+    assert one_after_another(times_left([other]).values()) == one_after_another([]) == ""
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from training_app.forms import CompareVerdictsForm
 from training_app.models import RunGroup
 from training_app.refusals import LaunchRefused
 from training_app.run_groups import compared, runs_of
+from training_app.time_left import one_after_another, times_left
 from training_app.verdicts import overridden_labels
 from training_app.views.paging import page_of
 
@@ -38,7 +39,10 @@ def run_group(request: AuthenticatedHttpRequest, group_id: UUID) -> HttpResponse
     """The arms side by side: what each measured and how far it differs from the first, prompt by prompt."""
     group = get_run_group_for(request.user, group_id)
     runs = runs_of(group)
+    left = times_left(runs)
     context = {
+        "times_left": left,
+        "together_left": one_after_another(left.values()),
         "group": group,
         "runs": runs,
         "ended": sum(run.has_ended for run in runs),

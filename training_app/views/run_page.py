@@ -124,8 +124,8 @@ class RunPage:
 
     @cached_property
     def curves(self) -> list[StageCurves]:
-        """The curves of the training stages so far, the one under way first."""
-        started = [stage for stage in self.stages if stage.slug in TRAINING and stage.started_at]
+        """The curves of the training stages so far, and of the one under way, which comes first: what it uses."""
+        started = [stage for stage in self.stages if stage.started_at and _is_drawn(stage)]
         found = curves_of(started, self.look)
         return sorted(found, key=lambda curves: (curves.stage.state != StageState.RUNNING, curves.stage.position))
 
@@ -294,6 +294,10 @@ class StagePage:
     def settings(self) -> tuple[Setting, ...]:
         name = STAGE_NAMES.get(self.stage.slug, self.stage.slug)
         return next((part.settings for part in settings_of(self.stage.run) if part.name == name), ())
+
+
+def _is_drawn(stage: RunStage) -> bool:
+    return stage.slug in TRAINING or stage.state == StageState.RUNNING
 
 
 def _spans(tokens: Sequence[str], learnt: str) -> tuple[Span, ...]:

@@ -200,3 +200,15 @@ def test_verdicts_are_compared_by_engineers_where_there_are_any(
     for client in (reader, stranger):
         assert client.get(url).status_code == client.post(url, {"seeds": "1"}).status_code == 403
     assert not RunGroup.objects.exists()
+
+
+def test_what_is_left_of_the_runs_is_told_for_each_and_together(reader: Client, ada: User) -> None:
+    group = grouped(ada, {"warm": (40, always)}, seeds=(1, 2))
+    page = reader.get(f"/runs/compared/{group.pk}/").content.decode()
+    assert page.count("time left not known") == 2 and "for the rest" not in page
+    earlier = factories.finished_run(ada).run
+    for run in Run.objects.filter(group=group):
+        run.prompt_sets.set(earlier.prompt_sets.all())
+    page = reader.get(f"/runs/compared/{group.pk}/").content.decode()
+    assert "0 of 2 runs have ended, about 12 min one after another for the rest" in page
+    assert page.count("about 6 min once it begins") == 2

@@ -110,6 +110,17 @@ def test_the_time_left_of_the_whole_run_comes_with_its_stages(engineer: Client, 
     assert queries(engineer, "/runs/") == few
 
 
+def test_what_a_stage_uses_is_drawn_while_it_runs_whether_it_trains_or_not(engineer: Client, ada: User) -> None:
+    run = factories.running_run(ada)
+    run.stages.filter(slug="sft").update(state="waiting", started_at=None)
+    generate = factories.update(run.stages.get(slug="generate"), state="running")
+    factories.curve(generate, "use_memory", 5, 1.0, 2.0)
+    fragment = engineer.get(f"{run_url(run)}?part=curves", headers=HTMX).content.decode()
+    assert "Memory, GiB" in fragment
+    factories.update(generate, state="succeeded")
+    assert "No training stage has begun." in engineer.get(f"{run_url(run)}?part=curves", headers=HTMX).content.decode()
+
+
 @pytest.mark.parametrize("part", ["head", "stages", "curves", "newest", "log", "results"])
 def test_each_part_of_a_live_page_comes_alone(engineer: Client, ada: User, part: str) -> None:
     run = factories.running_run(ada)
