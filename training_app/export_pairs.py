@@ -88,8 +88,7 @@ class Pairs:
         places = sorted((place, one) for one, place in mine.annotate(Min("pk")))
         for some in _pieces([one for _, one in places]):
             fits = self.fits.order_by().filter(comparison__in=some)
-            earlier = fits.filter(pk__gte=self.first, pk__lt=low).exclude(pk__in=self.left_out.labels)
-            begun = set(earlier.values_list("comparison_id", flat=True))
+            begun = set(fits.filter(pk__gte=self.first, pk__lt=low).values_list("comparison_id", flat=True))
             fresh = [one for one in some if one not in begun]
             labels = self._labels(fits.filter(comparison__in=fresh, pk__gte=low, pk__lte=self.last))
             yield from self._compared([one for one in fresh if one in labels], labels)
@@ -157,7 +156,7 @@ class Pairs:
             for pair, judged in some:
                 said = of_pairs[pair] if pair else of_steps[judged]
                 told = [one for one in said if not self._is_hidden(one)]
-                if not told or told[0].place < low:
+                if not told or said[0].place < low:
                     continue
                 opinions = self._opinions(told)
                 yield self._pair(compared[pair], opinions) if pair else self._revised(*revised[judged], opinions)

@@ -94,7 +94,8 @@ def _parquet(export: Export, source: Source, keep: Keep) -> int:
 
     schema = _schema(asked_in(export).kind, with_texts=bool(export.texts))
     as_text = pa.schema([(one.name, pa.string() if pa.types.is_timestamp(one.type) else one.type) for one in schema])
-    options = json.ParseOptions(explicit_schema=as_text, unexpected_field_behavior="error")
+    unexpected = "ignore" if export.texts else "error"  # turns of a conversation may say more than who said what
+    options = json.ParseOptions(explicit_schema=as_text, unexpected_field_behavior=unexpected)
     with parquet.ParquetWriter(export.partial, schema) as writer:
 
         def take(low: int, high: int, done: int) -> tuple[int, Columns]:

@@ -31,7 +31,7 @@ ENDINGS = {"jsonl": "jsonl", "parquet": "parquet", "icai": "json"}
 SMALL = 5_000
 """Labels, or steps, that a request writes while somebody waits for it; larger runs are written by a worker."""
 STRETCH = 2_000
-"""Keys that are read at once."""
+"""Keys that are read at once where most of them are of the run."""
 
 
 @dataclass(frozen=True)
@@ -115,14 +115,17 @@ def write_export(run: Run, what: str, form: str, path: Path, left_out: LeftOut =
 
 
 def _write(source: RunRows | Pairs, span: Span, path: Path) -> int:
-    first, last = span
-    count = 0
+    low, last = span
+    count, size = 0, STRETCH
     with path.open("wb") as file:
         file.write(source.head)
-        for low in range(first, last + 1, STRETCH):
-            for line in source.between(low, min(low + STRETCH - 1, last), count):
+        while low <= last:
+            before, high = count, min(low + size - 1, last)
+            for line in source.between(low, high, count):
                 file.write(line)
                 count += 1
+            size = size * 2 if count - before < size // 4 else STRETCH  # a run may lie scattered among others
+            low = high + 1
         for line in source.rest(count):
             file.write(line)
             count += 1

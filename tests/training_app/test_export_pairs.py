@@ -255,6 +255,20 @@ def test_what_is_to_be_judged_blind_is_left_out(made: FinishedRun, kind: str) ->
         export_jobs.open_for(jonas, early)
 
 
+@pytest.mark.parametrize("kind", ["label", "audit"])
+def test_a_comparison_stands_once_though_the_first_thing_said_of_it_is_hidden(
+    made: FinishedRun, short_stretches: None, kind: str
+) -> None:
+    jonas, ada = auditor("jonas"), made.run.created_by
+    queue_of(size=len(made.labels), people=(jonas,))
+    for label in (*made.labels, *second_labels(made)):
+        Audit.objects.create(auditor=ada, label=label, verdict="override", choice="a", blind=False)
+    found = pairs_of(written(jonas, kind=kind))
+    assert len({pair.id for pair in found.pairs}) == len(found.pairs) == len(made.labels)
+    assert not {said["label"] for said in told(found)} & {label.pk for label in made.labels}
+    assert len(told(found)) == len(made.labels)
+
+
 def told(found: AnnotatedPairs) -> list[dict[str, Any]]:
     return [dict(said) for pair in found.pairs for said in pair.annotations.values()]
 

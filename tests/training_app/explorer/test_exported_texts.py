@@ -104,6 +104,20 @@ def test_parquet_holds_the_same_in_row_groups_of_few_bytes(
         assert all(one[name] == value for name, value in other.items() if not name.endswith("_at"))
 
 
+def test_turns_of_a_conversation_stand_in_both_forms(made: FinishedRun) -> None:
+    from pyarrow import parquet
+
+    ada, pair = made.run.created_by, made.labels[0].comparison
+    turns = [{"role": "user", "content": HOSTILE, "weight": 1}, {"role": "assistant", "content": "Yes."}]
+    pair.pk, pair.key, pair.messages, pair._state.adding = None, "another", turns, True
+    pair.save()
+    lines = {row["key"]: row["messages"] for row in rows_of(written(ada, "all", kind="comparison"))}
+    assert lines["another"] == turns
+    table = parquet.read_table(written(ada, "all", "parquet", kind="comparison").path).to_pylist()
+    shown = next(row["messages"] for row in table if row["key"] == "another")
+    assert [turn["content"] for turn in shown] == [HOSTILE, "Yes."]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_person_has_veiled_has_no_text_in_their_file_unless_they_ask(made: FinishedRun, kind: str) -> None:
     ada = made.run.created_by
