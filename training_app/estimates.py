@@ -126,8 +126,8 @@ def kind_of(run: Run) -> Kind:
 
 
 def seconds_taken(stage: RunStage, run: Run) -> float | None:
-    """How long a finished stage worked. Of a run begun several times, what lay between does not count."""
-    if run.attempt > 1:
+    """How long a finished stage worked. Of a run that was claimed several times, what lay between does not count."""
+    if run.fencing_token > 1:  # `attempt` begins anew with every resume
         return stage.total / stage.rate if stage.total and stage.rate else None
     if stage.started_at and stage.finished_at:
         return (stage.finished_at - stage.started_at).total_seconds()

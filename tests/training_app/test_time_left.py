@@ -101,7 +101,7 @@ def test_the_night_a_resumed_run_lay_still_is_no_work(ada: User) -> None:
     earlier = factories.finished_run(ada).run
     stage = earlier.stages.get(slug="label")
     has_taken(stage, 9 * 3600)
-    factories.update(earlier, attempt=2)
+    factories.update(earlier, attempt=1, fencing_token=2)  # a resume counts attempts anew
     run = on_the_same_prompts(factories.queued_run(ada), earlier)
     assert left_of(run).seconds == pytest.approx(8 * 45)  # by the rates the stages told, not by the clock
 
