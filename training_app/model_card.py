@@ -14,7 +14,8 @@ from constitutions_app.ledger import name_of
 from training_app.lineage import CheckpointLineage
 from training_app.measured import measured_rows
 from training_app.models import RegisteredModel
-from training_app.options import STAGE_NAMES
+from training_app.options import STAGE_NAMES, all_options
+from training_app.options_read import is_read
 from training_app.releases import release_of
 
 IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9.+-]*")
@@ -88,6 +89,9 @@ def _body(line: CheckpointLineage) -> Iterator[str]:
     yield f"{learnt.human_comparisons} human comparisons. People gave {learnt.audits} verdicts on them; "
     yield f"{learnt.overrides} rows differ because of that."
     yield ""
+    for option in all_options():
+        if option.stage == checkpoint.stage and is_read(option.path, line.run.config):
+            yield f"- {option.label}: {option.words(option.value_in(line.run.config))}"
     for judge in line.judges:
         yield f"- Judge: {judge.name} (`{judge.digest}`)"
     yield ""

@@ -13,6 +13,7 @@ from typing import Any, get_args, get_type_hints
 
 from training_app.core.config import STAGE_SLUGS, RunConfig, Sampling, WriteParams
 from training_app.core.params import AT_LEAST, AT_MOST, CHOICES, LARGEST
+from training_app.plots import number
 
 STAGE_NAMES: Mapping[str, str] = {
     "generate": "Generate",
@@ -184,6 +185,16 @@ class Option:
         for part in self.path.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
         return value
+
+    def words(self, value: Any) -> str:
+        """A value as the launch form calls it: "GRPO", "not set" where it is left empty, "yes", "0.04"."""
+        if value is None:
+            return "not set"
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, int | float):
+            return number(value)
+        return CHOICE_WORDS.get(str(value), str(value)) if self.choices else str(value)
 
 
 def all_options() -> tuple[Option, ...]:

@@ -20,7 +20,6 @@ from training_app.measured import MeasuredRow, measured_rows
 from training_app.models import Evaluation, Run
 from training_app.options import STAGE_NAMES, Option, all_options
 from training_app.options_read import is_read
-from training_app.views.effective import value_words
 from training_app.views.run_curves import CurveLook, StageCurves, curves_together, look_in
 
 FEWEST, MOST = 2, 5
@@ -91,7 +90,7 @@ def compare_runs(request: AuthenticatedHttpRequest) -> HttpResponse:
 
 
 def _value(option: Option, run: Run) -> str:
-    return value_words(option, option.value_in(run.config)) if is_read(option.path, run.config) else NOT_READ
+    return option.words(option.value_in(run.config)) if is_read(option.path, run.config) else NOT_READ
 
 
 def _prompt_sets(run: Run) -> str:

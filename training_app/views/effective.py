@@ -8,9 +8,8 @@ from typing import Any
 
 from training_app.core.config import PRESETS
 from training_app.models import Run
-from training_app.options import CHOICE_WORDS, STAGE_NAMES, Option, all_options, write_options
+from training_app.options import STAGE_NAMES, Option, all_options, write_options
 from training_app.options_read import is_read
-from training_app.templatetags.plainly import in_words
 
 
 @dataclass(frozen=True)
@@ -43,13 +42,6 @@ def settings_in(configs: Sequence[Mapping[str, Any]], preset: str) -> list[Stage
     return _laid_out(read, configs, asdict(PRESETS[preset]) if preset in PRESETS else None)
 
 
-def value_words(option: Option, value: Any) -> str:
-    """A value as the launch form calls it: "GRPO", "not set" where it is left empty, "yes", "0.04"."""
-    if value is None:
-        return "not set"
-    return CHOICE_WORDS.get(str(value), str(value)) if option.choices else in_words(value)
-
-
 def _laid_out(
     options: Sequence[Option], configs: Sequence[Mapping[str, Any]], preset: Mapping[str, Any] | None
 ) -> list[StageSettings]:
@@ -57,7 +49,7 @@ def _laid_out(
     for option in options:
         readers = [config for config in configs if is_read(option.path, config)]
         values = [option.value_in(config) for config in readers]
-        words = " / ".join(dict.fromkeys(value_words(option, value) for value in values))
+        words = " / ".join(dict.fromkeys(option.words(value) for value in values))
         differs = preset is not None and any(value != option.value_in(preset) for value in values)
         parts.setdefault(STAGE_NAMES.get(option.stage, "Whole run"), []).append(Setting(option, words, differs))
     return [StageSettings(name, tuple(settings)) for name, settings in parts.items()]

@@ -23,7 +23,7 @@ from training_app.models import PromptSet
 from training_app.options import Option, all_options
 from training_app.options_read import is_read
 from training_app.plan import Planned, plan_of, stages_of
-from training_app.views.effective import StageSettings, settings_in, value_words
+from training_app.views.effective import StageSettings, settings_in
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,9 @@ class LaunchPlan:
 
     @cached_property
     def mixture(self) -> Mixture | None:
-        """What the reward model's loss will be made of."""
-        return expected_mixture(self._sets, self.config)
+        """What the reward model's loss will be made of; None where no side trains one."""
+        config = next((one for one in self._configs if "reward" in stages_of(one)), None)
+        return expected_mixture(self._sets, config) if config is not None else None
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -153,9 +154,7 @@ class LaunchPlan:
         preset = values_of_preset(self._named("preset"))
         pairs = ((option, preset[option.path], option.value_in(self.config)) for option in self._read)
         return [
-            Change(option, value_words(option, before), value_words(option, now))
-            for option, before, now in pairs
-            if before != now
+            Change(option, option.words(before), option.words(now)) for option, before, now in pairs if before != now
         ]
 
     @cached_property

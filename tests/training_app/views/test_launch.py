@@ -225,6 +225,10 @@ def test_it_warns_when_harmlessness_would_dominate_the_loss(engineer: Client, ve
     page = engineer.get("/runs/new/").content.decode()
     assert "Harmlessness labels carry 100% of" in page
     assert "Add a set of human comparisons" in page
+    for method in ("dpo", "sft_only"):  # no reward model, no loss of one
+        assert "labels carry" not in engineer.post("/runs/new/", typed(look="1", method=method)).content.decode()
+    sides = engineer.post("/runs/new/", typed(look="1", method="dpo", arms="method")).content.decode()
+    assert "labels carry" in sides
 
 
 @pytest.fixture

@@ -77,6 +77,7 @@ def test_the_card_and_the_evidence_can_be_taken_away(reader: Client, ada: User, 
     text = card.content.decode()
     assert text.startswith("---\n") and finished.run.version.digest in text and "Launched by Ada Osei" in text
     assert "tags:\n- constitutional-ai\n- rl" in text and "license" not in text.partition("\n---\n")[0]
+    assert "- Algorithm: GRPO\n" in text and "- KL weight: 0.04\n" in text and "PPO clip" not in text
     answer = reader.get(reverse("training:evidence", args=[finished.rl.pk]))
     assert "evidence-run-" in answer["Content-Disposition"]
     assert "verify.py" in zipfile.ZipFile(io.BytesIO(answer.getvalue())).namelist()
