@@ -286,13 +286,13 @@ def main() -> None:
     parser.add_argument("--think", type=float, nargs=2, default=(0.8, 2.2), help="seconds of reading, from and to")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="auditors-") as folder:
-        environment = {"VAR_DIR": folder, "HTTPS": "0", "DEBUG": "0", "COLLECTED_STATIC": "0", "DATABASE_POOL": "1"}
+        environment = {"VAR_DIR": folder, "HTTPS": "0", "DEBUG": "0", "COLLECTED_STATIC": "0", "DATABASE_KEPT": "1"}
         os.environ.update(environment, DJANGO_SETTINGS_MODULE="cai_web.settings")
         import django
         from django.conf import settings
         from django.core.management import call_command
 
-        os.environ.pop("DATABASE_POOL")
+        os.environ.pop("DATABASE_KEPT")
         django.setup()
         report = measuring.Report("auditors", measuring.machine(rounds=1), measuring.versions(["django", "uvicorn"]))
         try:

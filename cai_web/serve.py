@@ -6,6 +6,7 @@ browser waits instead of being refused while the server starts, or starts again)
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import sys
@@ -24,7 +25,22 @@ def main() -> None:
         proxy_headers=bool(os.environ.get("BEHIND_PROXY")),
         log_level="info",
     )
+    load(config)
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def load(config: uvicorn.Config) -> None:
+    """Import the app with all its pages, and have the garbage collector leave alone for good what is there by then.
+
+    Looking through a third of a million objects again and again would stop every page for a tenth to a third of a
+    second, about once a minute (docs/lab-notes.md, 28 November 2026).
+    """
+    config.load()
+    from django.urls import get_resolver
+
+    _ = get_resolver().reverse_dict  # reads the addresses of every app, and so imports their views
+    gc.collect()
+    gc.freeze()
 
 
 if __name__ == "__main__":

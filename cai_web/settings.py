@@ -17,7 +17,7 @@ What a deployment may want to change is read from the environment (docs/operatio
     HTTPS               served over https (secure cookies, redirect, HSTS)? default: on; off with DEBUG, in `make run`
     BEHIND_PROXY        trust X-Forwarded-Proto from the proxy in front? default: off
     ALLOWED_HOSTS, CSRF_TRUSTED_ORIGINS     comma-separated
-    DATABASE_POOL       keep a pool of connections (the web server sets it)
+    DATABASE_KEPT       keep connections open between requests (the web server sets it)
     WEB_PROCESSES       processes that answer pages in `make run` (default: 2, or 1 on a single core)
     EMAIL_URL           where e-mail goes, for example smtp+tls://user:password@host:587; without it none is sent
     EMAIL_FROM          the address it comes from
@@ -171,7 +171,6 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "cai_web.one_thread.kept_together",
 ]
 
 ROOT_URLCONF = "cai_web.urls"
@@ -218,13 +217,8 @@ _database["ENGINE"] = "cai_web.postgres"  # Django's own backend, which starts t
 _database["CONN_HEALTH_CHECKS"] = True
 _database.setdefault("OPTIONS", {})
 _database["OPTIONS"]["application_name"] = "cai"
-if flag("DATABASE_POOL", False):
-    # A machine that trains at the same time can stall for seconds; a page that waits is better than one that fails.
-    # While the server is away the pool tries again after 1, 2, 4 s and then gives up, so that the next page asks anew.
-    _database["OPTIONS"]["pool"] = {
-        "min_size": 2, "max_size": 20, "timeout": 15, "max_idle": 300, "reconnect_timeout": 5
-    }  # fmt: skip
-    _database["CONN_HEALTH_CHECKS"] = False  # our own backend asks, in a better way (cai_web/postgres/base.py)
+if flag("DATABASE_KEPT", False):
+    _database["CONN_MAX_AGE"] = 300
 DATABASES = {"default": _database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -357,7 +351,7 @@ WHITENOISE_AUTOREFRESH = not COLLECTED_STATIC
 
 # Language, time, logs -----------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
-USE_I18N = True
+USE_I18N = False  # everything is in English, and each value of a page would ask which language it is in
 USE_TZ = True
 TIME_ZONE = "UTC"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5_000_000

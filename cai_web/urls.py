@@ -26,9 +26,6 @@ api_urls: list[URLPattern | URLResolver] = [
 # Browsers ask for this address on pages that name no icon: the admin site's and the API's.
 favicon = RedirectView.as_view(url=lazy(static, str)("cai/favicon.svg"))
 
-handler403 = "cai_web.refusals.forbidden"
-handler404 = "cai_web.refusals.not_found"
-
 urlpatterns: list[URLPattern | URLResolver] = [
     path("favicon.ico", favicon),
     path("healthz", healthz, name="healthz"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cai_web.settings")
-os.environ.setdefault("DATABASE_POOL", "1")
+os.environ.setdefault("DATABASE_KEPT", "1")
 
 from django.core.wsgi import get_wsgi_application
 

@@ -16,7 +16,7 @@ if "CAI_TEST_VAR" not in os.environ:
 
 # The caller's own database and broker are never touched by a test, and nothing in the caller's environment changes one.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
-HARMFUL = ("DATABASE_URL", "CELERY_BROKER_URL", "DEBUG", "MODELS_ROOT", "SECRET_KEY", "DATABASE_POOL", "PORT", "DEMO")
+HARMFUL = ("DATABASE_URL", "CELERY_BROKER_URL", "DEBUG", "MODELS_ROOT", "SECRET_KEY", "DATABASE_KEPT", "PORT", "DEMO")
 for name in HARMFUL:
     os.environ.pop(name, None)
 # Tests start about a hundred programs; each would compile the project anew.

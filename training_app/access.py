@@ -353,6 +353,10 @@ class Hidden:
             return item.label_id in self.labels or item.step_id in self.steps
         return isinstance(item, Comparison) and item.pk in self.comparisons
 
+    def has(self, kind: str, key: Any) -> bool:
+        """Whether the label ("label"), step ("step") or comparison with this primary key is one of them."""
+        return key in {"label": self.labels, "step": self.steps, "comparison": self.comparisons}[kind]
+
     def __bool__(self) -> bool:
         return bool(self.labels or self.steps or self.comparisons)
 
@@ -364,14 +368,27 @@ def hides_judgement(user: Person, items: Iterable[Model | None]) -> Hidden:
     queue can still give it, until they have chosen, refused it, or asked to see it. No query for who cannot audit;
     else at most one for each kind of item among `items`.
     """
-    found = list(items)
-    if not found or not can_audit(user):
+    named: list[tuple[str, Any]] = []
+    for item in items:
+        if isinstance(item, AILabel):
+            named.append(("label", item.pk))
+        elif isinstance(item, TraceStep):
+            named.append(("step", item.pk))
+        elif isinstance(item, Audit):
+            named += [("label", item.label_id)] if item.label_id else [("step", item.step_id)]
+        elif isinstance(item, Comparison):
+            named.append(("comparison", item.pk))
+    return hidden_among(user, named)
+
+
+def hidden_among(user: Person, items: Iterable[tuple[str, Any]]) -> Hidden:
+    """The same for items that are named by what they are, as in `Hidden.has`, and their primary keys."""
+    keys: dict[str, list[Any]] = {kind: [] for kind in _FIELDS}
+    for kind, key in items:
+        keys[kind].append(key)
+    if not any(keys.values()) or not can_audit(user):
         return Hidden()
-    audits = [one for one in found if isinstance(one, Audit)]
-    labels = [one.pk for one in found if isinstance(one, AILabel)] + [one.label_id for one in audits if one.label_id]
-    steps = [one.pk for one in found if isinstance(one, TraceStep)] + [one.step_id for one in audits if one.step_id]
-    comparisons = [one.pk for one in found if isinstance(one, Comparison)]
-    return Hidden(_kept(user, "label", labels), _kept(user, "step", steps), _kept(user, "comparison", comparisons))
+    return Hidden(*(_kept(user, kind, found) for kind, found in keys.items()))
 
 
 def hidden_items(user: Person, kind: str) -> QuerySet[QueueItem, int]:

@@ -1,9 +1,9 @@
 """Server-sent events: pages of a run hear within a second that something happened, without asking.
 
 One `Hub` per process looks at the database once a second for *all* the runs somebody is watching, on one thread with
-one connection that is given back after every look, and hands what it found to the listeners. So a hundred open pages
-cost what one costs, and no stream holds a database connection. A message says only what kind of thing happened where;
-the page then asks for the fragment that shows it, through the same view and the same access rules as ever.
+one connection, and hands what it found to the listeners. So a hundred open pages cost what one costs, and no stream
+holds a database connection. A message says only what kind of thing happened where; the page then asks for the fragment
+that shows it, through the same view and the same access rules as ever.
 
 A page that comes back after a lost connection names the last event it heard (`Last-Event-ID`) and is told what it
 missed. Messages of one kind and stage are merged until they are sent: a slow reader makes no queue grow.
@@ -21,7 +21,7 @@ from functools import reduce
 from operator import or_
 from uuid import UUID
 
-from django.db import connection
+from django.db import close_old_connections
 from django.db.models import Q
 
 from training_app.models import Run, RunEvent, RunStage
@@ -178,7 +178,7 @@ def encode(message: Message) -> str:
 
 
 def look_at_database(cursors: Mapping[UUID, int]) -> dict[UUID, Look]:
-    """Two queries for all watched runs together; gives the connection back afterwards."""
+    """Two queries for all watched runs together. The connection is kept for the next look where pages' are kept."""
     try:
         states = dict(Run.objects.filter(pk__in=cursors).values_list("pk", "state"))
         marks: dict[UUID, list[StageMark]] = {}
@@ -193,7 +193,7 @@ def look_at_database(cursors: Mapping[UUID, int]) -> dict[UUID, Look]:
             for run_id, state in states.items()
         }
     finally:
-        connection.close()
+        close_old_connections()
 
 
 def _events_behind(cursors: Mapping[UUID, int]) -> Sequence[tuple[UUID, int, str, str]]:

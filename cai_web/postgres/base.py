@@ -13,7 +13,6 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.postgresql import base
 from django.db.utils import OperationalError
-from psycopg import Error
 
 from cai_web.services import OwnServices, ServiceError
 
@@ -32,36 +31,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             services.ensure()
             try:
-                return self._living_connection(conn_params)
+                return super().get_new_connection(conn_params)
             except self.Database.OperationalError:
                 if not services.has_postgres:
                     raise
                 services.ensure(again=True)
-                return self._living_connection(conn_params)
+                return super().get_new_connection(conn_params)
         except ServiceError as error:
             raise OperationalError(str(error)) from error
-
-    def _living_connection(self, conn_params: dict[str, Any]) -> Any:
-        """A connection that answers. One that died while it lay in the pool takes all other dead ones out with it.
-
-        psycopg's pool can look for itself, but tries one connection after the other and waits twice as long each time
-        (1, 2, 4, 8 s): after a restart of the server every page waits in vain until all dead ones have been tried.
-        """
-        connection = super().get_new_connection(conn_params)
-        while (pool := self.pool) is not None and not _answers(connection):
-            own_services().ensure(again=True)
-            pool.putconn(connection)
-            pool.check()
-            connection = super().get_new_connection(conn_params)
-        return connection
-
-
-def _answers(connection: Any) -> bool:
-    """Whether a connection of the pool is alive: one round trip."""
-    from psycopg_pool import ConnectionPool
-
-    try:
-        ConnectionPool.check_connection(connection)
-    except Error:
-        return False
-    return True

@@ -1,12 +1,12 @@
-"""What the shell (templates/base.html) needs and Django's own tags lack: the text of a block as a value."""
+"""What the shell (templates/base.html) needs and Django's own tags lack: a block as a value, and what is drawn once."""
 
 from __future__ import annotations
 
 from django.template import Library, TemplateSyntaxError
+from django.template.base import FilterExpression, NodeList, Parser, Token
 from django.template.base import Node as TemplateNode
-from django.template.base import NodeList, Parser, Token
 from django.template.context import Context
-from django.utils.safestring import mark_safe
+from django.utils.safestring import SafeString, mark_safe
 
 register = Library()
 
@@ -36,3 +36,31 @@ def capture(parser: Parser, token: Token) -> CaptureNode:
     nodelist = parser.parse(("endcapture",))
     parser.delete_first_token()
     return CaptureNode(nodelist, words[2])
+
+
+class OnceNode(TemplateNode):
+    """Renders its content once for each set of values in this process, and prints what it keeps from then on."""
+
+    def __init__(self, nodelist: NodeList, values: list[FilterExpression]) -> None:
+        self.nodelist = nodelist
+        self.values = values
+        self.kept: dict[tuple[object, ...], SafeString] = {}
+
+    def render(self, context: Context) -> SafeString:
+        key = tuple(value.resolve(context) for value in self.values)
+        if key not in self.kept:
+            self.kept[key] = self.nodelist.render(context)
+        return self.kept[key]
+
+
+@register.tag
+def once(parser: Parser, token: Token) -> OnceNode:
+    """Draws what is the same on every page: `{% once place user.is_staff %}…{% endonce %}`.
+
+    The content may depend on nothing but the values that are named, and these may take a few values only: nothing is
+    ever let go. Addresses and static files, which half of a page's frame consists of, are looked up once so.
+    """
+    values = [parser.compile_filter(word) for word in token.split_contents()[1:]]
+    nodelist = parser.parse(("endonce",))
+    parser.delete_first_token()
+    return OnceNode(nodelist, values)

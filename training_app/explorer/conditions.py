@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import models
@@ -57,22 +59,8 @@ class Conditions:
 
 def conditions_of(asked: Filters) -> Conditions:
     """What is asked, without full text and likeness. A query for each name that must be looked up, none for numbers."""
-    every: list[int] = []
+    every = tuple(one(value) for name, one in _ONE.items() if (value := getattr(asked, name)) not in (None, ""))
     some: list[tuple[int, ...]] = []
-    numbers = ((Fact.VERSION, asked.version), (Fact.PRINCIPLE, asked.principle), (Fact.JUDGE, asked.judge),
-               (Fact.RUN, asked.run), (Fact.IMPORT, asked.file), (Fact.PROMPT_SET, asked.prompt_set),
-               (Fact.AUDITOR, asked.auditor))  # fmt: skip
-    every += [token(fact, value) for fact, value in numbers if value is not None]
-    texts = ((Fact.TAG, asked.tag), (Fact.FLAG, asked.flag), (Fact.REASON, asked.reason))
-    every += [of_text(fact, value) for fact, value in texts if value]
-    listed = ((Fact.STATE, STATES, asked.state), (Fact.FINAL, FINALS, asked.final),
-              (Fact.VERDICT, VERDICTS, asked.verdict), (Fact.SOURCE, SOURCES, asked.source),
-              (Fact.ABOUT, ABOUT, asked.about))  # fmt: skip
-    every += [token(fact, values.index(value)) for fact, values, value in listed if value]
-    if asked.orders:
-        every.append(token(Fact.SAME_POSITION, int(asked.orders == "same")))
-    if asked.commented:
-        every.append(token(Fact.COMMENTED))
     if asked.imported:  # who gave verdicts elsewhere has an account that begins so, and nobody else has one
         outside = User.objects.filter(username__startswith=OUTSIDE).values_list("pk", flat=True)
         some.append(_tokens(Fact.AUDITOR, outside))
@@ -80,8 +68,7 @@ def conditions_of(asked: Filters) -> Conditions:
         versions = Version.objects.filter(constitution__slug=asked.constitution).values_list("pk", flat=True)
         some.append(_tokens(Fact.VERSION, versions))
     if asked.key:
-        cited = PrincipleVersion.objects.filter(key=asked.key).values_list("pk", flat=True)
-        some.append(_tokens(Fact.PRINCIPLE, cited))
+        some += _cited([asked.key])
     if asked.checkpoint is not None:
         made = Checkpoint.objects.filter(pk=asked.checkpoint).values_list("run__number", flat=True)
         some.append(_tokens(Fact.RUN, made))
@@ -93,7 +80,7 @@ def conditions_of(asked: Filters) -> Conditions:
         lowest, highest = thousandth(p_from or 0.0), thousandth(1.0 if p_to is None else p_to)
         some.append(tuple(cover_p(lowest, highest)) or (NOTHING,))
     return Conditions(
-        every=tuple(every),
+        every=every,
         some=tuple(some),
         no=changed if asked.stale == "current" else (),
         p_from=p_from,
@@ -101,6 +88,47 @@ def conditions_of(asked: Filters) -> Conditions:
         since=_midnight(asked.since) if asked.since else None,
         before=_midnight(asked.until, 1) if asked.until else None,
     )
+
+
+def conditions_for_each(asked: Filters, name: str, values: Sequence[Any]) -> list[Conditions]:
+    """The question with each of these values of one filter. One query more than without it where keys are looked up.
+
+    Raises KeyError for a filter that is neither a single fact nor a principle's key.
+    """
+    base = conditions_of(asked.without(name))
+    if name == "key":
+        return [replace(base, some=(*base.some, tokens)) for tokens in _cited(values)]
+    return [replace(base, every=(*base.every, _ONE[name](value))) for value in values]
+
+
+_ONE: Mapping[str, Callable[[Any], int]] = {
+    **{
+        name: partial(token, fact)
+        for name, fact in (
+            ("version", Fact.VERSION), ("principle", Fact.PRINCIPLE), ("judge", Fact.JUDGE), ("run", Fact.RUN),
+            ("file", Fact.IMPORT), ("prompt_set", Fact.PROMPT_SET), ("auditor", Fact.AUDITOR),
+        )
+    },
+    **{
+        name: partial(of_text, fact) for name, fact in (("tag", Fact.TAG), ("flag", Fact.FLAG), ("reason", Fact.REASON))
+    },
+    "state": lambda one: token(Fact.STATE, STATES.index(one)),
+    "final": lambda one: token(Fact.FINAL, FINALS.index(one)),
+    "verdict": lambda one: token(Fact.VERDICT, VERDICTS.index(one)),
+    "source": lambda one: token(Fact.SOURCE, SOURCES.index(one)),
+    "about": lambda one: token(Fact.ABOUT, ABOUT.index(one)),
+    "orders": lambda one: token(Fact.SAME_POSITION, int(one == "same")),
+    "commented": lambda _: token(Fact.COMMENTED),
+}  # fmt: skip
+"""The filters that ask for one fact, and which."""
+
+
+def _cited(keys: Sequence[str]) -> list[tuple[int, ...]]:
+    """For each stable id the tokens of its principles, at whichever version. One query."""
+    found: dict[str, list[int]] = {key: [] for key in keys}
+    for key, pk in PrincipleVersion.objects.filter(key__in=keys).values_list("key", "pk"):
+        found[key].append(pk)
+    return [_tokens(Fact.PRINCIPLE, found[key]) for key in keys]
 
 
 def _tokens(fact: Fact, values: Iterable[int]) -> tuple[int, ...]:

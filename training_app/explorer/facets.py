@@ -12,11 +12,11 @@ from typing import Any
 from constitutions_app.models import PrincipleVersion, Version
 from training_app.access import Person
 from training_app.explorer.blindness import keeps_anything
-from training_app.explorer.conditions import conditions_of
+from training_app.explorer.conditions import conditions_for_each
 from training_app.explorer.filters import JUDGEMENT, ORDERS, Filters, applies
 from training_app.explorer.finding import count_by_words
 from training_app.explorer.tokens import FINALS, STATES
-from training_app.explorer.walk import count
+from training_app.explorer.walk import counts
 from training_app.models import Audit, Judge, PromptSet, Run
 from training_app.templatetags.plainly import FLAGS
 
@@ -58,17 +58,16 @@ class Group:
 def counted(asked: Filters, name: str) -> list[Counted]:
     """The values of one group, those that fit anything, in the group's order. Raises KeyError for another group.
 
-    A bounded number of queries: some for each of at most OFFERED values.
+    Four queries at most; in a search of labels some for each of at most OFFERED values.
     """
     group = GROUPS[name]
+    values = group.values()[:OFFERED]
     found = []
-    for value, words in group.values()[:OFFERED]:
-        wanted = replace(asked, sort="newest", **{group.name: value})
-        n, is_more = _fitting(wanted)
+    for (value, words), (n, is_more) in zip(values, _fitting(asked, name, [one for one, _ in values]), strict=True):
         if n or is_more:
-            chosen = getattr(asked, group.name) == value
-            link = replace(asked, **{group.name: value}).to_query().urlencode()
-            found.append(Counted(words, f"{MOST:,}+" if n > MOST else f"{n:,}{'+' if is_more else ''}", link, chosen))
+            link = replace(asked, **{name: value}).to_query().urlencode()
+            number = f"{MOST:,}+" if n > MOST else f"{n:,}{'+' if is_more else ''}"
+            found.append(Counted(words, number, link, getattr(asked, name) == value))
     return found
 
 
@@ -83,11 +82,13 @@ def groups_for(asked: Filters) -> Sequence[Group]:
     return [group for group in GROUPS.values() if applies(group.name, asked.kind)]
 
 
-def _fitting(asked: Filters) -> tuple[int, bool]:
-    """How many items fit, at most MOST + 1, and whether there may be more: a search looks only so far back."""
+def _fitting(asked: Filters, name: str, values: Sequence[Any]) -> list[tuple[int, bool]]:
+    """How many items fit with each value, at most MOST + 1, and whether there may be more: a search looks only so far
+    back."""
+    questions = conditions_for_each(asked, name, values)
     if asked.kind == "label" and asked.text:
-        return count_by_words(asked, conditions_of(asked), most=MOST + 1)
-    return count(asked.kind, conditions_of(asked), most=MOST + 1, words=asked.text), False
+        return [count_by_words(asked, one, most=MOST + 1) for one in questions]
+    return [(n, False) for n in counts(asked.kind, questions, most=MOST + 1, words=asked.text)]
 
 
 def _versions() -> Values:

@@ -9,11 +9,11 @@ from typing import Any
 
 from django.db import connection
 
-from training_app.access import Person, can_audit, hidden_items, hides_judgement
+from training_app.access import Person, can_audit, hidden_among, hidden_items
 from training_app.explorer import similar
 from training_app.explorer.conditions import TABLES, Conditions, conditions_of
 from training_app.explorer.filters import Filters
-from training_app.explorer.items import MODELS, fitting
+from training_app.explorer.items import fitting
 from training_app.explorer.tokens import BITS, LARGEST, Fact, token
 from training_app.explorer.walk import KEYS, Place, walk
 from training_app.models import Audit, PromptSet
@@ -93,12 +93,12 @@ def _told(kind: str, keys: Sequence[Any], reader: Person | None) -> Sequence[Any
     if reader is None or not can_audit(reader):
         return keys
     if kind == "audit":
-        things: list[Any] = list(Audit.objects.filter(pk__in=keys).only("label_id", "step_id"))
+        rows = Audit.objects.filter(pk__in=keys).values_list("pk", "label", "step")
+        judged = {pk: ("label", label) if label else ("step", step) for pk, label, step in rows}
     else:
-        things = [MODELS[kind](pk=key) for key in keys]
-    hidden = hides_judgement(reader, things)
-    kept = {thing.pk for thing in things if thing in hidden}
-    return [key for key in keys if key not in kept]
+        judged = {key: (kind, key) for key in keys}
+    hidden = hidden_among(reader, judged.values())
+    return [key for key in keys if key in judged and not hidden.has(*judged[key])]
 
 
 def _labels_by_words(

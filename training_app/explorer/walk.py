@@ -19,7 +19,7 @@ from typing import Any
 
 from django.db import connection
 
-from training_app.explorer.bounds import bounds_of
+from training_app.explorer.bounds import bounds_of, bounds_of_each, rows_by_column
 from training_app.explorer.conditions import TABLES, Conditions
 from training_app.explorer.tokens import ID_SHIFTS, THOUSAND, Fact, cover_ids, cover_p, thousandth, token
 from training_app.models.facts import CONFIG
@@ -38,6 +38,8 @@ ITEMS = {"label": "label_id", "comparison": "comparison_id", "step": "step_id", 
 """The column that names the item."""
 EXPRESSIONS = {"p_low": "p_a", "p_high": "p_a", "unsure": "abs(p_a - 0.5)", "audited": "audited_at"}
 """What an order goes by before the key; nothing for "newest" and "oldest"."""
+EVERYWHERE = (0, 2**62)
+"""Between these all keys lie: what asks nothing needs no closer bounds."""
 SAME_POSITION = Conditions(every=(token(Fact.SAME_POSITION, 1),))
 DESCENDING = frozenset({"newest", "p_high", "audited"})
 
@@ -76,7 +78,7 @@ def walk(
     of keys, which a row written late may lie beside.
     """
     descending = (sort in DESCENDING) != backwards
-    first, last = bounds_of(kind, asked)
+    first, last = EVERYWHERE if asked.is_empty and not words else bounds_of(kind, asked)
     if last < first:
         return []
     expression = EXPRESSIONS.get(sort, "")
@@ -97,9 +99,33 @@ def walk(
         return [Place(key, value, item) for key, value, item in cursor.fetchall()]
 
 
-def count(kind: str, asked: Conditions, *, most: int, words: str = "") -> int:
-    """How many rows fit, at most `most`."""
-    return len(walk(kind, asked, "newest", size=most, words=words))
+def counts(kind: str, questions: Sequence[Conditions], *, most: int, words: str = "") -> list[int]:
+    """How many rows fit each question, none counted beyond `most`. Two queries, however many questions."""
+    if not questions:
+        return []
+    spans = bounds_of_each(kind, questions)
+    parts = [_counted(kind, asked, *span, most, words) for asked, span in zip(questions, spans, strict=True)]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {', '.join(part.sql for part in parts)}",  # our own names
+            [value for part in parts for value in part.values],
+        )
+        return list(cursor.fetchone())
+
+
+def _counted(kind: str, asked: Conditions, first: int, last: int, most: int, words: str) -> _Part:
+    """How many rows fit, at most `most`, as one value. Their order does not matter, so they are not put in any."""
+    if last < first:
+        return _Part("0")
+    by_column = None if words else rows_by_column(kind, asked)
+    if by_column:
+        rows, values = by_column
+    else:
+        branches = list(_by_key(kind, _filters(asked, words), first, last, True, None, in_order=False))
+        rows = " UNION ALL ".join(f"({part.sql})" for part in branches)
+        values = [value for part in branches for value in part.values]
+    limited = f"SELECT 1 FROM ({rows}) AS fits LIMIT explorer_in_turn(%s)"  # noqa: S608  # our own names
+    return _Part(f"(SELECT count(*) FROM ({limited}) AS counted)", (*values, most))  # noqa: S608  # our own names
 
 
 def _filters(asked: Conditions, words: str) -> list[_Part]:
@@ -119,14 +145,18 @@ def _filters(asked: Conditions, words: str) -> list[_Part]:
 
 
 def _select(kind: str, value: str, order: str, parts: Sequence[_Part]) -> _Part:
+    """The rows that meet all parts, ordered where an order is given."""
     table, where = TABLES[kind]._meta.db_table, " AND ".join(part.sql for part in parts) or "TRUE"
-    sql = f"SELECT {KEYS[kind]}, {value}, {ITEMS[kind]} FROM {table} WHERE {where} ORDER BY {order}"  # noqa: S608  # our own names
+    sql = (
+        f"SELECT {KEYS[kind]}, {value}, {ITEMS[kind]} FROM {table} WHERE {where}{f' ORDER BY {order}' if order else ''}"  # noqa: S608  # our own names
+    )
     return _Part(sql, tuple(one for part in parts for one in part.values))
 
 
 def _by_key(
-    kind: str, filters: Sequence[_Part], first: int, last: int, descending: bool, behind: Place | None
-) -> Iterator[_Part]:
+    kind: str, filters: Sequence[_Part], first: int, last: int, descending: bool, behind: Place | None, *,
+    in_order: bool = True,
+) -> Iterator[_Part]:  # fmt: skip
     key, way = KEYS[kind], "DESC" if descending else "ASC"
     if behind:
         first, last = (first, min(last, behind.key - 1)) if descending else (max(first, behind.key + 1), last)
@@ -137,7 +167,7 @@ def _by_key(
         parts = [*filters, _Part(f"{key}{loose} BETWEEN %s AND %s", (low, high))]
         if filters:
             parts.append(_Part("facets && %s::integer[]", (cover_ids(low, high),)))
-        yield _select(kind, "NULL", f"{key}{loose} {way}", parts)
+        yield _select(kind, "NULL", f"{key}{loose} {way}" if in_order else "", parts)
         first, last = (first, low - 1) if descending else (high + 1, last)
         size *= GROWTH
 

@@ -7,9 +7,11 @@ megabyte gets its first pages shown and the rest counted, and a diff of such tex
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.template import Library
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from constitutions_app.core.words import Effort, Span, diff_words
 from constitutions_app.templatetags.diffs import visible
@@ -41,6 +43,13 @@ def glimpse(text: str | None) -> SafeString:
     text = text or ""
     start = " ".join(text[: GLIMPSE * 2].split())
     return visible(f"{start[:GLIMPSE]}…" if len(start) > GLIMPSE or len(text) > GLIMPSE * 2 else start)
+
+
+@register.filter
+def marked(parts: Iterable[tuple[str, bool]]) -> SafeString:
+    """The pieces of an excerpt as one text, those that were searched for in <mark>."""
+    shown = (f"<mark>{visible(text)}</mark>" if found else visible(text) for text, found in parts)
+    return mark_safe("".join(shown))  # noqa: S308  # each piece is escaped
 
 
 @register.simple_tag

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -60,7 +60,7 @@ def explore(request: AuthenticatedHttpRequest) -> HttpResponse:
         "form": form_of(asked),
         "tabs": [(words, kind, _other_kind(asked, kind)) for kind, words in TABS],
         "groups": groups_for(asked),
-        "views": SavedView.objects.filter(Q(owner=request.user) | Q(shared=True)).select_related("owner"),
+        "views": _views(request),
         **_counts(request, asked),
     }
     return render(request, "training/explore.html", context)
@@ -152,6 +152,12 @@ def _counts(request: AuthenticatedHttpRequest, asked: Filters) -> dict[str, Any]
         return {}
     counts = counted_for(asked, name, request.user)
     return {"counting": name, "withheld": counts is None, "counts": counts or [], "counting_words": GROUPS[name].words}
+
+
+def _views(request: AuthenticatedHttpRequest) -> QuerySet[SavedView]:
+    """The questions that are kept, one's own and those for everybody, with no more of their owners than their names."""
+    own_and_shared = SavedView.objects.filter(Q(owner=request.user) | Q(shared=True)).select_related("owner")
+    return own_and_shared.only("name", "query", "shared", "owner__username", "owner__first_name", "owner__last_name")
 
 
 def _other_kind(asked: Filters, kind: str) -> str:

@@ -19,11 +19,11 @@ from django.db.models.functions import Concat, Left
 from django.urls import reverse
 
 from constitutions_app.templatetags.diffs import spelled
-from training_app.access import Person, hides_judgement
+from training_app.access import Person, hidden_among
 from training_app.explorer.filters import Filters
 from training_app.explorer.items import MODELS, question
 from training_app.explorer.tokens import FINALS, STATES, Fact, value_of
-from training_app.models import AILabel, Audit, Comparison, TraceStep
+from training_app.models import Audit
 from training_app.models.facts import CONFIG
 from training_app.templatetags.matter import GLIMPSE
 from training_app.templatetags.plainly import FLAGS
@@ -50,26 +50,12 @@ class Row:
     chosen: str = ""
     """What was chosen, in words."""
     flags: tuple[str, ...] = ()
-    agrees: int = 0
-    overrides: int = 0
-    final: str = ""
-    """What somebody's last word on it came to."""
-    state: str = ""
-    """An audit's verdict; "" for items that are audited."""
+    marks: tuple[tuple[str, str], ...] = ()
+    """What people made of it, or what an audit says: states (as the style sheet knows them) and words."""
     at: datetime | None = None
     responses: tuple[str, str] | None = None
     said: tuple[tuple[str, str], ...] = ()
     """Of an imported pair: who annotated it, and what they preferred."""
-
-    @property
-    def final_state(self) -> str:
-        """The verdict that the last word comes to."""
-        return "override" if self.final.startswith("overridden") else "agree"
-
-    @property
-    def is_item(self) -> bool:
-        """Whether it is something to judge, and not a comparison or an audit."""
-        return not self.state and self.responses is None
 
 
 def rows_of(asked: Filters, keys: Sequence[Any], user: Person) -> list[Row]:
@@ -89,11 +75,12 @@ def rows_of(asked: Filters, keys: Sequence[Any], user: Person) -> list[Row]:
     by_key = {one["pk"]: one for one in values}
     ordered = [by_key[key] for key in keys if key in by_key]
     items = [read.item(one) for one in ordered]
-    hidden = hides_judgement(user, items)
+    hidden = hidden_among(user, items)
+    tells = asked.reveals_judgement
     return [
-        read.row(one, _parts(one["excerpt"], begin, end), item in hidden)
+        read.row(one, _parts(one["excerpt"], begin, end), hidden.has(*item))
         for one, item in zip(ordered, items, strict=True)
-        if not (asked.reveals_judgement and item in hidden)
+        if not (tells and hidden.has(*item))
     ]
 
 
@@ -108,7 +95,8 @@ class _Read:
     texts: tuple[str, ...]
     shown: int
     columns: tuple[str, ...]
-    item: Callable[[Values], Any]
+    item: Callable[[Values], tuple[str, Any]]
+    """What is judged, as `hidden_among` takes it."""
     row: Callable[[Values, Parts, bool], Row]
 
 
@@ -120,7 +108,7 @@ def _label(one: Values, parts: Parts, hidden: bool) -> Row:
         _glimpse(one), parts, hidden,
         chosen="" if hidden else f"{choice}, p(A) {one['p_a']:.2f}",
         flags=("same position twice",) if one["same_position"] and not hidden else (),
-        **_judged(one, hidden),
+        marks=_judged(one, hidden),
     )  # fmt: skip
 
 
@@ -131,22 +119,22 @@ def _step(one: Values, parts: Parts, hidden: bool) -> Row:
         one["pk"], f"Trace {one['trace']}, round {one['round']}", f"{_url('trace', one['trace'])}#s{one['round']}",
         f"{origin} · {_cited(one, 'principle')}", _glimpse(one), parts, hidden,
         flags=tuple(FLAGS[flag][0] if flag in FLAGS else flag for flag in one["flags"]),
-        **_judged(one, hidden),
+        marks=_judged(one, hidden),
     )  # fmt: skip
 
 
-def _judged(one: Values, hidden: bool) -> dict[str, Any]:
+def _judged(one: Values, hidden: bool) -> tuple[tuple[str, str], ...]:
     """What people made of an item, for its row: nothing where it is hidden."""
     if hidden:
-        return {}
+        return ()
+    said = (("agree", one["facts__agrees"]), ("override", one["facts__overrides"]))
+    marks = tuple((state, f"{times} {state}") for state, times in said if times)
     facets = one["facts__facets"] or ()
-    last = value_of(Fact.FINAL, facets) == FINALS.index("adjudicated")
-    came_to = STATES[value_of(Fact.STATE, facets) or 0]
-    choice = f" ({one['facts__choice']})" if one["facts__choice"] else ""
-    return {
-        "agrees": one["facts__agrees"] or 0, "overrides": one["facts__overrides"] or 0,
-        "final": f"{came_to}{choice}" if last else "",
-    }  # fmt: skip
+    if value_of(Fact.FINAL, facets) == FINALS.index("adjudicated"):
+        came_to = STATES[value_of(Fact.STATE, facets) or 0]
+        choice = f" ({one['facts__choice']})" if one["facts__choice"] else ""
+        return (*marks, ("override" if came_to == "overridden" else "agree", f"adjudicated: {came_to}{choice}"))
+    return marks or (("undecided", "not audited"),)
 
 
 def _comparison(one: Values, parts: Parts, hidden: bool) -> Row:
@@ -183,7 +171,8 @@ def _audit(one: Values, parts: Parts, hidden: bool) -> Row:
     cited = _cited(one, "label__principle" if on_label else "step__principle")
     return Row(
         one["pk"], name, url, f"{spelled(who)} · {cited}{reason}", _glimpse(one), parts, hidden,
-        chosen=Audit.Choice(one["choice"]).label if one["choice"] else "", state=one["verdict"], at=one["created_at"],
+        chosen=Audit.Choice(one["choice"]).label if one["choice"] else "",
+        marks=((one["verdict"], one["verdict"]),), at=one["created_at"],
     )  # fmt: skip
 
 
@@ -201,26 +190,26 @@ _READ = {
         _of("comparison", _COMPARED), 0,
         ("p_a", "same_position", "run__number", "judge__name", *_JUDGED,
          *_of("principle", _CITED)),
-        lambda one: AILabel(pk=one["pk"]), _label,
+        lambda one: ("label", one["pk"]), _label,
     ),
     "comparison": _Read(
         _COMPARED, 0,
         ("run__number", "chat", "prompt_set__name", "human_choice", "identical", "response_a", "response_b",
          "annotated__annotations", "annotated__imported__annotators"),
-        lambda one: Comparison(pk=one["pk"]), _comparison,
+        lambda one: ("comparison", one["pk"]), _comparison,
     ),
     "step": _Read(
         ("trace__prompt__text", "critique", "revision"), 1,
         ("trace", "round", "flags", "trace__run__number", "trace__imported__file_name", *_JUDGED,
          *_of("principle", _CITED)),
-        lambda one: TraceStep(pk=one["pk"]), _step,
+        lambda one: ("step", one["pk"]), _step,
     ),
     "audit": _Read(
         ("comment",), 0,
         ("label", "step", "step__trace", "step__round", "verdict", "choice", "reason", "created_at",
          *_of("auditor", ("username", "first_name", "last_name")), *_of("label__principle", _CITED),
          *_of("step__principle", _CITED)),
-        lambda one: Audit(pk=one["pk"], label_id=one["label"], step_id=one["step"]), _audit,
+        lambda one: ("step", one["step"]) if one["label"] is None else ("label", one["label"]), _audit,
     ),
 }  # fmt: skip
 

@@ -49,7 +49,7 @@ def send_known_file(request: HttpRequest, file: IO[bytes], name: str, digest: st
 
 
 def let_go() -> None:
-    """Give this request's database connection back: an answer that takes minutes to send needs none of the pool's."""
+    """Close this request's database connection: an answer that takes minutes to send needs none."""
     if not connection.in_atomic_block:
         connection.close()
 

@@ -39,7 +39,7 @@ def test_no_page_loads_torch() -> None:
     ended = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps([gets, posts, figures, HEAVY])],
         capture_output=True, text=True, timeout=120, check=False,
-        env=program_environment(HTTPS="0", DATABASE_POOL="0", COLLECTED_STATIC="0"),
+        env=program_environment(HTTPS="0", DATABASE_KEPT="0", COLLECTED_STATIC="0"),
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     answers, heavy, afterwards = json.loads(ended.stdout.splitlines()[-1])
