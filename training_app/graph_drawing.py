@@ -17,8 +17,10 @@ STEM = 20
 """Where the line to the next box below leaves, counted from the box's left edge."""
 LABEL, LINE = 100, 15
 """Room for the words of an arc at the right, and the height of one line of them."""
-LONGEST = 22
-"""Characters of a name that fit into a box."""
+LONGEST, LONGEST_MATTER = 20, 22
+"""Characters of a name that fit into a box; the letters of the constitution's words are narrower."""
+LAST_WORD = 5
+"""A last word of so many characters, a version's number, stays where a name is cut."""
 
 
 @dataclass(frozen=True)
@@ -126,9 +128,17 @@ def draw(graph: Graph) -> Picture:
 
 
 def _box(node: Node, place: int) -> Box:
-    shown = node.name if len(node.name) <= LONGEST else f"{node.name[: LONGEST - 1]}…"
     y = _top(place)
-    return Box(node, y, y + 18, y + 40, shown)
+    return Box(node, y, y + 18, y + 40, _fitting(node.name, LONGEST_MATTER if node.is_matter else LONGEST))
+
+
+def _fitting(name: str, longest: int) -> str:
+    """A name as it fits into a box: "A constitution…", "A constituti… v12"."""
+    if len(name) <= longest:
+        return name
+    last = name.rpartition(" ")[2]
+    end = f"… {last}" if len(last) <= LAST_WORD else "…"
+    return name[: longest - len(end)] + end
 
 
 def _top(place: int) -> int:

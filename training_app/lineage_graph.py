@@ -18,7 +18,7 @@ from training_app.plan import Planned
 MOST_BECAME = 6
 """Checkpoints made from this one that are drawn; the page says how many more there are."""
 
-VERSION, PEOPLE = "version", "people"
+BASE, VERSION, PEOPLE = "base", "version", "people"
 
 
 def graph_of(line: CheckpointLineage) -> Graph:
@@ -28,7 +28,10 @@ def graph_of(line: CheckpointLineage) -> Graph:
     words = reverse("constitutions:version", args=[constitution.slug, version.number])
     became = line.descendants[:MOST_BECAME]
     family = (*line.ancestors, *((line.reward_model,) if line.reward_model else ()), line.checkpoint, *became)
-    nodes = [Node(VERSION, "constitution", f"{constitution.name} v{version.number}", words, is_matter=True)]
+    nodes = [
+        Node(BASE, "base model", str(line.run.base_model.get("name") or "unknown"), reverse("training:base_models")),
+        Node(VERSION, "constitution", f"{constitution.name} v{version.number}", words, is_matter=True),
+    ]
     edges: list[Edge] = []
     if any(one.human for one in counts.values()):
         nodes.append(Node(PEOPLE, "people", "Human comparisons", reverse("training:prompt_sets")))
@@ -108,6 +111,8 @@ def _checkpoint(one: Checkpoint, line: CheckpointLineage) -> Node:
 
 
 def _made_from(one: Checkpoint, there: set[int]) -> Iterator[Edge]:
+    if one.parent_id is None:
+        yield Edge(BASE, f"c{one.pk}", ("weights",))
     if one.parent_id in there:
         yield Edge(f"c{one.parent_id}", f"c{one.pk}", ("weights",))
     if one.reward_model_id in there:

@@ -52,3 +52,16 @@ def test_every_preset_has_a_graph_of_its_stages(preset: str) -> None:
     stages = stage_graph(planned)
     assert [node.key for node in stages.nodes] == [one.slug for one in planned]
     assert len(draw(stages).lines) == sum(len(one.stages) for one in planned)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_matter", "shown"),
+    [
+        ("Harmless assistant v2", True, "Harmless assistant v2"),
+        ("Harmless assistant of v12", True, "Harmless assistan… v12"),
+        ("SmolLM2-135M-Instruct", False, "SmolLM2-135M-Instru…"),
+        ("Reward model of another run", False, "Reward model of… run"),
+    ],
+)
+def test_a_name_that_does_not_fit_keeps_its_number(name: str, is_matter: bool, shown: str) -> None:
+    assert draw(Graph((Node("a", "x", name, "/", is_matter=is_matter),), ())).boxes[0].shown == shown

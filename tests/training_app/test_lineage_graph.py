@@ -43,6 +43,7 @@ def test_it_leads_from_the_words_through_data_and_stages_to_the_weights(made: Fi
     graph = drawn(made.rl)
     words, (sl, preferences) = "Harmless assistant v1", made.builds
     assert told(graph) == {
+        ("SmolLM2-135M-Instruct", "SL-CAI", ("weights",)),
         (words, "12 revisions", ("critiques",)),
         ("12 revisions", sl.name, ("12 rows",)),
         (sl.name, "SL-CAI", ("12 rows",)),
@@ -62,9 +63,10 @@ def test_it_leads_from_the_words_through_data_and_stages_to_the_weights(made: Fi
 
 
 def test_forwards_it_shows_what_was_made_from_it(made: FinishedRun) -> None:
-    names = [node.name for node in drawn(made.sft).nodes]
+    base, *names = [node.name for node in drawn(made.sft).nodes]
+    assert base == "SmolLM2-135M-Instruct"
     assert names == ["Harmless assistant v1", "12 revisions", made.builds[0].name, "SL-CAI", "Reward model", "RL-CAI"]
-    assert draw(drawn(made.sft)).boxes[3].node.is_current
+    assert draw(drawn(made.sft)).boxes[4].node.is_current
 
 
 def test_it_counts_what_people_chose_and_what_they_changed(made: FinishedRun) -> None:
