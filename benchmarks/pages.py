@@ -3,8 +3,9 @@
     VAR_DIR=... python -m benchmarks.pages --json FILE [--before SMALL.json]
 
 Requests leave at fixed times, thirty a second, whether or not earlier ones are answered (an open loop), and latency
-counts from the time a request was due. Client, server and database share the machine's cores. The first page and the
-ten-thousandth are asked in turn. `--before` names the file of a run on a smaller database: growth is told beside it.
+counts from the time a request was due. They come from some browsers, each with connections of its own. Client, server
+and database share the machine's cores. The first page and the ten-thousandth are asked in turn. `--before` names the
+file of a run on a smaller database: growth is told beside it.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cai_web.settings")
 ROOT = Path(__file__).resolve().parents[1]
 BARS_MS = {"list": 30, "item": 30, "next": 30, "search": 30, "decision": 30, "counts": 40, "statistics": 40}
 DEEP = 10_000
+PEOPLE = 16
+"""Browsers that ask, each on connections of its own: the server's processes share them out."""
 SORTS = ("newest", "oldest", "p_low", "p_high", "unsure", "audited")
 
 
@@ -80,25 +83,31 @@ async def _measure(
 ) -> dict[str, Any]:  # fmt: skip
     import httpx2
 
-    limits = httpx2.Limits(max_connections=64, max_keepalive_connections=64)
-    async with httpx2.AsyncClient(base_url=url, cookies=cookies, limits=limits, timeout=60) as client:
-        token = await _token(client)
-        for one in [*asks] * 2:  # every page twice: imports, compiled templates and plans, in each process
-            await _send(client, one, token)
-        loop = await _open_loop(client, asks, token, options)
-        pages = {} if options.only else await _in_turn(client, deep, options.rounds)
-        export = {} if options.only else await _export(client, servers)
+    async with contextlib.AsyncExitStack() as stack:
+        people = [
+            await stack.enter_async_context(httpx2.AsyncClient(base_url=url, cookies=cookies, timeout=60))
+            for _ in range(PEOPLE)
+        ]
+        token = await _token(people[0])
+        for person in people:
+            person.cookies.update(people[0].cookies)  # one session, and the one that the token belongs to
+        for one in asks:  # every page some times: imports, compiled templates and plans, in each process
+            for person in people[:: PEOPLE // 4]:
+                await _send(person, one, token)
+        loop = await _open_loop(people, asks, token, options)
+        pages = {} if options.only else await _in_turn(people[0], deep, options.rounds)
+        export = {} if options.only else await _export(people[0], servers)
     return {"rate": options.rate, "seconds": options.seconds, **loop, "pages": pages, "export": export}
 
 
-async def _open_loop(client: Any, asks: Sequence[Ask], token: str, options: Any) -> dict[str, Any]:
+async def _open_loop(people: Sequence[Any], asks: Sequence[Ask], token: str, options: Any) -> dict[str, Any]:
     times: dict[str, list[float]] = defaultdict(list)
     classes: dict[str, list[float]] = defaultdict(list)
     failed: dict[str, int] = defaultdict(int)
     chance = random.Random(3)
 
     async def send(one: Ask, due: float) -> None:
-        status = await _send(client, one, token)
+        status = await _send(chance.choice(people), one, token)
         took = (time.perf_counter() - due) * 1000
         times[one.name].append(took)
         classes[one.of].append(took)
@@ -244,16 +253,19 @@ def _servers() -> Iterator[tuple[str, dict[str, str], list[int]]]:
     from django.contrib.auth.models import User
     from django.test import Client
 
+    from cai_web.sockets import beside, listen
+
     admin = User.objects.filter(is_superuser=True).first() or User.objects.create_superuser("admin", password=None)
-    listener = socket.create_server(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    listeners = [listen(socket.AF_INET, ("127.0.0.1", 0))]
+    listeners += [beside(listeners[0]) for _ in range(1, settings.WEB_PROCESSES)]
+    url = f"http://127.0.0.1:{listeners[0].getsockname()[1]}"
     environment = {**os.environ, "HTTPS": "0", "COLLECTED_STATIC": "0", "LOG_LEVEL": "WARNING"}
     servers = [
         subprocess.Popen(
             [sys.executable, "-m", "cai_web.serve", str(listener.fileno())],
             pass_fds=(listener.fileno(),), env=environment, cwd=ROOT,
         )
-        for _ in range(settings.WEB_PROCESSES)
+        for listener in listeners
     ]  # fmt: skip
     try:
         for _ in range(200):
@@ -269,7 +281,8 @@ def _servers() -> Iterator[tuple[str, dict[str, str], list[int]]]:
             server.terminate()
         for server in servers:
             server.wait(20)
-        listener.close()
+        for listener in listeners:
+            listener.close()
 
 
 def _figures(values: Sequence[float]) -> dict[str, float]:

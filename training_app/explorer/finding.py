@@ -24,6 +24,8 @@ CONSIDERED = 1000
 """So many of the newest matches of a search are looked at at once."""
 WALKED_ON = 20
 """Pages that are passed over at most where everything on them waits for the person's own blind choice."""
+FEW_COMPARISONS = 100
+"""So many of them fill a page of labels as a rule, and are looked at before the others."""
 FEW_LABELS = 300
 """So many labels are asked for words one by one."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -110,22 +112,36 @@ def _labels_by_words(
     words are asked for such labels. Either way some thousand rows are read, whatever fits.
     """
     few = [] if conditions.is_empty else walk("label", conditions, "newest", size=FEW_LABELS + 1)
-    if few and len(few) <= FEW_LABELS:
-        among, looked_back, last = _Among(labels=[one.key for one in few]), False, 0
-    elif not few and not conditions.is_empty:
+    if not few and not conditions.is_empty:
         return Page(())
-    else:
-        behind = Place(int(place.value) + 1) if place else None
-        read = walk("comparison", _of_comparisons(conditions), "newest", size=CONSIDERED, behind=behind,
-                    words=asked.text)  # fmt: skip
+    if few and len(few) <= FEW_LABELS:
+        among = _Among(labels=[one.key for one in few])
+        return _page_of_labels(_labels_among(among, conditions, asked.text, place, size + 1, reader), size)
+    return _labels_of_newest(asked, conditions, place, size, reader)
+
+
+def _labels_of_newest(
+    asked: Filters, conditions: Conditions, place: Place | None, size: int, reader: Person | None
+) -> Page:
+    """Labels of the newest comparisons with the words: of a few, and of CONSIDERED where these do not fill the page."""
+    behind = Place(int(place.value) + 1) if place else None
+    narrowed = _of_comparisons(conditions)
+    for most in (FEW_COMPARISONS, CONSIDERED):
+        read = walk("comparison", narrowed, "newest", size=most, behind=behind, words=asked.text)
         if not read:
             return Page(())
-        among, looked_back = _Among(comparisons=[one.key for one in read]), len(read) == CONSIDERED
-        last = read[-1].key
-    rows = _labels_among(among, conditions, asked.text, place, size + 1, reader)
+        among = _Among(comparisons=[one.key for one in read])
+        rows = _labels_among(among, conditions, asked.text, place, size + 1, reader)
+        if len(rows) > size or len(read) < most:
+            return _page_of_labels(rows, size)
+    return _page_of_labels(rows, size, last=read[-1].key)
+
+
+def _page_of_labels(rows: Sequence[tuple[int, int]], size: int, last: int | None = None) -> Page:
+    """The page of (comparison, label); `last`: the comparison at which the search stopped, where it did."""
     more, rows = len(rows) > size, rows[:size]
-    after = f"{rows[-1][0]}~{rows[-1][1]}" if more else f"{last}~0" if looked_back else ""
-    return Page([label for _, label in rows], after=after, looked_back=looked_back and not more)
+    after = f"{rows[-1][0]}~{rows[-1][1]}" if more else f"{last}~0" if last is not None else ""
+    return Page([label for _, label in rows], after=after, looked_back=last is not None and not more)
 
 
 def count_by_words(asked: Filters, conditions: Conditions, *, most: int) -> tuple[int, bool]:

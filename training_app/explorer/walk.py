@@ -1,7 +1,7 @@
 """Pages of a list in an order, whichever filters: one statement that reads about as much as it shows.
 
 The planner guesses where few rows among millions fit, and a wrong guess reads them all. So the list is cut into
-stretches, each twice the one before, and one statement asks for them one after the other:
+stretches, each four times the one before, and one statement asks for them one after the other:
 
     (rows of stretch 1 that fit) UNION ALL (rows of stretch 2 that fit) UNION ALL ... LIMIT 51
 
@@ -25,7 +25,7 @@ from training_app.explorer.tokens import ID_SHIFTS, THOUSAND, Fact, cover_ids, c
 from training_app.models.facts import CONFIG
 
 FIRST_IDS = 2 << min(ID_SHIFTS)
-GROWTH = 2
+GROWTH = 4
 FEW = 1000
 """So many rows are sorted rather than looked for along an order that no stretches are known of."""
 

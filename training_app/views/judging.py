@@ -55,10 +55,11 @@ def name_of_item(item: AILabel | TraceStep) -> str:
 
 
 def neighbours(rows: QuerySet[Row], pk: int) -> tuple[int | None, int | None]:
-    """The ids before and after one row in a list that goes from new to old, whether or not it is in it. Two queries."""
-    newer = rows.filter(pk__gt=pk).order_by("pk").values_list("pk", flat=True).first()
-    older = rows.filter(pk__lt=pk).order_by("-pk").values_list("pk", flat=True).first()
-    return newer, older
+    """The ids before and after one row in a list that goes from new to old, whether or not it is in it. One query."""
+    newer = rows.filter(pk__gt=pk).order_by("pk").values_list("pk", flat=True)[:1]
+    older = rows.filter(pk__lt=pk).order_by("-pk").values_list("pk", flat=True)[:1]
+    found = {key > pk: key for key in newer.union(older, all=True)}
+    return found.get(True), found.get(False)
 
 
 def audits_of(

@@ -34,6 +34,7 @@ from cai_web.collected import collect_if_changed
 from cai_web.services import ServiceError
 from cai_web.services.lock import try_exclusive
 from cai_web.settings import flag, text
+from cai_web.sockets import beside, listen
 from cai_web.supervisor import Child, Supervisor
 from constitutions_app import vectors
 from training_app.core.stage import LIFELINE
@@ -59,8 +60,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         began = time.monotonic()
         lock = self._only_one_here()
-        listener = _listen(options["bind"], _port(options["port"]))
-        host, port = listener.getsockname()[:2]
+        self.listeners = [_listen(options["bind"], _port(options["port"]))]
+        host, port = self.listeners[0].getsockname()[:2]
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # an address to show, not to bind
         self.address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         _note(lock, f"{os.getpid()} {self.address}\n")
@@ -68,7 +69,7 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, _stop)
         try:
-            self._start(listener)
+            self._start()
             self._say(f"Ready after {time.monotonic() - began:.1f} s.")
             self._watch()
         except Stop:
@@ -82,19 +83,20 @@ class Command(BaseCommand):
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)  # stopping takes seconds and must not be cut short
             self.supervisor.stop(asked_too=_is_stage)
-            listener.close()
+            for listener in self.listeners:
+                listener.close()
             connections.close_all()
             settings.OWN_SERVICES.release()
             _note(lock, "")
             os.close(lock)
         self._say("Stopped.")
 
-    def _start(self, listener: socket.socket) -> None:
+    def _start(self) -> None:
         settings.OWN_SERVICES.ensure()
         self._migrate()
         if settings.COLLECTED_STATIC:
             collect_if_changed(self._say)
-        self.supervisor.start(_web("web", listener))
+        self.supervisor.start(_web("web", self.listeners[0]))
         call_command("load_starter", stdout=self.stdout)
         self._wait_for_pages()
         self._invite()
@@ -102,7 +104,8 @@ class Command(BaseCommand):
         self.supervisor.start(_worker("gpu", "gpu", 1))
         self.supervisor.start(Child("sweeper", [sys.executable, "manage.py", "sweep"]))
         for number in range(2, settings.WEB_PROCESSES + 1):  # last: one is enough for the first page
-            self.supervisor.start(_web(f"web-{number}", listener))
+            self.listeners.append(beside(self.listeners[0]))
+            self.supervisor.start(_web(f"web-{number}", self.listeners[-1]))
         if flag("DEMO", True) and not apps.get_model("training_app", "Run")._default_manager.exists():
             self._say("Launching the demo run; follow it under Runs. (make run DEMO=0 launches none.)")
             self.supervisor.start(Child("demo", [sys.executable, "manage.py", "demo"], once=True))
@@ -189,13 +192,15 @@ def _port(given: int | None) -> int:
 
 def _listen(host: str, port: int) -> socket.socket:
     """Opens the web server's socket. Raises CommandError, before anything has been started, where the port is taken."""
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener.bind((host, port))
-        listener.listen(256)
+        # Alone first: where sockets may share a port, another program's would be shared without a word.
+        with socket.socket(family, socket.SOCK_STREAM) as alone:
+            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            alone.bind((host, port))
+            port = alone.getsockname()[1]
+        return listen(family, (host, port))
     except OSError as error:
-        listener.close()
         if error.errno == errno.EADDRINUSE:
             raise CommandError(
                 f"Port {port} on {host} is in use by another program, so nothing was started: stop that program, "
@@ -204,7 +209,6 @@ def _listen(host: str, port: int) -> socket.socket:
         raise CommandError(
             f"Port {port} on {host} cannot be opened ({error.strerror}): choose another one with PORT="
         ) from error
-    return listener
 
 
 def _environment() -> dict[str, str]:
@@ -213,7 +217,7 @@ def _environment() -> dict[str, str]:
 
 
 def _web(name: str, listener: socket.socket) -> Child:
-    """One of the processes that take requests from the same socket."""
+    """One of the processes that answer pages, with its socket."""
     command = [sys.executable, "-m", "cai_web.serve", str(listener.fileno())]
     return Child(name, command, keep_open=(listener.fileno(),))
 
