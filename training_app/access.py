@@ -149,7 +149,7 @@ def get_label_for(user: Person, pk: int) -> AILabel:
     """The AI label, for reading, with its comparison, judge and the principle it cites."""
     require_reader(user)
     labels = AILabel.objects.select_related("comparison", "judge", "run", "principle__version__constitution")
-    return get_object_or_404(labels, pk=pk)
+    return get_object_or_404(labels.defer("principle__version__canonical", "run__config"), pk=pk)
 
 
 def get_label_to_audit_for(user: Person, pk: int) -> AILabel:
