@@ -399,6 +399,19 @@ def hidden_items(user: Person, kind: str) -> QuerySet[QueueItem, int]:
     return _waiting(user.pk or NOBODY, kind) if can_audit(user) else _waiting(NOBODY, kind).none()
 
 
+def hides_anything(user: Person) -> bool:
+    """Whether any label, step or comparison is hidden from the person. One query, none for who cannot audit."""
+    if not can_audit(user):
+        return False
+    waiting = [_waiting_for(user, kind) for kind in _FIELDS]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {' OR '.join(f'EXISTS ({sql})' for sql, _ in waiting)}",  # composed by Django
+            [value for _, values in waiting for value in values],
+        )
+        return bool(cursor.fetchone()[0])
+
+
 def items_to_come(kind: str) -> QuerySet[QueueItem, int]:
     """Primary keys of the same kinds that an open queue can still give to somebody, or that somebody holds; lazy.
 
@@ -435,13 +448,19 @@ def _waiting_sql(kind: str) -> tuple[str, tuple[Any, ...]]:
     return str(sql), tuple(values)
 
 
+def _waiting_for(user: Person, kind: str) -> tuple[str, list[Any]]:
+    """The same statement for a person."""
+    sql, values = _waiting_sql(kind)
+    return sql, [user.pk if value == NOBODY else value for value in values]
+
+
 def _kept(user: Person, kind: str, ids: list[int]) -> frozenset[int]:
     if not ids:
         return frozenset()
-    sql, values = _waiting_sql(kind)
+    sql, values = _waiting_for(user, kind)
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT item FROM ({sql}) AS waiting (item) WHERE item = ANY(%s)",  # noqa: S608  # composed by Django
-            [*(user.pk if value == NOBODY else value for value in values), ids],
+            [*values, ids],
         )
         return frozenset(row[0] for row in cursor.fetchall())

@@ -12,8 +12,7 @@ from collections.abc import Iterable
 from django.contrib.auth.models import AnonymousUser, User
 
 from constitutions_app.models import LedgerEntry
-from training_app.access import Hidden, can_audit, hides_judgement
-from training_app.explorer.blindness import keeps_anything
+from training_app.access import Hidden, can_audit, hides_anything, hides_judgement
 from training_app.models import AILabel, Comparison, TraceStep
 
 VERBS = ("audit.choose", "audit.record", "audit.adjudicate", "queue.calibrate", "queue.prefer")
@@ -36,7 +35,7 @@ def kept_back(user: User | AnonymousUser, entries: Iterable[LedgerEntry]) -> fro
     about = {entry.seq: item for entry in entries if entry.verb in VERBS and (item := _item_of(entry))}
     hidden: Hidden = hides_judgement(user, about.values())
     kept = frozenset(seq for seq, item in about.items() if item in hidden)
-    return kept | counts if counts and keeps_anything(user) else kept
+    return kept | counts if counts and hides_anything(user) else kept
 
 
 def _item_of(entry: LedgerEntry) -> Item | None:

@@ -211,7 +211,9 @@ def _builds_of(checkpoints: Sequence[Checkpoint]) -> tuple[DatasetBuild, ...]:
 
 def _shown(taught: QuerySet[Checkpoint]) -> tuple[Checkpoint, ...]:
     """The checkpoints with what pages say of them. One query."""
-    return tuple(taught.select_related("run", "version__constitution").defer("manifest", "version__canonical"))
+    return tuple(
+        taught.select_related("run", "version__constitution").defer("manifest", "version__canonical", "run__config")
+    )
 
 
 def _learnt(builds: Sequence[DatasetBuild], seen: Seen) -> Learnt:

@@ -14,8 +14,3 @@ from training_app.models import QueueItem
 def kept_from(user: Person, kind: str) -> QuerySet[QueueItem, int] | None:
     """Primary keys of the labels ("label") or steps ("step") whose judgement this person is not told; None for none."""
     return hidden_items(user, kind) if can_audit(user) else None
-
-
-def keeps_anything(user: Person) -> bool:
-    """Whether anything is kept from the person, so that counts could give it away. Three queries at most."""
-    return can_audit(user) and any(hidden_items(user, kind).exists() for kind in ("label", "step", "comparison"))

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from constitutions_app.models import PrincipleVersion, Version
-from training_app.access import Person
-from training_app.explorer.blindness import keeps_anything
+from training_app.access import Person, hides_anything
 from training_app.explorer.conditions import conditions_for_each
 from training_app.explorer.filters import JUDGEMENT, ORDERS, Filters, applies
 from training_app.explorer.finding import count_by_words
@@ -74,7 +73,7 @@ def counted(asked: Filters, name: str) -> list[Counted]:
 def counted_for(asked: Filters, name: str, user: Person) -> list[Counted] | None:
     """The same for one person: None where counts could give away what is kept from them. KeyError for another group."""
     tells = name in (*JUDGEMENT, "verdict", "reason") or asked.reveals_judgement
-    return None if tells and keeps_anything(user) else counted(asked, name)
+    return None if tells and hides_anything(user) else counted(asked, name)
 
 
 def groups_for(asked: Filters) -> Sequence[Group]:

@@ -175,9 +175,10 @@ def _labels_among(
     among: _Among, asked: Conditions, text: str, place: Place | None, size: int, reader: Person | None
 ) -> list[tuple[int, int]]:
     """(comparison, label), the newest comparison first, its newest label first; none that is kept from the reader."""
-    parts, values = ["facets @> %s::integer[]"], [list(asked.every)]  # type: list[str], list[Any]
+    # The few rows are there by their keys: "IS TRUE" keeps the index of facets, which may name half the table, out.
+    parts, values = ["(facets @> %s::integer[]) IS TRUE"], [list(asked.every)]  # type: list[str], list[Any]
     for group in asked.some:
-        parts.append("facets && %s::integer[]")
+        parts.append("(facets && %s::integer[]) IS TRUE")
         values.append(list(group))
     if asked.no:
         parts.append("NOT facets && %s::integer[]")

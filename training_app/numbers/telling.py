@@ -7,11 +7,10 @@ the same for everybody whom it is about, and computed once. Everybody else is to
 
 from __future__ import annotations
 
-from training_app.access import Person
-from training_app.explorer.blindness import keeps_anything
+from training_app.access import Person, hides_anything
 from training_app.numbers.scope import Scope
 
 
 def scope_for(scope: Scope, user: Person) -> Scope:
     """The scope as this person may be told of it. Three queries at most."""
-    return scope.of(blind=True) if keeps_anything(user) else scope
+    return scope.of(blind=True) if hides_anything(user) else scope

@@ -10,10 +10,9 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, require_role
-from training_app.access import can_audit, hides_judgement
+from training_app.access import can_audit, hides_anything, hides_judgement
 from training_app.core.statistics import Estimate, wilson
 from training_app.counting import MOST, UpTo
-from training_app.explorer.blindness import keeps_anything
 from training_app.models import Audit, Run, RunAudits
 
 NEWEST_RUNS = 8
@@ -58,7 +57,7 @@ def audit(request: AuthenticatedHttpRequest) -> HttpResponse:
     hidden = hides_judgement(request.user, recent)
     context = {
         "runs": runs_to_audit(),
-        "withheld": keeps_anything(request.user),
+        "withheld": hides_anything(request.user),
         "recent": [one for one in recent if one not in hidden],
         "can_audit": can_audit(request.user),
         "mine": UpTo.of(Audit.objects.filter(auditor=request.user)[: MOST + 1].count()),
