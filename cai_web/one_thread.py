@@ -9,8 +9,10 @@ pages have used, with the connection that they left open. Answers that stream ar
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
 
 import django
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
@@ -20,10 +22,16 @@ from django.db import connections
 from django.http import FileResponse, HttpRequest
 from django.http.response import HttpResponseBase
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 AT_ONCE = 8
-"""Pages that one process computes at a time. Others wait: a crowd must not ask for more connections than there are."""
+"""Pages that one process computes at a time. Others wait, so that a crowd does not ask for more connections than there
+are; a page whose reader has left keeps its place until it is computed."""
 KEPT = 4
 """Threads, and their connections, that are kept while nobody asks for anything."""
+
+log = logging.getLogger(__name__)
 
 
 def get_application() -> OneThreadHandler:
@@ -45,21 +53,33 @@ class OneThreadHandler(ASGIHandler):
         """An ASGI application. Raises ValueError for what is not HTTP."""
         if scope["type"] != "http":
             raise ValueError(f"Only HTTP is served here, not {scope['type']}.")
-        thread = self._idle.pop() if self._idle else ThreadPoolExecutor(1, thread_name_prefix="pages")
+        thread = _Thread(self._take)
         try:
             async with ThreadSensitiveContext(executor=thread):
                 await self.handle(scope, receive, send)
         finally:
-            self._give_back(thread)
+            if thread.taken:
+                self._give_back(thread.taken)
 
     async def run_get_response(self, request: HttpRequest) -> HttpResponseBase:
         """The answer, computed in one go."""
-        async with self._room:
-            response: HttpResponseBase = await sync_to_async(self.get_response)(request)
+        await self._room.acquire()
+        computed = asyncio.ensure_future(sync_to_async(self.get_response)(request))
+        computed.add_done_callback(self._computed)
+        response: HttpResponseBase = await asyncio.shield(computed)
         vars(response)["_handler_class"] = self.__class__  # tells the end of the request who sends its signal
         if isinstance(response, FileResponse):
             response.block_size = self.chunk_size
         return response
+
+    def _computed(self, page: asyncio.Future[HttpResponseBase]) -> None:
+        """Room for the next page; what went wrong with one that nobody waits for any more is told."""
+        self._room.release()
+        if not page.cancelled() and (error := page.exception()):
+            log.error("A page could not be computed.", exc_info=error)
+
+    def _take(self) -> ThreadPoolExecutor:
+        return self._idle.pop() if self._idle else ThreadPoolExecutor(1, thread_name_prefix="pages")
 
     def _give_back(self, thread: ThreadPoolExecutor) -> None:
         """Keep the thread for the next page; of more than KEPT the connections are closed and the threads end."""
@@ -68,3 +88,15 @@ class OneThreadHandler(ASGIHandler):
         else:
             thread.submit(connections.close_all)
             thread.shutdown(wait=False)
+
+
+class _Thread(Executor):
+    """A thread that is taken when there is something to do on it: a slow body, which comes first, holds none."""
+
+    def __init__(self, take: Callable[[], ThreadPoolExecutor]) -> None:
+        self.take = take
+        self.taken: ThreadPoolExecutor | None = None
+
+    def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        self.taken = self.taken or self.take()
+        return self.taken.submit(work, *args, **kwargs)

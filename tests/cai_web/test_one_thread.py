@@ -62,6 +62,7 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
     return HttpResponse("not found", status=404)
 
 
+SCOPE = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
 started: list[int] = []
 release = threading.Event()
 urlpatterns = [path("", page), path("later/", later), path("slow/", slow)]
@@ -77,10 +78,10 @@ def _this_site(settings: Any, transactional_db: None) -> None:
     release.clear()
 
 
-async def _ask(handler: ASGIHandler, address: str = "/") -> bytes:
-    scope = {"type": "http", "method": "GET", "path": address, "query_string": b"", "headers": []}
+async def _ask(handler: ASGIHandler, address: str = "/", *, leaves: asyncio.Event | None = None) -> bytes:
+    """What a reader gets, who may leave before it comes."""
     body: list[bytes] = []
-    over = asyncio.Event()
+    over = leaves or asyncio.Event()
     messages = iter([{"type": "http.request", "body": b""}])
 
     async def receive() -> dict[str, Any]:
@@ -93,7 +94,7 @@ async def _ask(handler: ASGIHandler, address: str = "/") -> bytes:
         if message["type"] == "http.response.body" and not message.get("more_body"):
             over.set()
 
-    await handler(scope, receive, send)
+    await handler({**SCOPE, "path": address}, receive, send)
     return b"".join(body)
 
 
@@ -155,6 +156,53 @@ def test_a_crowd_waits_for_room_and_threads_beyond_the_few_that_are_kept_end(mon
 
     assert asyncio.run(crowd()) == [b"slow"] * 5
     assert len(handler._idle) == 1
+    _close(handler)
+
+
+def test_a_page_whose_reader_has_left_keeps_its_place_until_it_is_computed(monkeypatch: Any) -> None:
+    monkeypatch.setattr(one_thread, "AT_ONCE", 1)
+    handler = OneThreadHandler()
+
+    async def one_leaves_and_one_comes() -> bytes:
+        leaves = asyncio.Event()
+        left = asyncio.create_task(_ask(handler, "/slow/", leaves=leaves))
+        while not started:
+            await asyncio.sleep(0.01)
+        leaves.set()
+        came = asyncio.create_task(_ask(handler))
+        await asyncio.sleep(0.1)
+        assert [who for who, *_ in used] == ["middleware", "before the view"], "there is no room yet"
+        release.set()
+        await left
+        return await came
+
+    assert asyncio.run(one_leaves_and_one_comes()) == b"page"
+    _close(handler)
+
+
+def test_a_body_that_comes_slowly_holds_no_thread() -> None:
+    handler = OneThreadHandler()
+    asyncio.run(_ask(handler))
+    assert len(handler._idle) == 1
+
+    async def slow_body() -> None:
+        begun, go_on = asyncio.Event(), asyncio.Event()
+
+        async def receive() -> dict[str, Any]:
+            begun.set()
+            await go_on.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Mapping[str, Any]) -> None:
+            pytest.fail("nobody is there")
+
+        asked = asyncio.create_task(handler({**SCOPE, "method": "POST", "path": "/"}, receive, send))
+        await begun.wait()
+        assert len(handler._idle) == 1
+        go_on.set()
+        await asked
+
+    asyncio.run(slow_body())
     _close(handler)
 
 

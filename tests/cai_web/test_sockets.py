@@ -1,4 +1,4 @@
-"""The web server's sockets: several at one address, which Linux fills in turn."""
+"""The web server's sockets: several at one address, among which Linux deals connections out."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ def _waiting(listener: socket.socket) -> int:
 def test_connections_are_dealt_out_to_the_sockets_of_one_address() -> None:
     with listen(socket.AF_INET, HERE) as first, beside(first) as second:
         assert second.getsockname() == first.getsockname()
-        made = _connect(first.getsockname(), 64)
+        made = _connect(first.getsockname(), 16)
+        assert _waiting(first) == 16, "the second process does not serve yet"
+        second.listen()
+        made += _connect(first.getsockname(), 64)
         shares = [_waiting(first), _waiting(second)]
         assert sum(shares) == 64
         assert min(shares) > 8, "a fair coin leaves out so many once in a million million"
