@@ -82,8 +82,12 @@ def against_size(folder: Path, name: str, config: Mapping[str, Any], stages: tup
 
 
 def against_sharing(config: Mapping[str, Any], stages: tuple[str, ...]) -> Iterator[Objection]:
-    """That GPUs cannot share RL as chosen: said now, and not by the stage itself after hours of others."""
-    rl, processes = config.get("rl") or {}, config.get("processes")
+    """That GPUs cannot share RL as chosen: said now, and not by the stage itself after hours of others.
+
+    How many there are where the launch does not say is the worker's to know: one unless it was told, which shares
+    nothing.
+    """
+    rl, processes = config.get("rl") or {}, int(config.get("processes") or 1)
     if "rl" not in stages or processes == 1:
         return
     if rl.get("algorithm") == "ppo" and config.get("sharding") in ("fsdp2", "deepspeed"):
@@ -93,7 +97,7 @@ def against_sharing(config: Mapping[str, Any], stages: tuple[str, ...]) -> Itera
             "Choose DDP, or GRPO or RLOO as the algorithm.",
         )
     answers = int(rl.get("prompts_per_step") or 0) * int(rl.get("generations") or 0)
-    if processes and answers % int(processes):
+    if answers % processes:
         yield Objection(
             "rl.prompts_per_step",
             f"{answers} answers a step cannot be shared evenly by {processes} GPUs. Choose prompts per step times "

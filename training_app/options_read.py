@@ -45,7 +45,7 @@ ONLY_IF: Mapping[str, Callable[[Config], bool]] = {
     "sft.lora_alpha": lambda config: bool(_of("sft", "lora_rank")(config)),
     "sft.overridden_steps": lambda config: config.get("audits") is not False,
     "sft.verdicts_needed": lambda config: config.get("audits") is not False,
-    "label.principles_per_comparison": lambda config: _of("label", "ask")(config) != "every",
+    "label.principles_per_comparison": lambda config: _of("label", "ask")(config) in (None, "sampled"),
     "label.cot_tokens": lambda config: _of("label", "cot_samples")(config) != 0,
     "reward.overridden_labels": lambda config: config.get("audits") is not False,
     "reward.verdicts_needed": lambda config: config.get("audits") is not False,
@@ -57,7 +57,11 @@ ONLY_IF: Mapping[str, Callable[[Config], bool]] = {
 
 
 def is_read(path: str, config: Config) -> bool:
-    """Whether an option ("rl.clip") has an effect in a run with this configuration (plain data)."""
+    """Whether an option ("rl.clip") has an effect in a run with this configuration (plain data).
+
+    In a run that goes on from another's labels so have those of the stages that the other did: what it learns from was
+    made by them.
+    """
     stage = path.partition(".")[0]
     if stage in STAGE_SLUGS and not set(READERS.get(path, (stage,))) & set(stages_of(config)):
         return False

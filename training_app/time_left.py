@@ -86,16 +86,16 @@ class TimeLeft:
 
 
 def times_left(runs: Sequence[Run]) -> dict[Any, TimeLeft]:
-    """By run, for those that are queued or running; the others have none. Five queries at most, however many runs.
+    """By run, for those that are queued or running with a stage to do; the others have none.
 
-    Runs whose stages are prefetched as `stages`, or their prompt sets, are not asked for them again.
+    Five queries at most, however many runs. Runs whose stages are prefetched as `stages`, or their prompt sets, are not
+    asked for them again.
     """
     under_way = [run for run in runs if run.state in (RunState.QUEUED, RunState.RUNNING)]
-    if not under_way:
-        return {}
     prefetch_related_objects(under_way, "stages", "prompt_sets")
-    paces = paces_of({kind_of(run) for run in under_way})
-    return {run.pk: time_left(run, list(run.stages.all()), paces.get(kind_of(run), Paces())) for run in under_way}
+    going_on = [run for run in under_way if any(stage.state != StageState.SUCCEEDED for stage in run.stages.all())]
+    paces = paces_of({kind_of(run) for run in going_on})
+    return {run.pk: time_left(run, list(run.stages.all()), paces.get(kind_of(run), Paces())) for run in going_on}
 
 
 def time_left(run: Run, stages: Sequence[RunStage], paces: Paces) -> TimeLeft:

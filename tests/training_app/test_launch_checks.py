@@ -122,9 +122,10 @@ def test_gpus_add_up_only_where_they_share_the_weights(
 @pytest.mark.parametrize(
     ("run", "rl", "field"),
     [
-        ({"sharding": "fsdp2"}, {"algorithm": "ppo"}, "sharding"),
+        ({"sharding": "fsdp2", "processes": 2}, {"algorithm": "ppo"}, "sharding"),
         ({"sharding": "deepspeed", "processes": 2}, {"algorithm": "ppo"}, "sharding"),
-        ({"sharding": "fsdp2"}, {"algorithm": "grpo"}, ""),
+        ({"sharding": "fsdp2", "processes": 2}, {"algorithm": "grpo"}, ""),
+        ({"sharding": "fsdp2"}, {"algorithm": "ppo"}, ""),  # one, unless its worker is told otherwise
         ({"sharding": "fsdp2", "processes": 1}, {"algorithm": "ppo"}, ""),
         ({"processes": 5}, {}, "rl.prompts_per_step"),
         ({"processes": 4}, {}, ""),

@@ -68,7 +68,8 @@ def test_every_option_is_read_by_some_run_and_every_rule_names_one() -> None:
         ("reward.overridden_weight", {"reward__overridden_labels": "weight"}, {"reward__overridden_labels": "drop"}),
         ("sft.overridden_steps", {}, {"audits": False}),
         ("sft.lora_alpha", {"sft__lora_rank": 4}, {}),
-        ("label.principles_per_comparison", {"label__ask": "together"}, {"label__ask": "every"}),
+        ("label.principles_per_comparison", {"label__ask": "sampled"}, {"label__ask": "every"}),
+        ("label.principles_per_comparison", {}, {"label__ask": "together"}),
     ],
 )
 def test_what_is_read_follows_from_what_is_chosen(path: str, read: dict[str, Any], unread: dict[str, Any]) -> None:
@@ -82,5 +83,6 @@ def test_the_judge_of_the_evaluation_is_always_asked_by_its_template() -> None:
 
 def test_older_configurations_lack_options_and_are_read_as_the_papers_way() -> None:
     assert is_read("rl.steps", {})
+    assert is_read("label.principles_per_comparison", {"label": {}})
     assert not is_read("rl.clip", {"rl": {}})
     assert not is_read(next(iter(JUDGE_ONLY)), {"rl": None})

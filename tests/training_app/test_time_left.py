@@ -93,6 +93,9 @@ def test_a_queued_run_is_estimated_from_its_beginning_and_one_that_ends_has_noth
     run = on_the_same_prompts(factories.queued_run(ada), earlier)
     left = left_of(run)
     assert (left.words, left.ahead) == ("about 6 min once it begins", "8 stages to come")
+    run.stages.update(state=StageState.SUCCEEDED)  # it ends, or fetches what it made before it was resumed
+    run.state = "running"
+    assert times_left([run]) == {}
     stopping = factories.update(factories.running_run(ada), state="stopping")
     assert times_left([earlier, stopping, factories.failed_run(ada)]) == {}
 

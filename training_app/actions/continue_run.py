@@ -11,9 +11,10 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from constitutions_app.ledger import record
-from training_app.actions.launch_run import check_seed, numbered
+from training_app.actions.launch_run import check_seed, numbered, refuse_over
 from training_app.arms import laid_over
 from training_app.configuration import BadConfiguration, config_from
+from training_app.launch_checks import against_sharing
 from training_app.models import Run, RunStage
 from training_app.models.run import StageState
 from training_app.refusals import LaunchRefused
@@ -35,8 +36,8 @@ def continue_run(
 ) -> Run:
     """Queue a run that learns from the records of `source`. Only options of the stages done anew can be changed.
 
-    Raises LaunchRefused when the source has not come so far, went on from another run itself, or an option of a stage
-    that is not done anew would change.
+    Raises LaunchRefused when the source has not come so far, went on from another run itself, an option of a stage that
+    is not done anew would change, or GPUs cannot share RL as it would be.
     """
     if source.source_id is not None:
         raise LaunchRefused(f"{source} went on from another run itself. Go on from that one.")
@@ -46,6 +47,7 @@ def continue_run(
         config = config_from(laid_over(source.config, overrides or {}))
     except BadConfiguration as error:
         raise LaunchRefused(str(error)) from error
+    refuse_over(against_sharing(asdict(config), config.stages))
     check_seed(seed)
     needed = {slug for slug in config.stages if slug not in ANEW}
     done = set(RunStage.objects.filter(run=source, state=StageState.SUCCEEDED).values_list("slug", flat=True))

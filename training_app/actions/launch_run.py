@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,7 +18,7 @@ from training_app.configuration import BadConfiguration, effective_config
 from training_app.core.config import RunConfig
 from training_app.core.datasets import same_prompt
 from training_app.core.errors import BadInput
-from training_app.launch_checks import against_sharing, against_size, against_version
+from training_app.launch_checks import Objection, against_sharing, against_size, against_version
 from training_app.models import ExemplarSet, Prompt, PromptSet, Run, RunStage
 from training_app.other_models import pinned
 from training_app.prompt_sets import is_as_loaded
@@ -63,7 +63,7 @@ def launch_run(
     if not sets_are_checked:
         check_prompt_sets(prompt_sets)
     model = _model(base_model, config)
-    _check_objections(published, model, config, accept_older=accept_older)
+    refuse_over(_objections(published, model, config), accept_older=accept_older)
     others = _others({"judge": judge, "generator": generator})
     wanted = Run(
         id=run_id or uuid4(),
@@ -186,10 +186,15 @@ def _model(named: str, config: RunConfig) -> BaseModel:
     return model
 
 
-def _check_objections(version: Version, model: BaseModel, config: RunConfig, *, accept_older: bool) -> None:
-    """The first of what `launch_checks` has against the launch is what it is refused for."""
-    size = against_size(folder_of(model.as_data()), model.name, asdict(config), config.stages)
-    for objection in (*against_version(version), *against_sharing(asdict(config), config.stages), *size):
+def _objections(version: Version, model: BaseModel, config: RunConfig) -> Iterator[Objection]:
+    yield from against_version(version)
+    yield from against_sharing(asdict(config), config.stages)
+    yield from against_size(folder_of(model.as_data()), model.name, asdict(config), config.stages)
+
+
+def refuse_over(objections: Iterable[Objection], *, accept_older: bool = False) -> None:
+    """Raise LaunchRefused for the first of what `launch_checks` has against a launch, unless it is accepted."""
+    for objection in objections:
         if not (objection.may_be_accepted and accept_older):
             raise LaunchRefused(objection.words, field=objection.field)
 

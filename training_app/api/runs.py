@@ -56,7 +56,9 @@ class RunSerializer(serializers.ModelSerializer[Run]):
     version_number = serializers.IntegerField(source="version.number", read_only=True)
     prompt_sets: Any = serializers.SlugRelatedField(slug_field="slug", many=True, read_only=True)
     stages = StageSerializer(many=True, read_only=True)
-    time_left = serializers.SerializerMethodField(help_text="Null for a run that has ended or is being stopped.")
+    time_left = serializers.SerializerMethodField(
+        help_text="Null for a run that has ended, is being stopped or has done every stage."
+    )
 
     class Meta:
         model = Run

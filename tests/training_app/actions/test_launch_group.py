@@ -127,3 +127,17 @@ def test_only_what_is_done_anew_can_be_changed(source: FinishedRun) -> None:
     source.run.stages.filter(slug="label").update(state="failed")
     with pytest.raises(LaunchRefused, match="has not done the stage label"):
         continue_run(user=engineer(), source=source.run, seed=2)
+
+
+@pytest.mark.parametrize(
+    ("rl", "field"),
+    [({"algorithm": "ppo"}, "sharding"), ({"prompts_per_step": 3, "generations": 3}, "rl.prompts_per_step")],
+)
+def test_what_gpus_cannot_share_is_refused_before_a_reward_model_is_trained(
+    source: FinishedRun, rl: dict[str, Any], field: str
+) -> None:
+    source.run.config |= {"processes": 2, "sharding": "fsdp2"}
+    with pytest.raises(LaunchRefused) as refused:
+        continue_run(user=engineer(), source=source.run, seed=1, overrides={"rl": rl})
+    assert refused.value.field == field
+    assert not Run.objects.filter(source=source.run).exists()

@@ -10,6 +10,7 @@ from django.urls import reverse
 from tests.training_app import factories
 from tests.training_app.factories import FinishedRun
 from tests.training_app.views.conftest import Queries
+from training_app.actions import continue_run
 from training_app.models import MetricPoint, Run
 
 pytestmark = pytest.mark.django_db
@@ -81,6 +82,16 @@ def test_a_run_prints_only_the_options_that_it_reads(engineer: Client, ada: User
     assert "<dt>PPO clip</dt><dd>0.2</dd>" in engineer.get(run_url(run)).content.decode()
     assert "<dt>PPO clip</dt><dd>0.2</dd>" in engineer.get(f"{run_url(run)}stages/rl/").content.decode()
     assert "clip: 0.2" in engineer.get(f"{run_url(run)}run.yaml").content.decode()
+
+
+def test_a_run_that_goes_on_from_another_says_whose_the_values_before_its_own_stages_are(
+    engineer: Client, ada: User, finished: FinishedRun
+) -> None:
+    page = engineer.get(run_url(continue_run(user=ada, source=finished.run, seed=1))).content.decode()
+    assert "<dt>Rounds</dt>" in page
+    assert "stages it does not have" not in page
+    link = f'<a href="{run_url(finished.run)}">the run it goes on from</a>'
+    assert f"own stages was done by {link}, with the values shown for those stages." in page
 
 
 def test_a_running_run_listens_from_behind_its_newest_event(engineer: Client, ada: User) -> None:
