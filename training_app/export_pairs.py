@@ -7,7 +7,9 @@
 * Steps: the text before the revision (a) and the revision (b), which the critic prefers unless it changed nothing.
 * Audits: the pair that was judged, once; each auditor under its principle is an annotator, with the newest verdict.
 
-Left out: what its reader has yet to judge blind, comments without a verdict.
+Left out: what its reader has yet to judge blind, comments without a verdict. Where a pair stands goes by what is told
+alone, else the order would say which of the hidden labels fit. "Once" holds while nothing changes: where a question
+asks for what people say, a comparison of which something is said meanwhile may stand there again.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ NO_VERDICT = {Audit.Verdict.ABSTAIN: "cannot tell", Audit.Verdict.WITHDRAW: "tak
 
 @dataclass
 class Pairs:
-    """The pairs of a question. `fits`: its items; what they are called there is `kind`.
+    """The pairs of a question. `fits`: its items, without those left out; what they are called is `kind`.
 
     `veil`: keeps texts back; None where there is none. `by_key`: pairs are called by the key that a comparison has in
     its run or set, not by its number.
@@ -95,7 +97,7 @@ class Pairs:
 
     def _of_comparisons(self, low: int, high: int) -> Iterator[Pair]:
         keys = self.fits.filter(pk__gte=low, pk__lte=high).order_by("pk").values_list("pk", flat=True)
-        for some in _pieces([one for one in keys if one not in self.left_out.comparisons]):
+        for some in _pieces(list(keys)):
             yield from self._compared(some, self._labels(AILabel.objects.filter(comparison__in=some)))
 
     def _compared(self, keys: Sequence[int], labels: dict[int, list[AILabel]]) -> Iterator[Pair]:
@@ -131,7 +133,7 @@ class Pairs:
 
     def _of_steps(self, low: int, high: int) -> Iterator[Pair]:
         keys = self.fits.filter(pk__gte=low, pk__lte=high).order_by("pk").values_list("pk", flat=True)
-        for some in _pieces([one for one in keys if one not in self.left_out.steps]):
+        for some in _pieces(list(keys)):
             changed = verdicts.overridden_among(steps=some)
             for step, before in _steps(some):
                 kept = bool(step.revision) and not set(step.flags) & set(NOT_TRAINED_ON)
@@ -155,14 +157,9 @@ class Pairs:
             revised = {step.pk: (step, before) for step, before in _steps(steps)}
             for pair, judged in some:
                 said = of_pairs[pair] if pair else of_steps[judged]
-                told = [one for one in said if not self._is_hidden(one)]
-                if not told or said[0].place < low:
-                    continue
-                opinions = self._opinions(told)
-                yield self._pair(compared[pair], opinions) if pair else self._revised(*revised[judged], opinions)
-
-    def _is_hidden(self, audit: Audit) -> bool:
-        return audit.label_id in self.left_out.labels or audit.step_id in self.left_out.steps
+                is_begun = any(one.place < low for one in said)
+                if not is_begun and (opinions := self._opinions(said)):
+                    yield self._pair(compared[pair], opinions) if pair else self._revised(*revised[judged], opinions)
 
     def _opinions(self, audits: Sequence[Audit]) -> Row:
         said: Row = {}

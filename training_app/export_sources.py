@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from django.db.models import Q, QuerySet
 
 from training_app.explorer.exporting import lines_between
-from training_app.explorer.filters import PLURALS
+from training_app.explorer.filters import PLURALS, Filters
 from training_app.explorer.items import fitting
 from training_app.export_annotators import Annotators
 from training_app.export_blindness import asked_in, left_out_of
@@ -18,6 +18,7 @@ from training_app.export_pairs import Pairs
 from training_app.export_veil import Veil, veil_of
 from training_app.exports import RunRows, run_pairs
 from training_app.models import Export
+from training_app.preference_rows import LeftOut
 
 Columns = dict[str, Any]
 
@@ -74,13 +75,7 @@ class ItemLines:
 
     @cached_property
     def _fits(self) -> QuerySet[Any]:
-        """What fits, without what was hidden when the writing began. For audits that goes by what they are about."""
-        left_out, rows = left_out_of(self.export), fitting(asked_in(self.export))
-        if self._kind == "audit":
-            about_label = Q(label__isnull=False, label__in=left_out.labels)
-            return rows.exclude(about_label).exclude(step__isnull=False, step__in=left_out.steps)
-        of_kind = {"label": left_out.labels, "step": left_out.steps, "comparison": left_out.comparisons}
-        return rows.exclude(pk__in=of_kind[self._kind])
+        return _told(asked_in(self.export), left_out_of(self.export))
 
 
 def source_of(export: Export) -> Source:
@@ -96,5 +91,15 @@ def source_of(export: Export) -> Source:
     asked = asked_in(export)
     about = {"description": f"{PLURALS[asked.kind]} of the explorer".capitalize(), "question": export.question,
              "dataset_name": str(export.pk), "texts": export.texts}  # fmt: skip
-    return Pairs(asked.kind, fitting(asked), export.first, export.last, about, left_out, veil,
+    return Pairs(asked.kind, _told(asked, left_out), export.first, export.last, about, left_out, veil,
                  annotators=Annotators(export.noted))  # fmt: skip
+
+
+def _told(asked: Filters, left_out: LeftOut) -> QuerySet[Any]:
+    """What fits, without what was hidden when the writing began. For audits that goes by what they are about."""
+    rows = fitting(asked)
+    if asked.kind == "audit":
+        about_label = Q(label__isnull=False, label__in=left_out.labels)
+        return rows.exclude(about_label).exclude(step__isnull=False, step__in=left_out.steps)
+    of_kind = {"label": left_out.labels, "step": left_out.steps, "comparison": left_out.comparisons}
+    return rows.exclude(pk__in=of_kind[asked.kind])

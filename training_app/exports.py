@@ -91,8 +91,8 @@ def run_pairs(run: Run, left_out: LeftOut, span: Span, annotators: Annotators) -
         "constitution_digest": run.version.digest,
         "prompt_sets": {one.slug: one.digest for one in PromptSet.objects.filter(runs=run)},
     }
-    return Pairs("label", AILabel.objects.filter(run=run), *span, about, left_out, by_key=True,
-                 annotators=annotators, people=alone)  # fmt: skip
+    labels = AILabel.objects.filter(run=run).exclude(pk__in=left_out.labels)
+    return Pairs("label", labels, *span, about, left_out, by_key=True, annotators=annotators, people=alone)
 
 
 def is_small(run: Run, what: str) -> bool:

@@ -51,13 +51,13 @@ def pairs_of(row: Export) -> AnnotatedPairs:
 
 
 def second_labels(made: FinishedRun) -> list[AILabel]:
-    """Under another principle each, far behind the first ones."""
+    """Under another principle each, far behind the first ones and in the opposite order."""
     principles = list(made.run.version.principles.all())
     again = [AILabel.objects.get(pk=one.pk) for one in made.labels]
     for one in again:
         place = next(place for place, principle in enumerate(principles) if principle.pk == one.principle_id)
         one.pk, one.principle, one._state.adding = None, principles[place - 1], True
-    return AILabel.objects.bulk_create(again)
+    return AILabel.objects.bulk_create(again[::-1])
 
 
 def human_comparison(prompt: Any, key: str = "hh-1") -> Comparison:
@@ -267,6 +267,27 @@ def test_a_comparison_stands_once_though_the_first_thing_said_of_it_is_hidden(
     assert len({pair.id for pair in found.pairs}) == len(found.pairs) == len(made.labels)
     assert not {said["label"] for said in told(found)} & {label.pk for label in made.labels}
     assert len(told(found)) == len(made.labels)
+
+
+@pytest.mark.parametrize("kind", ["label", "audit"])
+def test_where_a_comparison_stands_does_not_tell_what_is_hidden_of_it(made: FinishedRun, kind: str) -> None:
+    """A hidden label that fits says what the AI chose, a hidden audit what somebody made of it."""
+    jonas, ada = auditor("jonas"), made.run.created_by
+    queue_of(size=len(made.labels), people=(jonas,))
+    seen = second_labels(made)
+    for label in (*made.labels, *seen):
+        Audit.objects.create(auditor=ada, label=label, verdict="override", choice="a", blind=False)
+    asked = {"verdict": "override"} if kind == "audit" else {"p_from": 0.0}
+    found = pairs_of(written(jonas, kind=kind, **asked))
+    assert [pair.id for pair in found.pairs] == [f"comparison-{one.comparison_id}" for one in seen]
+
+
+def test_comments_alone_make_no_pair(made: FinishedRun) -> None:
+    said = {"auditor": auditor("jonas"), "verdict": "comment", "comment": "Hm.", "blind": False}
+    Audit.objects.create(**said, label=made.labels[0])
+    Audit.objects.create(**said, step=made.steps[0])
+    row = written(made.run.created_by, kind="audit")
+    assert (row.done, pairs_of(row).pairs) == (0, ())
 
 
 def told(found: AnnotatedPairs) -> list[dict[str, Any]]:

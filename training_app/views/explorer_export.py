@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connection
@@ -20,6 +20,8 @@ from training_app.views.sending import let_go
 
 AHEAD = 16
 """Blocks that are read ahead of a slow reader."""
+Blocks = queue.Queue[bytes | BaseException | None]
+"""What is read, then None or what went wrong."""
 
 
 @require_safe
@@ -37,9 +39,9 @@ def export(request: AuthenticatedHttpRequest) -> HttpResponse:
 
 async def _later(asked: Filters, user: Person) -> AsyncIterator[bytes]:
     """The blocks where the server is asynchronous: a thread with a connection of its own reads a few ahead."""
-    blocks: queue.Queue[bytes | BaseException | None] = queue.Queue(AHEAD)
+    blocks: Blocks = queue.Queue(AHEAD)
     gone = threading.Event()
-    threading.Thread(target=_read, args=(lines(asked, user), blocks, gone), daemon=True).start()
+    threading.Thread(target=_read, args=(asked, user, blocks, gone), daemon=True).start()
     try:
         while (block := await asyncio.to_thread(blocks.get)) is not None:
             if isinstance(block, BaseException):
@@ -49,10 +51,10 @@ async def _later(asked: Filters, user: Person) -> AsyncIterator[bytes]:
         gone.set()
 
 
-def _read(pieces: Iterator[bytes], blocks: queue.Queue[bytes | BaseException | None], gone: threading.Event) -> None:
-    """Hands blocks on until there are no more, or nobody reads them."""
+def _read(asked: Filters, user: Person, blocks: Blocks, gone: threading.Event) -> None:
+    """Hands blocks on until there are no more, or nobody reads them. Asks the database, so never in the event loop."""
     try:
-        for piece in pieces:
+        for piece in lines(asked, user):
             while not _put(blocks, piece):
                 if gone.is_set():
                     return
@@ -63,14 +65,13 @@ def _read(pieces: Iterator[bytes], blocks: queue.Queue[bytes | BaseException | N
         connection.close()
 
 
-def _finish(
-    blocks: queue.Queue[bytes | BaseException | None], last: BaseException | None, gone: threading.Event
-) -> None:
-    while not gone.is_set() and not _put(blocks, last):
+def _finish(blocks: Blocks, last: BaseException | None, gone: threading.Event) -> None:
+    """Tried once though the reader has gone: the thread that waited for them may still wait for a block."""
+    while not _put(blocks, last) and not gone.is_set():
         pass
 
 
-def _put(blocks: queue.Queue[bytes | BaseException | None], piece: bytes | BaseException | None) -> bool:
+def _put(blocks: Blocks, piece: bytes | BaseException | None) -> bool:
     try:
         blocks.put(piece, timeout=0.5)
     except queue.Full:
