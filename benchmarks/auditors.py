@@ -34,6 +34,7 @@ import httpx2
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import _measuring as measuring
+from cai_web.sockets import beside, listen
 
 RETRY_S = 0.5
 DRAIN_S = 60.0
@@ -64,26 +65,26 @@ class Plan:
 
 
 class Server:
-    """The web server's process over one listening socket, so that clients wait while it is down."""
+    """The web server's processes as `make run` starts them; clients wait while they are down."""
 
-    def __init__(self, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(self, environment: Mapping[str, str], log: Path, processes: int) -> None:
         self.environment, self.log = environment, log
-        self.listener = socket.socket()
-        self.listener.bind(("127.0.0.1", 0))
-        self.listener.listen(256)
-        self.process: subprocess.Popen[bytes] | None = None
+        self.listeners = [listen(socket.AF_INET, ("127.0.0.1", 0))]
+        self.listeners += [beside(self.listeners[0]) for _ in range(1, processes)]
+        self.processes: list[subprocess.Popen[bytes]] = []
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        return f"http://127.0.0.1:{self.listeners[0].getsockname()[1]}"
 
     def start(self) -> None:
-        with self.log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "cai_web.serve", str(self.listener.fileno())],
-                cwd=measuring.ROOT, env=dict(self.environment), pass_fds=[self.listener.fileno()],
-                stdout=output, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+        for listener in self.listeners:
+            with self.log.open("ab") as output:
+                self.processes.append(subprocess.Popen(
+                    [sys.executable, "-m", "cai_web.serve", str(listener.fileno())],
+                    cwd=measuring.ROOT, env=dict(self.environment), pass_fds=[listener.fileno()],
+                    stdout=output, stderr=subprocess.STDOUT,
+                ))  # fmt: skip
 
     def wait(self, seconds: float = 60.0) -> None:
         """Until it answers; raises TransportError or fails when it does not."""
@@ -93,15 +94,16 @@ class Server:
             time.sleep(0.2)
 
     def close(self) -> None:
-        """Stop, and give the socket back."""
+        """Stop, and give the sockets back."""
         self.stop()
-        self.listener.close()
+        for listener in self.listeners:
+            listener.close()
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        if self.process is not None:
-            self.process.send_signal(how)
-            self.process.wait(timeout=30)
-            self.process = None
+        for process in self.processes:
+            process.send_signal(how)
+        while self.processes:
+            self.processes.pop().wait(timeout=30)
 
 
 class Auditor:
@@ -298,7 +300,7 @@ def main() -> None:
         try:
             call_command("migrate", verbosity=0)
             queue, sessions = make_scene(asked.auditors, asked.items, asked.per_item)
-            server = Server({**os.environ, **environment}, Path(folder) / "server.log")
+            server = Server({**os.environ, **environment}, Path(folder) / "server.log", settings.WEB_PROCESSES)
             server.start()
             server.wait()
             plan = Plan(asked.seconds, (asked.think[0], asked.think[1]))

@@ -16,7 +16,7 @@ PER_ITEM = 2
 @pytest.mark.django_db(transaction=True)
 def test_a_killed_server_loses_and_doubles_no_decision(tmp_path: Path) -> None:
     queue, sessions = make_scene(auditors=8, items=400, per_item=PER_ITEM)
-    server = Server(program_environment(HTTPS="0", COLLECTED_STATIC="0"), tmp_path / "server.log")
+    server = Server(program_environment(HTTPS="0", COLLECTED_STATIC="0"), tmp_path / "server.log", processes=2)
     server.start()
     try:
         server.wait()
