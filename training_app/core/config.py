@@ -313,6 +313,7 @@ PRESETS: dict[str, RunConfig] = {
             prompts_per_step=3,
             max_completion_length=48,
             save_steps=4,
+            gae_lambda=1.0,  # PPO's value head has eight steps to learn from: too few to be trusted
         ),
         dpo=DpoParams(learning_rate=5e-6, batch_size=4, max_length=384, save_steps=8),
         evaluate=EvaluateParams(_SHORT),
