@@ -26,24 +26,35 @@ NO_LABEL = -100
 def watch_first_batch(trainer: Any, events: EventLog) -> None:
     """Record what the trainer's collator makes the first time it is asked; later batches cost nothing.
 
-    A trainer that draws its batches itself (GRPO, RLOO) has no such collator: its first loss is watched instead.
+    A trainer that draws its batches itself (GRPO, RLOO) collates nothing: its first loss is watched instead.
     """
     if events.has(RECORD, KEY):
         return
     collator = trainer.data_collator
-    if not hasattr(collator, "torch_call"):
+    if _collates_nothing(collator):
         _watch_first_loss(trainer, events)
         return
-    collate: Callable[[list[dict[str, Any]]], dict[str, Any]] = collator.torch_call
+    # TRL's collators are objects that are asked by other ways too; that of packing is a plain function.
+    place, name = (collator, "torch_call") if hasattr(collator, "torch_call") else (trainer, "data_collator")
+    collate: Callable[[list[dict[str, Any]]], dict[str, Any]] = getattr(place, name)
+    is_first = True
 
     def once(examples: list[dict[str, Any]]) -> dict[str, Any]:
+        nonlocal is_first
         batch = collate(examples)
-        collator.torch_call = collate
-        tokenizer = trainer.processing_class
-        events.record(RECORD, KEY, {"rows": rows_of(batch, lambda token: str(tokenizer.decode([token])))})
+        if is_first:
+            is_first = False
+            tokenizer = trainer.processing_class
+            events.record(RECORD, KEY, {"rows": rows_of(batch, lambda token: str(tokenizer.decode([token])))})
         return batch
 
-    collator.torch_call = once
+    setattr(place, name, once)
+
+
+def _collates_nothing(collator: Any) -> bool:
+    from trl.trainer.utils import identity
+
+    return collator is identity
 
 
 def _watch_first_loss(trainer: Any, events: EventLog) -> None:

@@ -10,6 +10,7 @@ from training_app.core.events import EventLog, read_events
 from training_app.core.first_batch import MOST_ROWS, MOST_TOKENS, rows_of, watch_first_batch
 
 torch = pytest.importorskip("torch")
+identity = pytest.importorskip("trl.trainer.utils").identity
 WORDS = ("·", "Why", " not", "?", " Because", " so", ".")
 
 
@@ -66,6 +67,17 @@ def test_it_is_recorded_once_and_the_batch_is_not_touched(tmp_path: Path) -> Non
     assert [(one["record"], len(one["data"]["rows"])) for one in records] == [("first_batch", 2)]
 
 
+def test_a_collator_that_is_a_function_is_watched_as_well(tmp_path: Path) -> None:
+    decoder = SimpleNamespace(decode=lambda ids: word(ids[0]))
+    trainer = SimpleNamespace(data_collator=lambda examples: batch(), processing_class=decoder)
+    with EventLog(tmp_path) as events:
+        watch_first_batch(trainer, events)
+        asked = trainer.data_collator  # as a loader keeps it
+        assert [asked([number]).keys() for number in (1, 2)] == [batch().keys()] * 2
+    records = [event for event in read_events(tmp_path / "events.jsonl") if event["kind"] == "record"]
+    assert [(one["record"], len(one["data"]["rows"])) for one in records] == [("first_batch", 2)]
+
+
 def test_of_a_trainer_that_draws_its_batches_the_first_loss_is_watched(tmp_path: Path) -> None:
     seen: list[Any] = []
 
@@ -74,7 +86,7 @@ def test_of_a_trainer_that_draws_its_batches_the_first_loss_is_watched(tmp_path:
         return "loss"
 
     decoder = SimpleNamespace(decode=lambda ids: word(ids[0]))
-    trainer = SimpleNamespace(data_collator=list, compute_loss=compute_loss, processing_class=decoder)
+    trainer = SimpleNamespace(data_collator=identity, compute_loss=compute_loss, processing_class=decoder)
     inputs = {
         "prompt_ids": torch.tensor([[0, 1, 2]]), "prompt_mask": torch.tensor([[0, 1, 1]]),
         "completion_ids": torch.tensor([[3, 4, 0]]), "completion_mask": torch.tensor([[1, 1, 0]]),
@@ -82,7 +94,7 @@ def test_of_a_trainer_that_draws_its_batches_the_first_loss_is_watched(tmp_path:
     with EventLog(tmp_path) as events:
         watch_first_batch(trainer, events)
         assert [trainer.compute_loss("model", inputs, num_items_in_batch=2) for _ in range(2)] == ["loss", "loss"]
-    assert trainer.compute_loss is compute_loss and trainer.data_collator is list
+    assert trainer.compute_loss is compute_loss and trainer.data_collator is identity
     assert seen == [("model", inputs, {"num_items_in_batch": 2})] * 2
     (record,) = (event for event in read_events(tmp_path / "events.jsonl") if event["kind"] == "record")
     assert record["data"]["rows"] == [
