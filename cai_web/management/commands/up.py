@@ -213,7 +213,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _environment() -> dict[str, str]:
     """What the children get. This server speaks plain http: no cookie may ask for https unless the caller says so."""
-    return {"HTTPS": "0", **{name: value for name, value in os.environ.items() if value}, "PYTHONUNBUFFERED": "1"}
+    own = {name: value for name, value in os.environ.items() if value}
+    return {"HTTPS": "0", **own, "PYTHONUNBUFFERED": "1", "SUPERVISOR": str(os.getpid())}
 
 
 def _web(name: str, listener: socket.socket) -> Child:

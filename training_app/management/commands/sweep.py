@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from argparse import ArgumentParser
@@ -47,7 +48,8 @@ class Command(BaseCommand):
             wake_for_release_work,
             wake_for_export,
         )
-        while not over.is_set():
+        supervisor = int(os.environ.get("SUPERVISOR", os.getppid()))  # the kernel's word of its death can be lost
+        while not over.is_set() and os.getppid() == supervisor:
             self._pass(sweeper)
             if options["once"]:
                 return
