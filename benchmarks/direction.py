@@ -1,15 +1,15 @@
-"""Whether the text of a constitution reaches the weights, counted: three constitutions, the same but for one principle.
+"""Whether the text of a constitution reaches the weights, counted: constitutions alike but for one principle.
 
-"Warm" asks for thanks and a warm tone, "warm in other words" for the same in other words (a placebo edit), and
-"professional" for the advice to talk to a professional. Each is launched as compared runs are (`launch_group`: arms
-times seeds, the same prompts, base model and options), as far as SL-CAI: answers, one round of critique and revision,
-supervised fine-tuning, evaluation on prompts that nothing was trained on. The prompts are all those of the starter
-material, taken as red-team prompts; half of them are held out.
+"Warm" asks for thanks and a warm tone; "warm in other words" for the same in other words, and "warm in a few other
+words" with four words of it changed (placebo edits); "professional" asks for the advice to talk to a professional.
+Each is launched as compared runs are (`launch_group`: arms times seeds, the same prompts, base model and options), as
+far as SL-CAI: answers, one round of critique and revision, supervised fine-tuning, evaluation on prompts that nothing
+was trained on. The prompts are all those of the starter material, taken as red-team prompts; half are held out.
 
 What is shown is what the page of the compared runs shows: for every pair of arms the difference in each countable
 feature, with an interval over prompts and one over seeds. The words say: warmth from "warm", professionals from
-"professional", nothing between the two warm ones. That is named before the launch (`EXPECTED`) and kept with it, so
-these comparisons alone are tested, together. What the figures say is told, whatever it is.
+"professional", nothing between the warm ones. That is named before the launch (`EXPECTED`) and kept with it, so these
+comparisons alone are tested, together. What the figures say is told, whatever it is.
 
 With `--folder` the app's database and artifacts stay there: the command goes on where it was stopped, and
 `VAR_DIR=FOLDER make run` shows the page. The whole takes about an hour of two cores.
@@ -33,7 +33,12 @@ from benchmarks import _measuring as measuring
 from benchmarks._own_app import app_in, follow, somebody
 from constitutions_app.core.principles import Principle
 
-EXPECTED = {"warm": "warmth", "warm in other words": "warmth", "professional": "professional"}
+EXPECTED = {
+    "warm": "warmth",
+    "warm in other words": "warmth",
+    "warm in a few other words": "warmth",
+    "professional": "professional",
+}
 """Arm → the feature that its text asks for more of."""
 
 NAMESPACE = UUID("6f1d2c1e-3f0a-4c57-9d3b-0d6a5b2f9c11")
@@ -67,7 +72,25 @@ def warm_in_other_words(warm: Principle) -> Principle:
     )
 
 
-def constitutions(user: Any) -> dict[str, Any]:
+def warm_in_a_few_other_words(warm: Principle) -> Principle:
+    """A lighter placebo edit: two words of the critique request and two of the revision request, nothing else.
+
+    Written after the heavier one had been told apart from its twin by five seeds, and before this one was measured.
+    """
+    return replace(
+        warm,
+        critique_request=(
+            "Point out every place where the assistant's last response is cold or impersonal, and where a word of "
+            "thanks or warmth is missing."
+        ),
+        revision_request=(
+            "Rewrite the response so that it starts by thanking the person for the question and remains warm and "
+            "friendly to the end."
+        ),
+    )
+
+
+def constitutions(user: Any, arms: Sequence[str]) -> dict[str, Any]:
     """Arm → its published version: constitutions of one principle each, made the first time."""
     import yaml
 
@@ -82,14 +105,15 @@ def constitutions(user: Any) -> dict[str, Any]:
     principles = {
         "warm": warm,
         "warm in other words": warm_in_other_words(warm),
+        "warm in a few other words": warm_in_a_few_other_words(warm),
         "professional": known["names-a-professional"],
     }
     versions = {}
-    for arm, principle in principles.items():
+    for arm in arms:
         slug = f"direction-{arm.replace(' ', '-')}"
         version = Version.objects.filter(constitution__slug=slug).order_by("number").first()
         if version is None:
-            words = replace(habits, name=f"Direction: {arm}", principles=(principle,))
+            words = replace(habits, name=f"Direction: {arm}", principles=(principles[arm],))
             made = create_constitution(user=user, name=words.name, slug=slug, start=words)
             version = publish_version(user=user, draft=made.draft, note="One countable principle.")
         versions[arm] = version
@@ -120,7 +144,7 @@ def launch(said: Namespace) -> Any:
     from training_app.core.expected import Expectation
 
     user = somebody()
-    versions = constitutions(user)
+    versions = constitutions(user, said.arms)
     prompts = load_prompt_set(
         user=user, content=starter_prompts(), kind="red_team", slug="starter-all", name="All starter prompts"
     )
@@ -129,8 +153,8 @@ def launch(said: Namespace) -> Any:
     return launch_group(
         user=user, arms=[Arm(name, version=version) for name, version in versions.items()], seeds=seeds, version=None,
         base_model=BUNDLED_NAME, prompt_sets=[prompts], preset="demo", overrides=wanted, name="Direction of the text",
-        expects=[Expectation(arm, feature, more=True) for arm, feature in EXPECTED.items()],
-        group_id=uuid5(NAMESPACE, json.dumps([seeds, wanted])),
+        expects=[Expectation(arm, feature, more=True) for arm, feature in EXPECTED.items() if arm in versions],
+        group_id=uuid5(NAMESPACE, json.dumps([seeds, wanted, said.arms])),
     )  # fmt: skip
 
 
@@ -168,6 +192,7 @@ def main() -> None:
     """Launch, follow, tell."""
     parser = measuring.options("direction", (__doc__ or "").split("\n\n")[0])
     parser.add_argument("--seeds", type=int, default=3, help="runs for each arm")
+    parser.add_argument("--arms", nargs="+", choices=EXPECTED, default=list(EXPECTED), help="those to be compared")
     parser.add_argument("--seed", type=int, default=1, help="the first of them")
     parser.add_argument("--epochs", type=float, default=2.0, help="of SL-CAI")
     parser.add_argument("--learning-rate", type=float, default=5e-5, help="of SL-CAI")

@@ -170,7 +170,8 @@ def test_another_environment_is_another_process() -> None:
     with closing(warm_stages.WarmProcess(ENVIRONMENT)) as warm:
         assert warm.serves(ENVIRONMENT)
         assert not warm.serves({**ENVIRONMENT, "OMP_NUM_THREADS": "3"})
-        environment = psutil.Process(warm.process.pid).environ()
+        # A process that is about to run its program has none for a moment.
+        environment = wait_for(psutil.Process(warm.process.pid).environ, what="the process's environment")
         assert environment["HF_HUB_OFFLINE"] == "1"
         assert "SECRET_KEY" not in environment
     assert not warm.serves(ENVIRONMENT)
