@@ -1,5 +1,5 @@
-"""What speaks against a launch although every field is filled in: unapproved or older words, too large a model, work
-that GPUs cannot share.
+"""What speaks against a launch although every field is filled in: unapproved or older words, too large a model, too
+little room on the disk, work that GPUs cannot share.
 
 The launch form shows these before the button is pressed, and `launch_run` refuses by the very same functions.
 """
@@ -21,15 +21,18 @@ from constitutions_app.meanings import meanings_of
 from constitutions_app.models import Version
 from training_app.core.memory import limit_bytes
 from training_app.core.model_facts import facts_of
+from training_app.disk import Needed, Room
 from training_app.stale import newest_versions
 from training_app.usage import GIB, gpu_total
 
-BYTES_PER_WEIGHT: Mapping[str, int] = {"sft": 8, "reward": 8, "rl": 12, "dpo": 10}
-"""The least a training stage holds per weight, everything in bfloat16: weights 2, gradients 2, Adam's two moments 4;
-RL also the reference 2 and the reward model 2, DPO the reference 2. Activations and caches come on top."""
+SHARED = 12
+"""Bytes per weight of what trains it, gradients 4 and Adam's two moments 8, which DeepSpeed's processes share."""
+BYTES_PER_WEIGHT: Mapping[str, int] = {"sft": 4 + SHARED, "reward": 4 + SHARED, "rl": 6 + SHARED, "dpo": 4 + SHARED}
+"""The least a training stage holds per weight: the weights in float32 and what trains them, RL also what rewards it 2.
+Activations, caches and RL's reference come on top."""
 
-ONLY_READ = 2
-"""Bytes per weight of a stage that only writes or judges text, or trains small adapters."""
+ADAPTED, ONLY_READ = 4, 2
+"""Bytes per weight of a stage that trains small adapters, and of one that only writes or judges text."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,22 @@ def against_size(folder: Path, name: str, config: Mapping[str, Any], stages: tup
         )
 
 
+def against_disk(needed: Needed, free: Room | None) -> Iterator[Objection]:
+    """That what the runs lay on the disk does not fit beside what earlier ones will; nothing where that is unknown."""
+    if free is None or free.holds(needed):
+        return
+    others = ""
+    if free.waiting:
+        s = "" if free.others == 1 else "s"
+        others = f" {free.others} run{s} before it will take {_gib(free.waiting)} of that."
+    yield Objection(
+        "disk",
+        f"The disk has too little room: at most {_gib(needed.most)} lie there at once, {_gib(needed.kept)} of "
+        f"them checkpoints that are kept, and {_gib(free.free)} are free where artifacts are kept.{others} "
+        "Delete weights that nothing rests on (manage.py prune_weights), discard stopped runs, or save less often.",
+    )
+
+
 def against_sharing(config: Mapping[str, Any], stages: tuple[str, ...]) -> Iterator[Objection]:
     """That GPUs cannot share RL as chosen: said now, and not by the stage itself after hours of others.
 
@@ -117,8 +136,12 @@ def room_for_a_stage(config: Mapping[str, Any]) -> tuple[int, str]:
 
 
 def _per_weight(slug: str, config: Mapping[str, Any]) -> int:
-    options = config.get(slug) or {}
-    return ONLY_READ if options.get("lora_rank") else BYTES_PER_WEIGHT.get(slug, ONLY_READ)
+    if (config.get(slug) or {}).get("lora_rank"):
+        return ADAPTED
+    whole = BYTES_PER_WEIGHT.get(slug, ONLY_READ)
+    if slug in BYTES_PER_WEIGHT and config.get("sharding") == "deepspeed":
+        return whole - SHARED + SHARED // int(config.get("processes") or 1)
+    return whole
 
 
 def _gib(count: int) -> str:

@@ -14,7 +14,8 @@ from constitutions_app.models import PublishingRules, Version
 from tests.training_app import factories, scenes
 from training_app import launch_checks
 from training_app.core.config import PRESETS
-from training_app.launch_checks import against_sharing, against_size, against_version, room_for_a_stage
+from training_app.disk import Needed, Room
+from training_app.launch_checks import against_disk, against_sharing, against_size, against_version, room_for_a_stage
 from training_app.prompt_sets import is_as_loaded
 from training_app.usage import GIB
 
@@ -91,15 +92,30 @@ def test_a_model_that_cannot_be_trained_in_the_memory_there_is_is_refused(
     tmp_path: Path, settings: LazySettings
 ) -> None:
     folder, config = model_of(tmp_path / "big", 10**9), asdict(PRESETS["demo"])
-    settings.STAGE_MEMORY_GIB = 11
+    settings.STAGE_MEMORY_GIB = 16
     [objection] = against_size(folder, "big", config, STAGES)
     assert objection.field == "base_model"
-    assert "1,000,000,000 weights its training holds at least 11.2 GiB, and a worker has 11.0 GiB" in objection.words
+    assert "1,000,000,000 weights its training holds at least 16.8 GiB, and a worker has 16.0 GiB" in objection.words
     assert list(against_size(folder, "big", config, ("generate", "sft"))) == []
-    settings.STAGE_MEMORY_GIB = 7
+    shared = config | {"sharding": "deepspeed", "processes": 4}
+    assert list(against_size(folder, "big", shared, STAGES)) == []  # 6 + 12 / 4 bytes a weight
+    settings.STAGE_MEMORY_GIB = 14
     assert list(against_size(folder, "big", config, ("generate", "sft")))
     adapters = asdict(replace(PRESETS["demo"], sft=replace(PRESETS["demo"].sft, lora_rank=8)))
     assert list(against_size(folder, "big", adapters, ("generate", "sft"))) == []
+
+
+def test_too_little_room_is_said_with_what_is_needed_what_is_free_and_who_comes_first() -> None:
+    needed = Needed(kept=2 * GIB, most=5 * GIB)
+    assert list(against_disk(needed, None)) == []
+    assert list(against_disk(needed, Room(free=6 * GIB, waiting=GIB, others=2))) == []
+    [objection] = against_disk(needed, Room(free=6 * GIB, waiting=GIB + 1, others=2))
+    assert (objection.field, objection.may_be_accepted) == ("disk", False)
+    for part in ("at most 5.0 GiB", "2.0 GiB of them", "6.0 GiB are free", "2 runs before it will take 1.0 GiB"):
+        assert part in objection.words
+    assert "prune_weights" in objection.words
+    [alone] = against_disk(needed, Room(free=4 * GIB, waiting=0, others=0))
+    assert "before it" not in alone.words
 
 
 def test_a_folder_whose_weights_cannot_be_counted_is_no_objection(tmp_path: Path, settings: LazySettings) -> None:

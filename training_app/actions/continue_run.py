@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from constitutions_app.ledger import record
-from training_app.actions.launch_run import check_seed, numbered, refuse_over
+from training_app.actions.launch_run import check_seed, numbered, refuse_over, refuse_without_room
 from training_app.arms import laid_over
 from training_app.configuration import BadConfiguration, config_from
 from training_app.launch_checks import against_sharing
@@ -32,12 +32,14 @@ def continue_run(
     overrides: Mapping[str, Any] | None = None,
     name: str = "",
     run_id: UUID | None = None,
+    of_group: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> Run:
     """Queue a run that learns from the records of `source`. Only options of the stages done anew can be changed.
 
-    Raises LaunchRefused when the source has not come so far, went on from another run itself, an option of a stage that
-    is not done anew would change, or GPUs cannot share RL as it would be.
+    `of_group`: the caller holds all its runs against the disk at once. Raises LaunchRefused when the source has not
+    come so far, went on from another run itself, an option of a stage that is not done anew would change, GPUs cannot
+    share RL as it would be, or the disk has too little room.
     """
     if source.source_id is not None:
         raise LaunchRefused(f"{source} went on from another run itself. Go on from that one.")
@@ -68,6 +70,8 @@ def continue_run(
         RunStage.objects.bulk_create(
             RunStage(run=run, slug=slug, position=position) for position, slug in enumerate(stages, start=1)
         )
+        if not of_group:
+            refuse_without_room([run])
         data = {"source": str(source.pk), "seed": seed, "config": asdict(config)}
         record(actor=user, verb="run.continue", obj=run, data=data)
         ring(run.pk, say=say)

@@ -12,7 +12,7 @@ from django.db import transaction
 from constitutions_app.ledger import record
 from constitutions_app.models import Version
 from training_app.actions.continue_run import continue_run
-from training_app.actions.launch_run import check_prompt_sets, launch_run
+from training_app.actions.launch_run import check_prompt_sets, launch_run, refuse_without_room
 from training_app.arms import VERDICTS, Arm, laid_over
 from training_app.core.expected import BadExpectations, Expectation, check_expectations, counted_in
 from training_app.models import PromptSet, Run, RunGroup
@@ -66,7 +66,7 @@ def launch_group(
             user=user, version=arm.version or version, base_model=base_model, prompt_sets=prompt_sets, preset=preset,
             seed=seed, overrides=laid_over(overrides or {}, arm.overrides), name=run_name, judge=judge,
             generator=generator, run_id=run_id, accept_older=accept_older or arm.version is not None,
-            sets_are_checked=True, say=say,
+            of_group=True, say=say,
         )  # fmt: skip
 
     return _grouped(launch, user=user, arms=arms, seeds=seeds, name=name, group_id=group_id, expects=expects)
@@ -90,8 +90,9 @@ def compare_verdicts(
 
     def launch(arm: Arm, seed: int, run_id: UUID, run_name: str) -> Run:
         return continue_run(
-            user=user, source=source, seed=seed, overrides=arm.overrides, name=run_name, run_id=run_id, say=say
-        )
+            user=user, source=source, seed=seed, overrides=arm.overrides, name=run_name, run_id=run_id, of_group=True,
+            say=say,
+        )  # fmt: skip
 
     return _grouped(launch, user=user, arms=VERDICTS, seeds=seeds, name=name, group_id=group_id)
 
@@ -120,9 +121,12 @@ def _grouped(
         )
         if not created:
             return group
+        launched: list[Run] = []
         for seed in seeds:
             for arm in arms:
                 run = launch(arm, seed, uuid5(group.pk, f"{arm.name}/{seed}"), f"{name[:90]} {arm.name}".strip())
                 Run.objects.filter(pk=run.pk).update(group=group, arm=arm.name)
+                launched.append(run)
+        refuse_without_room(launched)
         record(actor=user, verb="runs.compare", obj=group, data={"arms": names, "seeds": list(seeds), "expects": said})
     return group

@@ -18,7 +18,8 @@ from training_app.configuration import BadConfiguration, effective_config
 from training_app.core.config import RunConfig
 from training_app.core.datasets import same_prompt
 from training_app.core.errors import BadInput
-from training_app.launch_checks import Objection, against_sharing, against_size, against_version
+from training_app.disk import needed_by_run, room, together
+from training_app.launch_checks import Objection, against_disk, against_sharing, against_size, against_version
 from training_app.models import ExemplarSet, Prompt, PromptSet, Run, RunStage
 from training_app.other_models import pinned
 from training_app.prompt_sets import is_as_loaded
@@ -44,7 +45,7 @@ def launch_run(
     generator: str = "",
     run_id: UUID | None = None,
     accept_older: bool = False,
-    sets_are_checked: bool = False,
+    of_group: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> Run:
     """Queue a run and wake a GPU worker. Returns the new run with its stages, all waiting.
@@ -52,15 +53,15 @@ def launch_run(
     `run_id` is the run's id if the sender chose one: the same launch sent again under it returns the run already there.
     `base_model` names a folder under MODELS_ROOT. `overrides` changes options of the preset (configuration.py).
     `judge` and `generator` name a model server that answers in place of the base model (other_models.py), or are "".
-    `accept_older` says that words are meant which a newer version gives another meaning. `sets_are_checked`: the caller
-    has asked `check_prompt_sets` already, which reads every row.
+    `accept_older` says that words are meant which a newer version gives another meaning. `of_group`: the caller has
+    asked `check_prompt_sets` already, which reads every row, and holds all its runs against the disk at once.
     `say` is told a sentence when the queue cannot be reached; the run is kept and starts when the sweeper finds it.
     Raises LaunchRefused with one sentence, nothing written, when something is missing or contradicts itself.
     """
     published = _published(version)
     config = _config(preset, overrides or {})
     check_seed(seed)
-    if not sets_are_checked:
+    if not of_group:
         check_prompt_sets(prompt_sets)
     model = _model(base_model, config)
     refuse_over(_objections(published, model, config), accept_older=accept_older)
@@ -86,6 +87,8 @@ def launch_run(
         RunStage.objects.bulk_create(
             RunStage(run=run, slug=slug, position=position) for position, slug in enumerate(config.stages, start=1)
         )
+        if not of_group:
+            refuse_without_room([run])
         record(
             actor=user,
             verb="run.launch",
@@ -190,6 +193,15 @@ def _objections(version: Version, model: BaseModel, config: RunConfig) -> Iterat
     yield from against_version(version)
     yield from against_sharing(asdict(config), config.stages)
     yield from against_size(folder_of(model.as_data()), model.name, asdict(config), config.stages)
+
+
+def refuse_without_room(runs: Sequence[Run]) -> None:
+    """Raise LaunchRefused when what these runs, written just now, lay on the disk does not fit beside the others.
+
+    Asked while the next number is held, so that two launches at once never count on the same room.
+    """
+    needed = together([needed_by_run(run) for run in runs])
+    refuse_over(against_disk(needed, room(but=[run.pk for run in runs])))
 
 
 def refuse_over(objections: Iterable[Objection], *, accept_older: bool = False) -> None:

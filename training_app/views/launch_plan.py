@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from django.forms import ValidationError
@@ -13,10 +14,12 @@ from constitutions_app.models import Version
 from training_app.actions.launch_group import MOST_RUNS
 from training_app.arms import ALONE, OFFERED, Arm, laid_over
 from training_app.base_models import BadBaseModel, check_folder_of
+from training_app.core.model_facts import facts_of
+from training_app.disk import Needed, Room, needed_by, room, together
 from training_app.estimates import Estimate, Measured, measured_of, prompts_used
 from training_app.forms import LaunchForm, values_of_preset
 from training_app.graph_drawing import Picture, draw
-from training_app.launch_checks import Objection, against_sharing, against_size, against_version
+from training_app.launch_checks import Objection, against_disk, against_sharing, against_size, against_version
 from training_app.lineage_graph import stage_graph
 from training_app.mixture import Mixture, expected_mixture
 from training_app.models import PromptSet
@@ -117,8 +120,10 @@ class LaunchPlan:
         return measured_of(preset=self._named("preset"), base_model=self._model)
 
     def _estimated(self, config: Mapping[str, Any]) -> Estimate | None:
-        prompts = prompts_used(self._sets, config["max_prompts"])
-        return self._measured.estimate(prompts=prompts, config=config) if self._measured else None
+        return self._measured.estimate(prompts=self._prompts(config), config=config) if self._measured else None
+
+    def _prompts(self, config: Mapping[str, Any]) -> int:
+        return prompts_used(self._sets, config["max_prompts"])
 
     @cached_property
     def mixture(self) -> Mixture | None:
@@ -187,14 +192,35 @@ class LaunchPlan:
         found += dict.fromkeys(shared)
         if len(self.arms) * self.seeds > MOST_RUNS:
             found.append(Objection("seeds", f"At most {MOST_RUNS} runs are launched together."))
-        try:
-            folder = check_folder_of(self._model)
-        except BadBaseModel as error:
-            return [*found, Objection("base_model", str(error))]
+        if isinstance(folder := self._folder, BadBaseModel):
+            return [*found, Objection("base_model", str(folder))]
         too_large = (one for config in self._configs for one in against_size(
             folder, self._model, config, stages_of(config)
         ))  # fmt: skip
-        return [*found, *dict.fromkeys(too_large)]
+        return [*found, *dict.fromkeys(too_large), *against_disk(self.disk, self.room)]
+
+    @cached_property
+    def disk(self) -> Needed:
+        """What all runs would lay on the disk."""
+        parameters = None if isinstance(self._folder, BadBaseModel) else facts_of(self._folder).parameters
+        needed = (
+            needed_by(config, stages_of(config), parameters=parameters, prompts=self._prompts(config))
+            for config in self._configs
+        )
+        return together([one for one in needed for _ in range(self.seeds)])
+
+    @cached_property
+    def room(self) -> Room | None:
+        """What is free for it; None where nobody can say."""
+        return room()
+
+    @cached_property
+    def _folder(self) -> Path | BadBaseModel:
+        """The base model's folder, or what is wrong with it."""
+        try:
+            return check_folder_of(self._model)
+        except BadBaseModel as error:
+            return error
 
     @cached_property
     def _sets(self) -> list[tuple[str, int]]:
