@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import namedtuple
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -29,10 +30,10 @@ def models(tmp_path: Path, settings: LazySettings) -> None:
 
 
 def has_free(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    monkeypatch.setattr(disk.shutil, "disk_usage", lambda folder: Usage(2**50, 0, count))
+    monkeypatch.setattr("training_app.disk.shutil.disk_usage", lambda folder: Usage(2**50, 0, count))
 
 
-def demo(**changes: dict[str, object]) -> dict[str, object]:
+def demo(**changes: dict[str, int]) -> dict[str, Any]:
     """The demo preset with options of its stages changed."""
     plain = asdict(PRESETS["demo"])
     return plain | {slug: plain[slug] | options for slug, options in changes.items()}

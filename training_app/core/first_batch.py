@@ -3,12 +3,14 @@
 Recorded once, from the very tensors the trainer is about to use, so that a template gone wrong, a cut answer or a loss
 on the prompt is seen in the first minute. Which tokens carry loss: those with a label (SFT), those of the answers
 (DPO), those the policy drew (RL), the last of each text (reward model, whose score is read there). What is left out:
-all but the first rows and tokens of a large batch.
+all but the first rows and tokens of a large batch, and padding. Of packed rows, which have no mask, it is told by the
+lengths of their examples, which also say where one ends and the next, blind to it, begins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from training_app.core.events import EventLog
@@ -45,7 +47,9 @@ def watch_first_batch(trainer: Any, events: EventLog) -> None:
         if is_first:
             is_first = False
             tokenizer = trainer.processing_class
-            events.record(RECORD, KEY, {"rows": rows_of(batch, lambda token: str(tokenizer.decode([token])))})
+            lengths = [one["seq_lengths"] for one in examples if "seq_lengths" in one]
+            rows = rows_of(batch, lambda token: str(tokenizer.decode([token])), lengths)
+            events.record(RECORD, KEY, {"rows": rows})
         return batch
 
     setattr(place, name, once)
@@ -84,25 +88,36 @@ def record_drawn(events: EventLog, tokenizer: Any, ids: Tensor, mask: Tensor, *,
     events.record(RECORD, KEY, {"rows": rows_of(batch, lambda token: str(tokenizer.decode([token])))})
 
 
-def rows_of(batch: Mapping[str, Any], text_of: Callable[[int], str]) -> list[dict[str, Any]]:
+def rows_of(
+    batch: Mapping[str, Any], text_of: Callable[[int], str], packed: Sequence[Sequence[int]] = ()
+) -> list[dict[str, Any]]:
     """The batch's rows as ``{"tokens": [texts], "learnt": "0011", "left_out": tokens not listed}``, without padding.
 
     `batch` holds ``input_ids`` (B, T), and of the same shape ``attention_mask``, ``labels`` or ``completion_mask``.
+    `packed` are the lengths of the examples in each row, where rows hold several: the row then says where each of those
+    that are listed begins, as ``"starts": [0, 31]``.
     """
     ids = batch["input_ids"].tolist()
-    present = batch["attention_mask"].tolist() if "attention_mask" in batch else [[1] * len(row) for row in ids]
     rows = []
     for place in range(min(len(ids), MOST_ROWS)):
-        kept = [index for index, there in enumerate(present[place]) if there]
+        lengths = packed[place] if packed else ()
+        kept = [*range(sum(lengths))] if packed else _present(batch, place)
         learnt = _learnt(batch, place, kept)
-        rows.append(
-            {
-                "tokens": [text_of(ids[place][index]) for index in kept[:MOST_TOKENS]],
-                "learnt": "".join("1" if index in learnt else "0" for index in kept[:MOST_TOKENS]),
-                "left_out": max(0, len(kept) - MOST_TOKENS),
-            }
-        )
+        row = {
+            "tokens": [text_of(ids[place][index]) for index in kept[:MOST_TOKENS]],
+            "learnt": "".join("1" if index in learnt else "0" for index in kept[:MOST_TOKENS]),
+            "left_out": max(0, len(kept) - MOST_TOKENS),
+        }
+        starts = accumulate(lengths[:-1], initial=0)
+        rows.append(row | ({"starts": [start for start in starts if start < MOST_TOKENS]} if packed else {}))
     return rows
+
+
+def _present(batch: Mapping[str, Any], place: int) -> list[int]:
+    """Places of a row that are no padding, as its mask says."""
+    if "attention_mask" not in batch:
+        return [*range(len(batch["input_ids"][place]))]
+    return [index for index, there in enumerate(batch["attention_mask"][place].tolist()) if there]
 
 
 def _learnt(batch: Mapping[str, Any], place: int, kept: Sequence[int]) -> frozenset[int]:

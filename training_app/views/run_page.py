@@ -6,10 +6,10 @@ queries, however long the run is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -73,9 +73,9 @@ class Span:
 
 @dataclass(frozen=True)
 class BatchRow:
-    """One row of the first batch; `left_out` tokens at its end are not shown."""
+    """One row of the first batch: its examples (one unless rows are packed), but for `left_out` tokens at its end."""
 
-    spans: tuple[Span, ...]
+    examples: tuple[tuple[Span, ...], ...]
     left_out: int
 
 
@@ -252,7 +252,12 @@ class StagePage:
         """The rows of the first batch, as the stage recorded them; none for stages that do not."""
         events = RunEvent.objects.filter(stage=self.stage, kind="record", data__record="first_batch")
         said = events.order_by("pk").values_list("data__data__rows", flat=True).first() or []
-        return [BatchRow(_spans(row["tokens"], row["learnt"]), int(row["left_out"])) for row in said]
+        return [BatchRow(_examples(row), int(row["left_out"])) for row in said]
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether a row of the first batch holds several examples."""
+        return any(len(row.examples) > 1 for row in self.first_batch)
 
     @cached_property
     def extremes(self) -> list[tuple[str, list[Rollout]]]:
@@ -298,6 +303,13 @@ class StagePage:
 
 def _is_drawn(stage: RunStage) -> bool:
     return stage.slug in TRAINING or stage.state == StageState.RUNNING
+
+
+def _examples(row: Mapping[str, Any]) -> tuple[tuple[Span, ...], ...]:
+    """A recorded row, cut where its examples begin."""
+    tokens, learnt = row["tokens"], row["learnt"]
+    starts = row.get("starts") or [0]
+    return tuple(_spans(tokens[start:end], learnt[start:end]) for start, end in pairwise([*starts, len(tokens)]))
 
 
 def _spans(tokens: Sequence[str], learnt: str) -> tuple[Span, ...]:

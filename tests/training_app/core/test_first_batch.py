@@ -38,6 +38,24 @@ def test_a_mask_of_answers_says_it_too_and_a_score_is_read_at_the_last_token() -
     assert [row["learnt"] for row in rows_of(batch(), word)] == ["00001", "0001"]
 
 
+def test_packed_rows_show_no_padding_and_where_each_example_begins() -> None:
+    ids = [[1, 3, 4, 1, 6, 0, 0], [1, 2, 3, 4, 5, 6, 0]]
+    labels = [[-100, -100, 4, -100, 6, -100, -100], [-100] * 5 + [6, -100]]
+    packed = {"input_ids": torch.tensor(ids), "labels": torch.tensor(labels)}
+    assert rows_of(packed, word, [[3, 2], [7]]) == [
+        {"tokens": ["Why", "?", " Because", "Why", "."], "learnt": "00101", "left_out": 0, "starts": [0, 3]},
+        {
+            "tokens": ["Why", " not", "?", " Because", " so", ".", "·"],
+            "learnt": "0000010",
+            "left_out": 0,
+            "starts": [0],
+        },
+    ]
+    long = {"input_ids": torch.ones((1, 2 * MOST_TOKENS), dtype=torch.long)}
+    (row,) = rows_of(long, word, [[MOST_TOKENS - 1, 3, 2]])
+    assert (row["starts"], row["left_out"]) == ([0, MOST_TOKENS - 1], 4)
+
+
 def test_a_large_batch_is_cut_and_says_so() -> None:
     rows = rows_of({"input_ids": torch.ones((9, MOST_TOKENS + 5), dtype=torch.long)}, word)
     assert len(rows) == MOST_ROWS
@@ -58,10 +76,10 @@ def test_it_is_recorded_once_and_the_batch_is_not_touched(tmp_path: Path) -> Non
     trainer = SimpleNamespace(data_collator=Collator(), processing_class=decoder)
     with EventLog(tmp_path) as events:
         watch_first_batch(trainer, events)
-        first, second = (trainer.data_collator.torch_call([number]) for number in (1, 2))
+        first, second = (trainer.data_collator.torch_call([{"n": number}]) for number in (1, 2))
         watch_first_batch(trainer, events)
-        trainer.data_collator.torch_call([3])
-    assert made == [[1], [2], [3]]
+        trainer.data_collator.torch_call([{"n": 3}])
+    assert made == [[{"n": 1}], [{"n": 2}], [{"n": 3}]]
     assert torch.equal(first["input_ids"], batch()["input_ids"]) and second.keys() == batch().keys()
     records = [event for event in read_events(tmp_path / "events.jsonl") if event["kind"] == "record"]
     assert [(one["record"], len(one["data"]["rows"])) for one in records] == [("first_batch", 2)]
@@ -73,9 +91,11 @@ def test_a_collator_that_is_a_function_is_watched_as_well(tmp_path: Path) -> Non
     with EventLog(tmp_path) as events:
         watch_first_batch(trainer, events)
         asked = trainer.data_collator  # as a loader keeps it
-        assert [asked([number]).keys() for number in (1, 2)] == [batch().keys()] * 2
+        packed = [{"seq_lengths": [4, 1]}, {"seq_lengths": [2, 4]}]
+        assert [asked(packed).keys() for _ in range(2)] == [batch().keys()] * 2
     records = [event for event in read_events(tmp_path / "events.jsonl") if event["kind"] == "record"]
     assert [(one["record"], len(one["data"]["rows"])) for one in records] == [("first_batch", 2)]
+    assert [row["starts"] for row in records[0]["data"]["rows"]] == [[0, 4], [0, 2]]
 
 
 def test_of_a_trainer_that_draws_its_batches_the_first_loss_is_watched(tmp_path: Path) -> None:

@@ -160,6 +160,8 @@ def test_packing_learns_from_the_same_tokens(tmp_path: Path, tiny: Path) -> None
         first = next(one for one in events(file, "record") if one["record"] == "first_batch")
         read = {"".join(row["tokens"]) for row in first["data"]["rows"]}
         assert any("assistant" in text for text in read), "packed or not, the first batch is shown"
+        lengths = [len(row["tokens"]) + row["left_out"] for row in first["data"]["rows"]]
+        assert sum(lengths) == tokens or not packing, "every token of every row and no padding"
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     assert events(file, "finished")[0]["summary"]["packed_rows"] < 8
     assert tokens == sum(len(one["input_ids"]) for one in _rows_of(file, tiny))

@@ -83,5 +83,11 @@ def test_the_first_batch_is_shown_token_by_token(reader: Client, finished: Finis
     page = reader.get(f"/runs/{finished.run.pk}/stages/sft/").content.decode()
     assert '<ins><span class="token"> so</span><span class="token">.</span></ins>' in page
     assert '<span class="token"> &lt;b&gt;</span>' in page
-    assert "7 more tokens" in page
+    assert "7 more tokens" in page and "batch-example" not in page
+    packed = {"tokens": ["Why", "?", "Who", "?"], "learnt": "0101", "left_out": 0, "starts": [0, 2]}
+    RunEvent.objects.filter(seq=5000).update(data=data | {"data": {"rows": [packed]}})
+    page = reader.get(f"/runs/{finished.run.pk}/stages/sft/").content.decode()
+    example = '<span class="batch-example" role="group" aria-label="Example {}"><span class="token">{}</span>'
+    assert example.format(1, "Why") in page and example.format(2, "Who") in page
+    assert "none of them sees another" in page
     assert "First batch" not in reader.get(f"/runs/{finished.run.pk}/stages/rl/").content.decode()
