@@ -12,7 +12,7 @@ from typing import Concatenate, ParamSpec, cast
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.models import AnonymousUser, Group, User
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db import models
@@ -21,6 +21,7 @@ from django.shortcuts import get_object_or_404
 from django.utils.module_loading import import_string
 from django_htmx.middleware import HtmxDetails
 
+from constitutions_app.composed import Composed, Later
 from constitutions_app.models import (
     MAIN,
     Constitution,
@@ -100,10 +101,13 @@ def roles_of(user: User | AnonymousUser) -> frozenset[Role]:
         return frozenset()
     cached: frozenset[Role] | None = vars(user).get("_roles")
     if cached is None:
-        names = set(user.groups.filter(name__in=Role.values).values_list("name", flat=True))
+        names = {name for (name,) in _GROUPS.all(person=user.pk)}
         cached = frozenset(role for role in Role if role in names or (role is Role.ADMIN and user.is_superuser))
         vars(user)["_roles"] = cached  # for as long as this request's user object lives
     return cached
+
+
+_GROUPS = Composed(lambda: Group.objects.filter(user=Later("person"), name__in=Role.values).values_list("name"))
 
 
 def has_role(user: User | AnonymousUser, *roles: Role) -> bool:

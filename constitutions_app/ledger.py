@@ -76,11 +76,9 @@ def record(*, actor: AbstractBaseUser | None, verb: str, obj: models.Model, data
     """
     if not connection.in_atomic_block:
         raise NotInTransaction(f"The ledger entry {verb!r} was not written: a verb records inside its own transaction.")
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK_KEY])
-    newest = LedgerEntry.objects.order_by("-seq").values("seq", "hash").first()
+    seq, previous_hash = _newest_locked()
     entry = LedgerEntry(
-        seq=newest["seq"] + 1 if newest else 1,
+        seq=seq + 1,
         at=timezone.now(),
         actor_id=actor.pk if actor else None,
         actor_name=_storable(name_of(actor) if actor else "system")[:200],
@@ -88,12 +86,28 @@ def record(*, actor: AbstractBaseUser | None, verb: str, obj: models.Model, data
         object_type=obj._meta.label_lower,
         object_id=str(obj.pk),
         object_label=_storable(str(obj))[:300],
-        previous_hash=newest["hash"] if newest else FIRST_PREVIOUS_HASH,
+        previous_hash=previous_hash,
     )
     entry.body = canonical_body(entry, data)
     entry.hash = chained_hash(entry.previous_hash, entry.body)
     entry.save()
     return entry
+
+
+def _newest_locked() -> tuple[int, str]:
+    """Number and hash of the newest entry, once nobody else is appending, until this transaction ends.
+
+    Two statements in one message: the second sees what was written while the first waited.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(%s);"
+            " SELECT seq, hash FROM constitutions_app_ledgerentry ORDER BY seq DESC LIMIT 1",
+            [LOCK_KEY],
+        )
+        cursor.nextset()
+        row = cursor.fetchone()
+    return (int(row[0]), str(row[1])) if row else (0, FIRST_PREVIOUS_HASH)
 
 
 def name_of(user: AbstractBaseUser) -> str:

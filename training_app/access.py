@@ -15,9 +15,11 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
 from django.db import connection
 from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet
+from django.http import Http404
 from django.shortcuts import get_object_or_404
 
 from constitutions_app.access import Role, has_role
+from constitutions_app.composed import Composed, Later
 from constitutions_app.models import PrincipleVersion
 from training_app.models import (
     AILabel,
@@ -328,11 +330,19 @@ def get_queue_to_judge_for(user: Person, pk: int) -> AuditQueue:
 def get_reservation_for(user: Person, queue_id: int, position: int) -> Reservation:
     """What the person was given at a place of a queue, with item and queue. 404 where they were not."""
     require_auditor(user)
-    rows = Reservation.objects.select_related("queue", "item")
-    found = get_object_or_404(rows, queue_id=queue_id, item__position=position, auditor_id=user.pk)
+    found = _RESERVATION.first(queue=queue_id, position=position, auditor=user.pk)
+    if found is None:
+        raise Http404("You were not given this item.")
     if isinstance(user, User):
         found.auditor = user
     return found
+
+
+_RESERVATION = Composed(
+    lambda: Reservation.objects.given().filter(
+        queue_id=Later("queue"), item__position=Later("position"), auditor_id=Later("auditor")
+    )
+)
 
 
 @dataclass(frozen=True)

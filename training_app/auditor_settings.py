@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from django.contrib.auth.models import AnonymousUser, User
 from django.utils import timezone
 
+from constitutions_app.composed import Composed, Later
 from training_app.models import AuditorSettings, Exposure
 
 KEYS: Mapping[str, tuple[str, str]] = {
@@ -29,7 +30,10 @@ def settings_of(user: User | AnonymousUser) -> AuditorSettings:
     """The person's own, or the usual ones, not saved. One query."""
     if not isinstance(user, User):
         return AuditorSettings()
-    return AuditorSettings.objects.filter(person=user).first() or AuditorSettings(person=user)
+    return _OWN.first(person=user.pk) or AuditorSettings(person=user)
+
+
+_OWN = Composed(lambda: AuditorSettings.objects.filter(person_id=Later("person")))
 
 
 def keys_of(settings: AuditorSettings) -> dict[str, str]:

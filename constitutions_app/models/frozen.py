@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NoReturn, TypeVar
 
-from django.db import models
+from django.db import connection, models
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -34,6 +34,21 @@ class FrozenQuerySet(models.QuerySet[Row]):
         if kwargs.get("update_conflicts"):
             raise FrozenRowError(f"{self.model._meta.verbose_name} rows are frozen: inserting must not update.")
         return super().bulk_create(objs, *args, **kwargs)
+
+    def insert_once(self, row: Row) -> bool:
+        """Insert a row unless one with its key is there; whether it was written. One statement and no savepoint."""
+        columns = row._meta.concrete_fields
+        table, names = connection.ops.quote_name(row._meta.db_table), ", ".join(f'"{one.column}"' for one in columns)
+        places = ", ".join(["%s"] * len(columns))
+        values = [one.get_db_prep_save(one.pre_save(row, add=True), connection) for one in columns]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {table} ({names}) VALUES ({places}) ON CONFLICT DO NOTHING",  # noqa: S608  # its own names
+                values,
+            )
+            is_new: bool = cursor.rowcount == 1
+        row._state.adding, row._state.db = not is_new, connection.alias
+        return is_new
 
 
 class FrozenModel(models.Model):

@@ -15,10 +15,12 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
+from constitutions_app.composed import Composed, Later
 from constitutions_app.ledger import record
-from training_app.actions.record_audit import Verdict, record_audit
+from training_app.actions.record_audit import Verdict, keep_verdict, record_audit, record_verdict
 from training_app.models import AILabel, Audit, AuditQueue, Comparison, QueueItem, Reservation, TraceStep
 from training_app.queues.giving import LEASE, alone, bring_back_expired, give_back, give_one, take_again
+from training_app.queues.keeping import count_decision, end_judged, keep_choice
 from training_app.refusals import AuditRefused, QueueRefused
 
 State = Reservation.State
@@ -47,15 +49,29 @@ def take_next(*, user: User, queue: AuditQueue, beside: int | None = None) -> Re
     holds more than the two. No ledger entry: a reservation is a lease, and expires by itself.
     """
     with transaction.atomic():
-        alone(queue, user)
-        bring_back_expired(queue)
-        held = Reservation.objects.filter(queue=queue, auditor=user, state=State.OPEN)
-        if beside is not None:
-            held = held.exclude(pk=beside)
-        pk = held.order_by("taken_at", "pk").values_list("pk", flat=True).first()
-        if pk is None and not queue.closed_at:
+        if alone(queue, user):
+            bring_back_expired(queue)
+        found = _HELD.first(queue=queue.pk, auditor=user.pk, beside=beside or NOTHING)
+        if found is None and not queue.closed_at:
             pk = give_one(queue, user)
-    return Reservation.objects.select_related("item", "queue").get(pk=pk) if pk is not None else None
+            found = None if pk is None else _TAKEN.first(reservation=pk)
+    if found is not None:
+        found.auditor = user
+    return found
+
+
+NOTHING = 0
+"""A primary key that no row has."""
+
+_TAKEN = Composed(lambda: Reservation.objects.given().filter(pk=Later("reservation")))
+_HELD = Composed(
+    lambda: (
+        Reservation.objects.given()
+        .filter(queue_id=Later("queue"), auditor_id=Later("auditor"), state=State.OPEN)
+        .exclude(pk=Later("beside"))
+        .order_by("taken_at", "pk")[:1]
+    )
+)
 
 
 def choose_blind(
@@ -77,22 +93,22 @@ def choose_blind(
     with transaction.atomic():
         if reservation.state == State.EXPIRED:
             take_again(reservation)
-        mine = Reservation.objects.filter(pk=reservation.pk, auditor=user, choice="")
-        kept = mine.filter(state__in=(State.OPEN, State.EXPIRED)).update(
+        kept = keep_choice(
+            reservation,
+            user,
+            key=key,
             choice=choice,
-            choice_key=key,
-            answers={name: value for name, value in (answers or {}).items() if name in ANSWERS and value is not None},
-            chosen_at=Now(),
-            expires_at=Now() + LEASE,
             seconds=None if seconds is None else min(max(seconds, 0), LONGEST_SECONDS),
+            answers={name: value for name, value in (answers or {}).items() if name in ANSWERS and value is not None},
         )
         if kept:
             data = {"item": name_of(reservation.item), "queue": reservation.queue_id, "choice": choice}
             record(actor=user, verb="audit.choose", obj=reservation, data=data)
-    reservation.refresh_from_db()
+    if not kept:
+        reservation.refresh_from_db()
     if not reservation.choice:
         raise QueueRefused("You refused this item, so nothing was kept. Take another one.")
-    return bool(kept)
+    return kept
 
 
 def decide(*, user: User, reservation: Reservation, audit_id: UUID, said: Said) -> Audit | None:
@@ -103,25 +119,28 @@ def decide(*, user: User, reservation: Reservation, audit_id: UUID, said: Said) 
     time had passed and others have taken the item, the audit is kept all the same, and the queue does not count it.
     Raises QueueRefused before a blind choice, and AuditRefused for a verdict that does not hold together.
     """
+    thing = thing_of(reservation.item)
+    kept_as = audit_id if thing else None
     with transaction.atomic():
-        mine = Reservation.objects.select_for_update().get(pk=reservation.pk, auditor=user)
-        if not mine.choice:
-            raise QueueRefused("Choose before the AI's choice is shown.", field="choice")
-        if mine.state == State.DECIDED or mine.state == State.LATE:
-            return _sent_again(mine, audit_id)
-        if mine.state == State.REFUSED:
-            raise QueueRefused("You refused this item, so nothing was kept. Take another one.")
-        if mine.state == State.EXPIRED:
-            take_again(mine)
-        item = reservation.item
-        counted = mine.state == State.OPEN
-        state = State.DECIDED if counted else State.LATE
-        if counted:
-            QueueItem.objects.filter(pk=item.pk).update(decided=F("decided") + 1)
-            AuditQueue.objects.filter(pk=mine.queue_id).update(decisions=F("decisions") + 1)
-        audit = _kept(user, mine, item, audit_id, said)
-        Reservation.objects.filter(pk=mine.pk).update(state=state, audit=audit, decided_at=Now())
-    reservation.refresh_from_db()
+        state = State.DECIDED
+        at = end_judged(reservation, user, audit_id=kept_as, to=state)
+        if at is None:
+            mine = Reservation.objects.select_for_update().get(pk=reservation.pk, auditor=user)
+            if mine.state == State.DECIDED or mine.state == State.LATE:
+                return _sent_again(mine, audit_id)
+            state = _ending(mine)
+            at = end_judged(reservation, user, audit_id=kept_as, to=state)
+        kept = None
+        if thing:
+            kept = keep_verdict(user, audit_id, thing, verdict_of(reservation.item, reservation, said))
+        if state == State.DECIDED:
+            count_decision(reservation)
+        if thing and kept and kept.is_new:
+            record_verdict(user, kept.audit, thing)
+        elif not thing:
+            _record_known(user, reservation)
+    audit = kept.audit if kept else None
+    reservation.state, reservation.audit, reservation.decided_at = state, audit, at
     return audit
 
 
@@ -240,16 +259,26 @@ def verdict_of(item: QueueItem, reservation: Reservation, said: Said) -> Verdict
     )
 
 
-def _kept(user: User, mine: Reservation, item: QueueItem, audit_id: UUID, said: Said) -> Audit | None:
-    thing = thing_of(item)
-    if thing is not None:
-        return record_audit(user=user, audit_id=audit_id, item=thing, said=verdict_of(item, mine, said))
+def _ending(mine: Reservation) -> State:
+    """How a reservation ends that is not simply open: counted where there is still a place, late otherwise.
+
+    Raises QueueRefused where nothing can be kept.
+    """
+    if not mine.choice:
+        raise QueueRefused("Choose before the AI's choice is shown.", field="choice")
+    if mine.state == State.REFUSED:
+        raise QueueRefused("You refused this item, so nothing was kept. Take another one.")
+    return State.LATE if mine.state == State.EXPIRED and not take_again(mine) else State.DECIDED
+
+
+def _record_known(user: User, mine: Reservation) -> None:
+    """The ledger's entry about an item of which no audit is made."""
+    item = mine.item
     data: dict[str, object] = {"item": name_of(item), "queue": mine.queue_id, "choice": mine.choice}
     if item.known:
         record(actor=user, verb="queue.calibrate", obj=mine, data=data | {"right": mine.choice == item.known})
     else:
         record(actor=user, verb="queue.prefer", obj=mine, data=data)
-    return None
 
 
 def _sent_again(mine: Reservation, audit_id: UUID) -> Audit | None:

@@ -40,35 +40,39 @@ def record_audit(*, user: User, audit_id: UUID, item: AILabel | TraceStep, said:
     A change of mind is another audit with another id. Raises AuditRefused, nothing written, for a verdict that is
     incomplete, or for an id that somebody else, or another item, already has.
     """
+    with transaction.atomic():
+        kept = keep_verdict(user, audit_id, item, said)
+        if kept.is_new:
+            record_verdict(user, kept.audit, item)
+    return kept.audit
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The audit under an id, and whether it was written just now."""
+
+    audit: Audit
+    is_new: bool
+
+
+def keep_verdict(user: User, audit_id: UUID, item: AILabel | TraceStep, said: Verdict) -> Kept:
+    """The row alone, for a verb that goes on and then calls `record_verdict`, in one transaction. Refuses as above."""
     _check(item, said)
     label, step = (item, None) if isinstance(item, AILabel) else (None, item)
-    with transaction.atomic():
-        audit, created = Audit.objects.get_or_create(
-            id=audit_id,
-            defaults={
-                **asdict(said),
-                "auditor": user,
-                "label": label,
-                "step": step,
-                "comment": said.comment.replace("\x00", "").strip(),
-            },
-        )
-        item_is_another = (audit.label_id, audit.step_id) != (label.pk if label else None, step.pk if step else None)
-        if audit.auditor_id != user.pk or item_is_another:
-            raise AuditRefused(
-                "This verdict's id is already used for another item; reload the page and judge it again."
-            )
-        if created:
-            record(
-                actor=user,
-                verb="audit.record",
-                obj=audit,
-                data={
-                    "item": f"{item._meta.label_lower}:{item.pk}",
-                    **{part.name: getattr(audit, part.name) for part in fields(Verdict)},
-                },
-            )
-    return audit
+    words = asdict(said) | {"comment": said.comment.replace("\x00", "").strip()}
+    audit = Audit(id=audit_id, auditor=user, label=label, step=step, **words)
+    if Audit.objects.insert_once(audit):
+        return Kept(audit, is_new=True)
+    before = Audit.objects.get(pk=audit_id)
+    if (before.auditor_id, before.label_id, before.step_id) != (audit.auditor_id, audit.label_id, audit.step_id):
+        raise AuditRefused("This verdict's id is already used for another item; reload the page and judge it again.")
+    return Kept(before, is_new=False)
+
+
+def record_verdict(user: User, audit: Audit, item: AILabel | TraceStep) -> None:
+    """The ledger's entry about a verdict that was written just now."""
+    said = {part.name: getattr(audit, part.name) for part in fields(Verdict)}
+    record(actor=user, verb="audit.record", obj=audit, data={"item": f"{item._meta.label_lower}:{item.pk}", **said})
 
 
 def _check(item: AILabel | TraceStep, said: Verdict) -> None:

@@ -7,6 +7,7 @@ An item is given by raising its `taken`, which a constraint keeps at or under `w
 from __future__ import annotations
 
 import uuid
+from typing import Self
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -145,6 +146,15 @@ class QueueItem(models.Model):
         return f"{self.queue_id}/{self.position}"
 
 
+class ReservationQuerySet(models.QuerySet["Reservation"]):
+    """Reservations, with what judging needs of them."""
+
+    def given(self) -> Self:
+        """With queue, item, and what the judge of a label chose; its texts are left out."""
+        left_out = [f"item__label__{name}" for name in ("question", "sent_ab", "sent_ba", "votes")]
+        return self.select_related("queue", "item__label").defer(*left_out)
+
+
 class Reservation(models.Model):
     """That one person was given one item, what they chose blind, and how it ended. One per person and item."""
 
@@ -173,6 +183,8 @@ class Reservation(models.Model):
     """From seeing the item to choosing, as the page measured it."""
     audit = models.ForeignKey(Audit, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     decided_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ReservationQuerySet.as_manager()
 
     class Meta:
         ordering = ("taken_at", "pk")

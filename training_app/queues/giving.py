@@ -6,7 +6,6 @@ wait for nobody. What expired comes back first. Times are the database's.
 
 from __future__ import annotations
 
-import hashlib
 from datetime import timedelta
 
 from django.contrib.auth.models import User
@@ -23,6 +22,7 @@ RETURNING = -1
 """First key of the advisory lock under which expired reservations come back; people's own locks have a queue's id."""
 
 _GIVE = """
+WITH given AS (
 UPDATE training_app_queueitem
    SET taken = taken + 1
  WHERE id = (
@@ -43,16 +43,24 @@ UPDATE training_app_queueitem
            FOR UPDATE OF i SKIP LOCKED
        )
 RETURNING id
-"""
-
-_KEEP = """
+)
 INSERT INTO training_app_reservation
        (item_id, queue_id, auditor_id, state, taken_at, expires_at, shown_first, choice, answers)
-VALUES (%(item)s, %(queue)s, %(auditor)s, 'open', clock_timestamp(),
-        clock_timestamp() + make_interval(secs => %(seconds)s), %(first)s, '', '{}')
+SELECT id, %(queue)s, %(auditor)s, 'open', clock_timestamp(), clock_timestamp() + make_interval(secs => %(seconds)s),
+       CASE get_byte(sha256(convert_to(concat(%(auditor)s, ':', id), 'UTF8')), 0) & 1 WHEN 0 THEN 'a' ELSE 'b' END,
+       '', '{}'
+  FROM given
 ON CONFLICT (item_id, auditor_id) DO UPDATE
    SET state = 'open', taken_at = EXCLUDED.taken_at, expires_at = EXCLUDED.expires_at
 RETURNING id
+"""
+"""Which response stands first is the last bit of a digest of person and item: the same each time they look, and as good
+as chance among people."""
+
+_ALONE = """
+SELECT pg_advisory_xact_lock(%(lock)s, %(person)s),
+       EXISTS (SELECT 1 FROM training_app_reservation
+                WHERE queue_id = %(queue)s AND state = 'open' AND expires_at < clock_timestamp())
 """
 
 _RETURN = """
@@ -83,20 +91,20 @@ def give_one(queue: AuditQueue, user: User) -> int | None:
     Call it in a transaction that holds `alone`. Nobody is given what they refused, decided, or judged elsewhere.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_GIVE, {"queue": queue.pk, "auditor": user.pk})
-        if (row := cursor.fetchone()) is None:
-            return None
-        item = int(row[0])
-        values = {"item": item, "queue": queue.pk, "auditor": user.pk, "seconds": LEASE.total_seconds()}
-        cursor.execute(_KEEP, {**values, "first": shown_first(user.pk, item)})
+        cursor.execute(_GIVE, {"queue": queue.pk, "auditor": user.pk, "seconds": LEASE.total_seconds()})
         kept = cursor.fetchone()
         return int(kept[0]) if kept else None
 
 
-def alone(queue: AuditQueue, user: User) -> None:
-    """Wait until no other request of this person asks this queue; held to the end of the transaction."""
+def alone(queue: AuditQueue, user: User) -> bool:
+    """Wait until no other request of this person asks this queue; held to the end of the transaction.
+
+    Returns whether anybody let their time pass, so that items are to be brought back.
+    """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [queue.pk % 2**31, user.pk % 2**31])
+        cursor.execute(_ALONE, {"lock": queue.pk % 2**31, "person": user.pk % 2**31, "queue": queue.pk})
+        row = cursor.fetchone()
+        return bool(row and row[1])
 
 
 def take_again(reservation: Reservation) -> bool:
@@ -120,8 +128,3 @@ def give_back(reservation: Reservation, state: Reservation.State) -> bool:
     QueueItem.objects.filter(pk=reservation.item_id).update(taken=F("taken") - 1)
     reservation.state = state
     return True
-
-
-def shown_first(user_id: int, item_id: int) -> str:
-    """Which response stands first for a person: the same each time they look, as good as chance among people."""
-    return "ab"[hashlib.sha256(f"{user_id}:{item_id}".encode()).digest()[0] & 1]

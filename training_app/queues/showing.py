@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-from django.db.models import QuerySet
 from django.utils import timezone
 
+from constitutions_app.composed import Composed, Later
 from constitutions_app.models import PrincipleVersion
 from training_app.auditor_settings import settings_of, shown_today
 from training_app.core.breaks import Streak, is_due, streak_of
@@ -30,9 +29,10 @@ from training_app.models import (
     Reservation,
     TraceStep,
 )
+from training_app.models.audit import AuditQuerySet
+from training_app.queues.history import History, history_of
 from training_app.stale import newest_versions
 
-NEWEST_DECISIONS = 200
 LETTERS = {"first": {"a": "a", "b": "b"}, "second": {"a": "b", "b": "a"}}
 
 
@@ -60,16 +60,12 @@ class Given:
     @cached_property
     def label(self) -> AILabel | None:
         """With everything that is shown of it. One query where it is one."""
-        related = ("comparison__prompt__prompt_set", "judge", "principle__version__constitution")
-        labels = AILabel.objects.select_related(*related).defer("principle__version__canonical")
-        return labels.get(pk=self.item.label_id) if self.item.label_id else None
+        return _LABEL.first(label=self.item.label_id) if self.item.label_id else None
 
     @cached_property
     def step(self) -> TraceStep | None:
         """The same of a step."""
-        related = ("trace__prompt__prompt_set", "principle__version__constitution")
-        steps = TraceStep.objects.select_related(*related).defer("principle__version__canonical")
-        return steps.get(pk=self.item.step_id) if self.item.step_id else None
+        return _STEP.first(step=self.item.step_id) if self.item.step_id else None
 
     @property
     def comparison(self) -> Comparison | None:
@@ -147,11 +143,12 @@ class Given:
     @cached_property
     def others(self) -> Sequence[Audit]:
         """What others said of it, once this person has chosen. One query."""
-        thing: dict[str, Any] = {"label": self.item.label_id} if self.item.label_id else {"step": self.item.step_id}
         if not self.is_revealed or self.item.comparison_id:
             return []
-        standing = Audit.objects.filter(**thing).standing().exclude(auditor=self.reservation.auditor_id)
-        return list(standing.select_related("auditor").order_by("created_at"))
+        auditor = self.reservation.auditor_id
+        if self.item.label_id:
+            return _OTHERS_ON_LABEL.all(label=self.item.label_id, auditor=auditor)
+        return _OTHERS_ON_STEP.all(step=self.item.step_id, auditor=auditor)
 
     @cached_property
     def principle_now(self) -> PrincipleVersion | None:
@@ -159,9 +156,8 @@ class Given:
         cited = self.principle
         if cited is None or not self.is_revealed:
             return None
-        newest = newest_versions().filter(constitution=cited.version.constitution_id, number__gt=cited.version.number)
-        now = PrincipleVersion.objects.filter(version__in=newest, key=cited.key).select_related("version__constitution")
-        found = now.first()
+        version = cited.version
+        found = _NOW.first(constitution=version.constitution_id, number=version.number, key=cited.key)
         return found if found and found.text != cited.text else None
 
     @property
@@ -224,10 +220,8 @@ class Given:
 
     @cached_property
     def streak(self) -> Streak:
-        """What was decided here without a break. One query."""
-        newest = self._mine.filter(state="decided").order_by("-decided_at")
-        times = newest.values_list("decided_at", flat=True)[:NEWEST_DECISIONS]
-        return streak_of([at for at in times if at], timezone.now())
+        """What was decided here without a break."""
+        return streak_of(self.history.times, timezone.now())
 
     @property
     def offers_break(self) -> bool:
@@ -236,24 +230,49 @@ class Given:
 
     # ---- Progress ----
 
+    @cached_property
+    def history(self) -> History:
+        """What the person has done in this queue. One query."""
+        return history_of(self.reservation, is_over=not self.is_open)
+
     @property
-    def _mine(self) -> QuerySet[Reservation]:
-        return Reservation.objects.filter(queue=self.queue, auditor=self.reservation.auditor_id)
-
-    @cached_property
     def decided(self) -> int:
-        """How many items of this queue the person has decided. One query, by an index."""
-        return Reservation.objects.filter(
-            queue=self.queue, auditor=self.reservation.auditor_id, state="decided"
-        ).count()
+        """How many items of this queue the person has decided."""
+        return self.history.decided
 
-    @cached_property
+    @property
     def previous(self) -> int | None:
-        """The place of the item the person decided last before this one. One query."""
-        mine = self._mine.exclude(pk=self.reservation.pk).filter(state__in=("decided", "late"))
-        if not self.is_open:
-            mine = mine.filter(decided_at__lt=self.reservation.decided_at)
-        return mine.order_by("-decided_at").values_list("item__position", flat=True).first()
+        """The place of the item the person decided last before this one."""
+        return self.history.previous
+
+
+_LABEL = Composed(
+    lambda: (
+        AILabel.objects.select_related("comparison__prompt__prompt_set", "judge", "principle__version__constitution")
+        .defer("principle__version__canonical")
+        .filter(pk=Later("label"))
+    )
+)
+_STEP = Composed(
+    lambda: (
+        TraceStep.objects.select_related("trace__prompt__prompt_set", "principle__version__constitution")
+        .defer("principle__version__canonical")
+        .filter(pk=Later("step"))
+    )
+)
+_OTHERS_ON_LABEL = Composed(lambda: _others(Audit.objects.filter(label_id=Later("label"))))
+_OTHERS_ON_STEP = Composed(lambda: _others(Audit.objects.filter(step_id=Later("step"))))
+_NOW = Composed(
+    lambda: PrincipleVersion.objects.filter(
+        version__in=newest_versions().filter(constitution_id=Later("constitution"), number__gt=Later("number")),
+        key=Later("key"),
+    ).select_related("version__constitution")[:1]
+)
+
+
+def _others(audits: AuditQuerySet) -> AuditQuerySet:
+    standing = audits.standing().exclude(auditor_id=Later("auditor"))
+    return standing.select_related("auditor").order_by("created_at")
 
 
 def letter_of(reservation: Reservation, side: str, *, is_step: bool) -> str:

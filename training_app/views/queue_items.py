@@ -85,7 +85,7 @@ def choose(request: AuthenticatedHttpRequest, pk: int, position: int) -> HttpRes
         form.add_error(None, str(refusal))
         return _page(request, ItemPage(given, form), status=409)
     if is_scripted(request):
-        return _page(request, ItemPage(get_reservation_for(request.user, pk, position)))
+        return _page(request, ItemPage(given))
     return redirect("training:queue_item", pk, position)
 
 
@@ -159,7 +159,7 @@ def _to(request: AuthenticatedHttpRequest, queue: AuditQueue, given: Reservation
     if given is None:
         queue.refresh_from_db()
         return render(request, "training/queue_next.html#part", {"queue": queue})
-    return _page(request, ItemPage(get_reservation_for(request.user, queue.pk, given.item.position)))
+    return _page(request, ItemPage(given))
 
 
 def _page(request: AuthenticatedHttpRequest, page: ItemPage, *, status: int = 200) -> HttpResponse:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from constitutions_app.access import Role
@@ -258,4 +261,28 @@ def test_a_page_takes_as_many_queries_in_a_long_queue(
     longer = queue_of()
     judged(jonas, longer)
     judged(jonas, longer)
-    assert queries(auditor, at("item", taken(jonas, longer))) <= few + 1
+    assert queries(auditor, at("item", taken(jonas, longer))) == few
+
+
+def test_a_choice_and_a_decision_take_the_same_few_statements_each_time(
+    auditor: Client, jonas: User, finished: FinishedRun
+) -> None:
+    queue = queue_of(per_item=2)
+    judged(somebody("pia", Role.AUDITOR, "Pia Roth"), queue)
+    counts = [(_statements(auditor, "choose", given), _statements(auditor, "keep", given)) for given in _held(jonas)]
+    assert counts[1:] == [(14, 20)] * 4, "the first asks what is asked once in a process"
+
+
+def _held(user: User) -> Iterator[Reservation]:
+    """Five items, each as it stands when it is asked for."""
+    queue = AuditQueue.objects.get()
+    for _ in range(5):
+        yield taken(user, queue)
+
+
+def _statements(client: Client, verb: str, given: Reservation) -> int:
+    """How many it takes to answer the outbox, those of the next page among them."""
+    said = {"side": "first", "idempotency_key": uuid4()}
+    with CaptureQueriesContext(connection) as captured:
+        assert client.post(at(verb, given), said, headers={"X-Outbox": "1"}).status_code == 200
+    return len(captured)
