@@ -87,7 +87,7 @@ def get_runs_for(user: Person, run_ids: Iterable[UUID]) -> list[Run]:
     """Those of these runs that exist, each once and in the order asked for. One query."""
     require_reader(user)
     wanted = list(dict.fromkeys(run_ids))
-    found = Run.objects.select_related("version__constitution").in_bulk(wanted)
+    found = Run.objects.select_related("version__constitution", "source").in_bulk(wanted)
     return [found[pk] for pk in wanted if pk in found]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from training_app.core.config import STAGE_SLUGS
-from training_app.plan import stages_of
+from training_app.plan import ANEW, stages_of
 
 Config = Mapping[str, Any]
 
@@ -56,13 +56,15 @@ ONLY_IF: Mapping[str, Callable[[Config], bool]] = {
 """What must be chosen elsewhere for an option to be read."""
 
 
-def is_read(path: str, config: Config) -> bool:
+def is_read(path: str, config: Config, *, source: Config | None = None) -> bool:
     """Whether an option ("rl.clip") has an effect in a run with this configuration (plain data).
 
-    In a run that goes on from another's labels so have those of the stages that the other did: what it learns from was
-    made by them.
+    In a run that goes on from another's labels (`source` is that one's configuration) so have those of the stages that
+    the other did: what it learns from was made by them, with people's verdicts where the other counted them.
     """
     stage = path.partition(".")[0]
+    if source is not None and stage in STAGE_SLUGS and stage not in ANEW:
+        config = {**config, "audits": source.get("audits")}
     if stage in STAGE_SLUGS and not set(READERS.get(path, (stage,))) & set(stages_of(config)):
         return False
     return path not in ONLY_IF or ONLY_IF[path](config)

@@ -9,6 +9,9 @@ from typing import Any
 from training_app.core.config import stages_for
 from training_app.options import STAGE_NAMES
 
+ANEW = ("reward", "rl", "dpo", "evaluate")
+"""Stages that a run which goes on from another's labels does anew; what comes before them is the other's."""
+
 
 @dataclass(frozen=True)
 class Planned:

@@ -77,6 +77,14 @@ def test_what_is_read_follows_from_what_is_chosen(path: str, read: dict[str, Any
     assert not is_read(path, config(**unread))
 
 
+def test_stages_that_another_run_did_counted_verdicts_as_that_one_did() -> None:
+    counted, not_counted = config(), config(audits=False)
+    for path in ("sft.overridden_steps", "sft.verdicts_needed"):
+        assert is_read(path, not_counted, source=counted) and not is_read(path, counted, source=not_counted)
+    assert not is_read("reward.verdicts_needed", not_counted, source=counted), "the run's own stages go by its own"
+    assert is_read("reward.verdicts_needed", counted, source=not_counted)
+
+
 def test_the_judge_of_the_evaluation_is_always_asked_by_its_template() -> None:
     assert is_read("label.template", config(method="sft_only"))
 

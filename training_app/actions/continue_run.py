@@ -17,11 +17,9 @@ from training_app.configuration import BadConfiguration, config_from
 from training_app.launch_checks import against_sharing
 from training_app.models import Run, RunStage
 from training_app.models.run import StageState
+from training_app.plan import ANEW
 from training_app.refusals import LaunchRefused
 from training_app.tasks import ring
-
-ANEW = ("reward", "rl", "dpo", "evaluate")
-"""Stages that are done anew; what comes before them is the source's."""
 
 
 def continue_run(

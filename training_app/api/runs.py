@@ -20,6 +20,7 @@ from constitutions_app.models import Version
 from training_app import access, placement
 from training_app.actions import cancel_run, launch_run, move_run, pause_queue, prioritise_run, reopen_queue, resume_run
 from training_app.actions.order_queue import LONGEST_REASON, MOVES
+from training_app.algorithms import ALGORITHMS, by
 from training_app.api.reading import Filters, Reading
 from training_app.api.refusing import refusals_told
 from training_app.core.config import PRESETS
@@ -145,6 +146,13 @@ class RunFilter(Filters):
     version = filters.NumberFilter(field_name="version_id")
     constitution = filters.CharFilter(field_name="version__constitution__slug")
     preset = filters.CharFilter(field_name="preset")
+    algorithm = filters.ChoiceFilter(choices=[*ALGORITHMS.items()], method="by_algorithm")
+    base_model = filters.CharFilter(field_name="base_model__name")
+    created_by = filters.NumberFilter(field_name="created_by_id")
+    name = filters.CharFilter(field_name="name", lookup_expr="icontains")
+
+    def by_algorithm(self, runs: QuerySet[Run], name: str, value: str) -> QuerySet[Run]:
+        return runs.filter(by(value))
 
 
 class Runs(Reading[Run]):

@@ -90,7 +90,8 @@ def compare_runs(request: AuthenticatedHttpRequest) -> HttpResponse:
 
 
 def _value(option: Option, run: Run) -> str:
-    return option.words(option.value_in(run.config)) if is_read(option.path, run.config) else NOT_READ
+    source = run.source.config if run.source else None
+    return option.words(option.value_in(run.config)) if is_read(option.path, run.config, source=source) else NOT_READ
 
 
 def _prompt_sets(run: Run) -> str:

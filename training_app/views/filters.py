@@ -14,9 +14,12 @@ from django import forms
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from constitutions_app.models import PrincipleVersion
+from constitutions_app.ledger import name_of
+from constitutions_app.models import PrincipleVersion, Version
 from constitutions_app.templatetags.diffs import spelled
 from training_app.access import hidden_items
+from training_app.algorithms import ALGORITHMS, by
+from training_app.core.config import PRESETS
 from training_app.models import AILabel, Audit, Run, Trace, TraceImport, TraceStep
 from training_app.models.run import RunState
 from training_app.templatetags.plainly import FLAGS
@@ -60,12 +63,43 @@ class Filter(forms.Form):
 
 
 class RunFilter(Filter):
-    """Which runs."""
+    """Which runs. Three queries for what there is to choose."""
 
+    name = forms.CharField(
+        max_length=200, required=False, label="Name",
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": "name or number"}),
+    )  # fmt: skip
     state = forms.ChoiceField(choices=[("", "any state"), *RunState.choices], required=False)
+    version = forms.ChoiceField(required=False)
+    algorithm = forms.ChoiceField(choices=[("", "any algorithm"), *ALGORITHMS.items()], required=False)
+    preset = forms.ChoiceField(
+        choices=[("", "any preset"), *((one, one) for one in (*PRESETS, "write"))], required=False
+    )
+    model = forms.ChoiceField(required=False)
+    by = forms.ChoiceField(required=False)
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        super().__init__(data, {"version": versions_to_choose(), "model": models_to_choose(), "by": people_to_choose()})
 
     def apply(self, runs: QuerySet[Run]) -> QuerySet[Run]:
-        return runs.filter(state=self.chosen["state"]) if "state" in self.chosen else runs
+        if name := self.chosen.get("name"):
+            number = name.removeprefix("#")
+            is_number = number.isascii() and number.isdigit() and len(number) < 10
+            runs = runs.filter(Q(name__icontains=name) | (Q(number=int(number)) if is_number else Q()))
+        if state := self.chosen.get("state"):
+            runs = runs.filter(state=state)
+        if version := self.chosen.get("version"):
+            slug, _, number = version.partition("@")
+            runs = runs.filter(version__constitution__slug=slug, **({"version__number": int(number)} if number else {}))
+        if algorithm := self.chosen.get("algorithm"):
+            runs = runs.filter(by(algorithm))
+        if preset := self.chosen.get("preset"):
+            runs = runs.filter(preset=preset)
+        if model := self.chosen.get("model"):
+            runs = runs.filter(base_model__name=model)
+        if person := self.chosen.get("by"):
+            runs = runs.filter(created_by_id=int(person))
+        return runs
 
 
 class ItemFilter(Filter):
@@ -159,6 +193,29 @@ def runs_to_choose() -> Choices:
     runs = Run.objects.order_by("-number").values_list("pk", "number", "version__constitution__name", "version__number")
     named = ((str(pk), spelled(f"Run {n}, {name} v{version}")) for pk, n, name, version in runs[:MOST_RUNS])
     return [("", "any run"), *named]
+
+
+def versions_to_choose() -> Choices:
+    """The constitutions that runs were launched from ("slug"), each followed by those of its versions ("slug@3")."""
+    used = Version.objects.filter(pk__in=Run.objects.values("version")).order_by("constitution__name", "-number")
+    offered: dict[str, str] = {}
+    for slug, name, number in used.values_list("constitution__slug", "constitution__name", "number")[:MOST_RUNS]:
+        offered.setdefault(slug, spelled(name))
+        offered[f"{slug}@{number}"] = spelled(f"{name} v{number}")
+    return [("", "any constitution"), *offered.items()]
+
+
+def models_to_choose() -> Choices:
+    """The base models that runs were launched with."""
+    names = Run.objects.order_by("base_model__name").values_list("base_model__name", flat=True).distinct()
+    return [("", "any model"), *((name, spelled(name)) for name in names[:MOST_RUNS] if name)]
+
+
+def people_to_choose() -> Choices:
+    """Who launched runs."""
+    people = User.objects.filter(pk__in=Run.objects.values("created_by"))[:MOST_RUNS]
+    named = ((str(one.pk), spelled(name_of(one))) for one in people)
+    return [("", "anybody"), *sorted(named, key=lambda one: one[1].casefold())]
 
 
 def imports_to_choose() -> Choices:

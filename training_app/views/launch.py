@@ -56,7 +56,8 @@ def launch(request: AuthenticatedHttpRequest) -> HttpResponse:
             return redirect("training:run", launched.pk)
         return _page(request, form, status=422)
     form = launch_form(initial=_initial(request.POST if request.method == "POST" else request.GET))
-    return _page(request, form, reading=_not_here(request, form))
+    like = _earlier(request.GET)
+    return _page(request, form, reading=_not_here(like, form) if like else None, like=like)
 
 
 def _launched(request: AuthenticatedHttpRequest, form: LaunchForm) -> Run | RunGroup | None:
@@ -97,8 +98,7 @@ def launch_form(data: QueryDict | None = None, initial: Mapping[str, Any] | None
 
 def _initial(query: QueryDict) -> dict[str, Any]:
     """What the form starts from: the preset's values, then what the URL (or a filled-in form) says of the rest."""
-    like = _uuid(query.get("like", ""))
-    earlier = Run.objects.filter(pk=like).exclude(preset="write").first() if like else None
+    earlier = _earlier(query)
     values = {"seeds": 1} | (_like(earlier) if earlier else _first_choice())
     for name in ("preset", "version", "base_model", "judge", "generator", "seed", "name", "arms", "expects", "seeds"):
         values[name] = query.get(name, values.get(name))
@@ -137,14 +137,15 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-def _not_here(request: AuthenticatedHttpRequest, form: LaunchForm) -> Reading | None:
+def _earlier(query: QueryDict) -> Run | None:
+    """The run that the address names to start from."""
+    like = _uuid(query.get("like", ""))
+    runs = Run.objects.select_related("version__constitution", "source")
+    return runs.filter(pk=like).exclude(preset="write").first() if like else None
+
+
+def _not_here(earlier: Run, form: LaunchForm) -> Reading | None:
     """What an earlier run was launched with and cannot be chosen any more; None when all of it can."""
-    like = _uuid(request.GET.get("like", ""))
-    if like is None:
-        return None
-    earlier = Run.objects.select_related("version__constitution").filter(pk=like).exclude(preset="write").first()
-    if earlier is None:
-        return None
     faults = read_run_file(text_of_run(earlier), offered_by(form)).faults
     return Reading("", faults, is_from_run=True) if faults else None
 
@@ -155,6 +156,7 @@ def _page(
     *,
     status: int = 200,
     reading: Reading | None = None,
+    like: Run | None = None,
     part: str = "form",
 ) -> HttpResponse:
     """The whole page, or the part of it that htmx asks for."""
@@ -162,6 +164,7 @@ def _page(
         "form": form,
         "plan": LaunchPlan(form),
         "reading": reading,
+        "like": like,
         "run_text": reading.text if reading else request.POST.get("run_text", ""),
         "can_anything": bool(form.versions),
     }

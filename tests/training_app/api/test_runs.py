@@ -85,3 +85,17 @@ def test_what_is_left_of_a_run_is_told_with_its_source(
     with django_assert_max_num_queries(12):
         told = {one["id"]: one["time_left"] for one in reader.get("/api/runs/").json()["results"]}
     assert told == {str(run.pk): left, str(made.run.pk): None}
+
+
+def test_runs_are_found_by_what_they_were_launched_with(made: FinishedRun) -> None:
+    other = queued_run(engineer(), made.run.version, preset="small", name="Evening run")
+    reader = client_of("reader")
+
+    def found(query: str) -> list[int]:
+        return [run["number"] for run in reader.get(f"/api/runs/?{query}").json()["results"]]
+
+    assert found("preset=small") == found("name=evening") == [other.number]
+    assert found(f"created_by={engineer().pk}&name=evening") == [other.number]
+    assert found("algorithm=grpo") == found("base_model=SmolLM2-135M-Instruct") == [other.number, made.run.number]
+    assert found("algorithm=ppo") == found("base_model=other") == []
+    assert reader.get("/api/runs/?algorithm=x").status_code == 400

@@ -12,6 +12,7 @@ from tests.training_app.factories import FinishedRun
 from tests.training_app.views.conftest import Queries
 from training_app.actions import continue_run
 from training_app.models import MetricPoint, Run
+from training_app.views.paging import page_of
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -39,8 +40,59 @@ def test_the_list_shows_state_and_stage_in_words(engineer: Client, ada: User) ->
 def test_the_list_filters_by_state_and_says_when_nothing_fits(engineer: Client, ada: User) -> None:
     factories.queued_run(ada)
     assert "0 of 8" in engineer.get("/runs/?state=queued").content.decode()
-    assert "No run is in this state" in engineer.get("/runs/?state=failed").content.decode()
-    assert "0 of 8" in engineer.get("/runs/?state=nonsense").content.decode()
+    assert "No run fits these filters" in engineer.get("/runs/?state=failed").content.decode()
+    page = engineer.get("/runs/?state=nonsense").content.decode()
+    assert "0 of 8" in page and "It filters nothing." in page
+
+
+def test_the_list_filters_by_what_a_run_was_launched_with(
+    engineer: Client, auditor: Client, reader: Client, stranger: Client, ada: User, jonas: User
+) -> None:
+    first = factories.queued_run(ada, factories.published_version(ada), name="Evening <b>")
+    second = factories.queued_run(jonas, factories.published_version(jonas), preset="small", name="morning")
+    Run.objects.filter(pk=second.pk).update(
+        base_model={"name": "other", "path": "other"},
+        config=second.config | {"rl": second.config["rl"] | {"algorithm": "ppo"}},
+    )
+    alone = factories.queued_run(ada, first.version)
+    alone.stages.filter(slug__in=("rl", "reward")).delete()
+
+    def found(query: str, client: Client = engineer) -> set[Run]:
+        page = client.get(f"/runs/?{query}").content.decode()
+        assert "<b>" not in page
+        return {run for run in (first, second, alone) if f'value="{run.pk}" form="compare-runs"' in page}
+
+    assert found("") == {first, second, alone}
+    assert found("name=EVEN") == found("name=%3Cb") == {first}
+    assert found(f"name=%23{second.number}") == found(f"name={second.number}") == {second}
+    assert found("name=%25") == found("name=a_b") == set()
+    assert found("version=harmless-assistant") == {first, second, alone}
+    assert found(f"version=harmless-assistant%40{second.version.number}") == found("preset=small") == {second}
+    assert found("algorithm=ppo") == found("model=other") == found(f"by={jonas.pk}") == {second}
+    assert found("algorithm=grpo") == {first} and found("algorithm=sft_only") == {alone}
+    assert found(f"algorithm=grpo&by={ada.pk}&state=queued") == {first}
+    assert found("algorithm=dpo") == set()
+    for rubbish in ("version=harmless-assistant@9", "by=0", "by=x", "model=none", "algorithm=rl"):
+        assert found(rubbish) == {first, second, alone}, "it filters nothing, and says so"
+    for client in (auditor, reader):
+        assert found("preset=small", client) == {second}
+    assert stranger.get("/runs/?preset=small").status_code == 403
+
+
+def test_the_filters_are_kept_from_page_to_page(
+    engineer: Client, ada: User, monkeypatch: pytest.MonkeyPatch, queries: Queries
+) -> None:
+    version = factories.published_version(ada)
+    for number in range(5):
+        factories.queued_run(ada, version, name=f"evening {number}" if number % 2 == 0 else "morning")
+    monkeypatch.setattr(page_of, "__kwdefaults__", {**(page_of.__kwdefaults__ or {}), "size": 2})
+    page = engineer.get("/runs/?name=evening&preset=demo", headers=HTMX).content.decode()
+    assert "evening 4" in page and "evening 2" in page and "morning" not in page
+    assert 'href="?name=evening&amp;preset=demo&amp;after=3"' in page
+    assert "evening 0" in engineer.get("/runs/?name=evening&preset=demo&after=3").content.decode()
+    few = queries(engineer, "/runs/?name=evening&algorithm=grpo")
+    factories.queued_run(ada, factories.published_version(ada), name="evening 5")
+    assert queries(engineer, "/runs/?name=evening&algorithm=grpo") == few
 
 
 def test_the_list_answers_htmx_with_the_rows_alone(engineer: Client, ada: User) -> None:
@@ -92,6 +144,21 @@ def test_a_run_that_goes_on_from_another_says_whose_the_values_before_its_own_st
     assert "stages it does not have" not in page
     link = f'<a href="{run_url(finished.run)}">the run it goes on from</a>'
     assert f"own stages was done by {link}, with the values shown for those stages." in page
+
+
+def test_a_run_on_ai_labels_alone_still_says_how_the_run_it_goes_on_from_counted_verdicts(
+    engineer: Client, ada: User, finished: FinishedRun
+) -> None:
+    run = continue_run(user=ada, source=finished.run, seed=1, overrides={"audits": False})
+    page = engineer.get(run_url(run)).content.decode()
+    assert "<dt>Overridden revisions</dt>" in page and "<dt>Overridden labels</dt>" not in page
+    assert "for those stages; there people" in page and "s verdicts counted." in page
+    both = engineer.get(f"/runs/compare/?run={finished.run.pk}&run={run.pk}").content.decode()
+    assert "Train on verdicts" in both and "Overridden revisions" not in both, "in that they do not differ"
+    cloned = engineer.get(f"/runs/new/?like={run.pk}").content.decode()
+    assert f'went on from the labels of <a href="{run_url(finished.run)}">run {finished.run.number}</a>' in cloned
+    assert f"in run {finished.run.number} people" in cloned and "s verdicts counted" in cloned
+    assert 'id="went-on"' not in engineer.get(f"/runs/new/?like={finished.run.pk}").content.decode()
 
 
 def test_a_running_run_listens_from_behind_its_newest_event(engineer: Client, ada: User) -> None:
