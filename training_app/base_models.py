@@ -93,6 +93,11 @@ def has_chat_template(folder: Path) -> bool:
 
 def _folder(named: str) -> Path:
     root = Path(settings.MODELS_ROOT)
+    if not named and not available_names():
+        raise BadBaseModel(
+            f"There is no model folder under {root} yet. "
+            "Run `make setup` for the bundled model, or put or link one there."
+        )
     if not named:
         raise BadBaseModel("No base model is chosen. Choose one of the folders under MODELS_ROOT.")
     wanted = Path(named)

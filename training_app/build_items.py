@@ -7,7 +7,7 @@ is one that there are at least, written "1,000+"; how many rows of which kind a 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from training_app.counting import MOST, NONE, UpTo
@@ -15,8 +15,19 @@ from training_app.models import Comparison, DatasetBuild, DatasetItem
 
 _COLUMNS = (
     "build_id", "step_id", "step__trace_id", "trace_id", "label_id", "label__judge_id", "comparison_id",
-    "comparison__source", "audit_id", "adjudication_id",
+    "comparison__source", "audit_id", "adjudication_id", "label__comparison_id", "step__trace__prompt__prompt_set_id",
+    "trace__prompt__prompt_set_id", "label__comparison__prompt__prompt_set_id", "label__comparison__prompt_set_id",
+    "comparison__prompt_set_id",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class OfSet:
+    """What of one prompt set is in a build: prompts whose answers were revised or judged, and rows as they came."""
+
+    revised: UpTo
+    judged: UpTo
+    rows: UpTo
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,8 @@ class BuildCounts:
     changed: UpTo = NONE
     adjudicated: UpTo = NONE
     """Of the changed: those that somebody's last word changed."""
+    sets: Mapping[int, OfSet] = field(default_factory=dict)
+    """By prompt set, in the order in which the build takes them up."""
 
     @property
     def changes(self) -> tuple[str, ...]:
@@ -68,6 +81,16 @@ class _Item(NamedTuple):
     source: str | None
     audit: int | None
     adjudication: int | None
+    judged: int | None
+    step_set: int | None
+    trace_set: int | None
+    judged_set: int | None
+    judged_human_set: int | None
+    human_set: int | None
+
+    @property
+    def prompt_set(self) -> int | None:
+        return self.step_set or self.trace_set or self.judged_set or self.judged_human_set or self.human_set
 
     @property
     def human(self) -> int | None:
@@ -117,4 +140,20 @@ def _counts(items: Sequence[_Item], is_more: bool) -> BuildCounts:
         human=there(one.human for one in items),
         changed=there(one.audit or one.adjudication for one in items),
         adjudicated=there(one.adjudication for one in items),
+        sets=_sets(items, is_more),
     )
+
+
+def _sets(items: Iterable[_Item], is_more: bool) -> dict[int, OfSet]:
+    by_set: dict[int, list[_Item]] = {}
+    for item in items:
+        if item.prompt_set is not None:
+            by_set.setdefault(item.prompt_set, []).append(item)
+    return {
+        one: OfSet(
+            revised=UpTo(len(_keys(item.step_trace for item in its)), is_more),
+            judged=UpTo(len(_keys(item.judged for item in its)), is_more),
+            rows=UpTo(len(_keys(item.trace or item.human for item in its)), is_more),
+        )
+        for one, its in by_set.items()
+    }

@@ -25,6 +25,7 @@ from training_app.models import (
     DatasetBuild,
     Evaluation,
     Judge,
+    PromptSet,
     Run,
     RunTally,
     TraceImport,
@@ -63,6 +64,8 @@ class CheckpointLineage:
     ancestors: tuple[Checkpoint, ...]
     reward_model: Checkpoint | None
     builds: tuple[DatasetBuild, ...]
+    prompt_sets: tuple[PromptSet, ...]
+    """Those the run was launched with."""
     judges: tuple[Judge, ...]
     """Who gave the labels that were looked at."""
     seen: Seen
@@ -123,6 +126,7 @@ def of_checkpoint(checkpoint: Checkpoint) -> CheckpointLineage:
         ancestors=tuple(ancestors),
         reward_model=family.get(checkpoint.reward_model_id) if checkpoint.reward_model_id else None,
         builds=builds,
+        prompt_sets=tuple(run.prompt_sets.all()),
         judges=tuple(Judge.objects.filter(pk__in=seen.judges)),
         seen=seen,
         learnt=_learnt(builds, seen),

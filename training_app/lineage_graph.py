@@ -1,8 +1,8 @@
-"""The lineage of a checkpoint as a graph: words, data, stages, checkpoints, and how much went from one to the next."""
+"""The lineage of a checkpoint as a graph: words, prompts, data, stages, checkpoints, and how much went where."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from django.urls import reverse
 
@@ -11,14 +11,16 @@ from training_app.core.manifest import dataset_digests
 from training_app.counting import UpTo
 from training_app.graph_drawing import Edge, Graph, Node
 from training_app.lineage import CheckpointLineage
-from training_app.models import Checkpoint, DatasetBuild
+from training_app.models import Checkpoint, DatasetBuild, PromptSet
 from training_app.options import STAGE_NAMES
 from training_app.plan import Planned
 
 MOST_BECAME = 6
 """Checkpoints made from this one that are drawn; the page says how many more there are."""
 
-BASE, VERSION, PEOPLE = "base", "version", "people"
+BASE, VERSION = "base", "version"
+
+Sets = Mapping[int, PromptSet]
 
 
 def graph_of(line: CheckpointLineage) -> Graph:
@@ -33,18 +35,32 @@ def graph_of(line: CheckpointLineage) -> Graph:
         Node(VERSION, "constitution", f"{constitution.name} v{version.number}", words, is_matter=True),
     ]
     edges: list[Edge] = []
-    if any(one.human for one in counts.values()):
-        nodes.append(Node(PEOPLE, "people", "Human comparisons", reverse("training:prompt_sets")))
     there = {one.pk for one in family}
+    sets: Sets = {one.pk: one for one in line.prompt_sets}
     drawn: set[int] = set()
+    drawn_sets: set[int] = set()
+
+    def take_up(used: Iterable[int]) -> None:
+        """Each set stands before the first thing that is made from it."""
+        for pk in used:
+            if pk in sets and pk not in drawn_sets:
+                drawn_sets.add(pk)
+                nodes.append(_prompt_set(sets[pk]))
+
     for one in sorted(set(family), key=lambda checkpoint: checkpoint.pk):
         for build in _trained_on(one, line.builds):
             if build.pk not in drawn:
                 drawn.add(build.pk)
                 of_build = counts.get(build.pk, BuildCounts())
+                take_up(of_build.sets)
                 nodes += (*_items(build, of_build), _build(build))
                 edges += _into_build(build, of_build, one.parent_id if one.parent_id in there else None)
+                edges += _from_sets(build, of_build, sets)
             edges.append(Edge(f"b{build.pk}", f"c{one.pk}", (_counted(build.rows, "row"),)))
+        if one.stage == "rl":
+            practised = [pk for pk, found in sets.items() if found.kind != PromptSet.Kind.COMPARISONS]
+            take_up(practised)
+            edges += (Edge(f"s{pk}", f"c{one.pk}", ("prompts",)) for pk in practised)
         nodes.append(_checkpoint(one, line))
         edges += _made_from(one, there)
     return Graph(tuple(nodes), tuple(edges))
@@ -97,8 +113,24 @@ def _into_build(build: DatasetBuild, counts: BuildCounts, parent: int | None) ->
         yield Edge(f"AI label {build.pk}", end, (_counted(counts.labels, "row"), *counts.changes))
         if parent is not None:
             yield Edge(f"c{parent}", f"AI label {build.pk}", ("answers",))
-    if counts.human:
-        yield Edge(PEOPLE, end, (_counted(counts.human, "row"),))
+
+
+def _prompt_set(one: PromptSet) -> Node:
+    kind = f"{PromptSet.Kind(one.kind).label}, {_counted(one.rows, 'row')}"
+    return Node(f"s{one.pk}", kind, one.name, reverse("training:prompt_set", args=[one.slug]))
+
+
+def _from_sets(build: DatasetBuild, counts: BuildCounts, sets: Sets) -> Iterator[Edge]:
+    """From each prompt set to what the build took of it: prompts through revisions and labels, rows as they came."""
+    for pk, found in counts.sets.items():
+        if pk in sets:
+            for count, what, end in (
+                (found.revised, "prompt", f"revision {build.pk}"),
+                (found.judged, "prompt", f"AI label {build.pk}"),
+                (found.rows, "row", f"b{build.pk}"),
+            ):
+                if count:
+                    yield Edge(f"s{pk}", end, (_counted(count, what),))
 
 
 def _checkpoint(one: Checkpoint, line: CheckpointLineage) -> Node:

@@ -42,6 +42,7 @@ def told(graph: Graph) -> set[tuple[str, str, tuple[str, ...]]]:
 def test_it_leads_from_the_words_through_data_and_stages_to_the_weights(made: FinishedRun) -> None:
     graph = drawn(made.rl)
     words, (sl, preferences) = "Harmless assistant v1", made.builds
+    red, helpful = (one.name for one in made.run.prompt_sets.order_by("-kind"))
     assert told(graph) == {
         ("SmolLM2-135M-Instruct", "SL-CAI", ("weights",)),
         (words, "12 revisions", ("critiques",)),
@@ -54,19 +55,27 @@ def test_it_leads_from_the_words_through_data_and_stages_to_the_weights(made: Fi
         ("SL-CAI", "Reward model", ("weights",)),
         ("SL-CAI", "RL-CAI", ("weights",)),
         ("Reward model", "RL-CAI", ("rewards",)),
+        (red, "12 revisions", ("6 prompts",)),
+        (red, "6 AI labels", ("6 prompts",)),
+        (red, "RL-CAI", ("prompts",)),
+        (helpful, "RL-CAI", ("prompts",)),
     }
+    assert [node.kind for node in graph.nodes if node.name == red] == ["red-team prompts, 6 rows"]
     assert [node.name for node in graph.nodes if node.is_current] == ["RL-CAI"]
     for node in graph.nodes:
         for url in filter(None, (node.url, node.kind_url)):
             assert resolve(url.split("?")[0]).url_name, url
-    assert {"/audit/traces/", "/audit/labels/"} <= {node.url.split("?")[0] for node in graph.nodes}
+    sets = {f"/prompts/{one.slug}/" for one in made.run.prompt_sets.all()}
+    assert {"/audit/traces/", "/audit/labels/"} | sets <= {node.url.split("?")[0] for node in graph.nodes}
 
 
 def test_forwards_it_shows_what_was_made_from_it(made: FinishedRun) -> None:
     base, *names = [node.name for node in drawn(made.sft).nodes]
+    red, helpful = (one.name for one in made.run.prompt_sets.order_by("-kind"))
     assert base == "SmolLM2-135M-Instruct"
-    assert names == ["Harmless assistant v1", "12 revisions", made.builds[0].name, "SL-CAI", "Reward model", "RL-CAI"]
-    assert draw(drawn(made.sft)).boxes[4].node.is_current
+    line = ["12 revisions", made.builds[0].name, "SL-CAI", "Reward model"]
+    assert names == ["Harmless assistant v1", red, *line, helpful, "RL-CAI"], "each set before what is made from it"
+    assert draw(drawn(made.sft)).boxes[5].node.is_current
 
 
 def test_it_counts_what_people_chose_and_what_they_changed(made: FinishedRun) -> None:
@@ -78,9 +87,13 @@ def test_it_counts_what_people_chose_and_what_they_changed(made: FinishedRun) ->
     DatasetItem.objects.create(build=build, position=92, label=label, adjudication=last)
     human = Comparison.objects.filter(source="human")[0]
     DatasetItem.objects.create(build=build, position=91, comparison=human)
+    helpful = made.run.prompt_sets.get(kind="helpful")
+    answer = next(one for one in made.traces if one.prompt.prompt_set_id == helpful.pk)
+    DatasetItem.objects.create(build=made.builds[0], position=92, trace=answer)
     said = told(drawn(made.rl))
+    assert (helpful.name, made.builds[0].name, ("1 row",)) in said, "answers that nobody revised"
     assert ("8 AI labels", build.name, ("8 rows", "2 changed by people, 1 by adjudication")) in said
-    assert ("Human comparisons", build.name, ("1 row",)) in said
+    assert ("Human", build.name, ("1 row",)) in said
 
 
 def test_drawing_asks_for_nothing(made: FinishedRun) -> None:

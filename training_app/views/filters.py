@@ -20,7 +20,7 @@ from constitutions_app.templatetags.diffs import spelled
 from training_app.access import hidden_items
 from training_app.algorithms import ALGORITHMS, by
 from training_app.core.config import PRESETS
-from training_app.models import AILabel, Audit, Run, Trace, TraceImport, TraceStep
+from training_app.models import AILabel, Audit, PromptSet, Run, Trace, TraceImport, TraceStep
 from training_app.models.run import RunState
 from training_app.templatetags.plainly import FLAGS
 
@@ -63,7 +63,7 @@ class Filter(forms.Form):
 
 
 class RunFilter(Filter):
-    """Which runs. Three queries for what there is to choose."""
+    """Which runs. Four queries for what there is to choose."""
 
     name = forms.CharField(
         max_length=200, required=False, label="Name",
@@ -76,10 +76,12 @@ class RunFilter(Filter):
         choices=[("", "any preset"), *((one, one) for one in (*PRESETS, "write"))], required=False
     )
     model = forms.ChoiceField(required=False)
+    prompts = forms.ChoiceField(required=False)
     by = forms.ChoiceField(required=False)
 
     def __init__(self, data: Mapping[str, Any]) -> None:
-        super().__init__(data, {"version": versions_to_choose(), "model": models_to_choose(), "by": people_to_choose()})
+        choices = {"version": versions_to_choose(), "model": models_to_choose(), "prompts": sets_to_choose()}
+        super().__init__(data, choices | {"by": people_to_choose()})
 
     def apply(self, runs: QuerySet[Run]) -> QuerySet[Run]:
         if name := self.chosen.get("name"):
@@ -97,6 +99,8 @@ class RunFilter(Filter):
             runs = runs.filter(preset=preset)
         if model := self.chosen.get("model"):
             runs = runs.filter(base_model__name=model)
+        if prompts := self.chosen.get("prompts"):
+            runs = runs.filter(prompt_sets__slug=prompts)
         if person := self.chosen.get("by"):
             runs = runs.filter(created_by_id=int(person))
         return runs
@@ -209,6 +213,15 @@ def models_to_choose() -> Choices:
     """The base models that runs were launched with."""
     names = Run.objects.order_by("base_model__name").values_list("base_model__name", flat=True).distinct()
     return [("", "any model"), *((name, spelled(name)) for name in names[:MOST_RUNS] if name)]
+
+
+def sets_to_choose() -> Choices:
+    """The prompt sets that runs were launched with."""
+    used = PromptSet.objects.filter(pk__in=Run.prompt_sets.through.objects.values("promptset"))
+    return [
+        ("", "any prompts"),
+        *((slug, spelled(name)) for slug, name in used.values_list("slug", "name")[:MOST_RUNS]),
+    ]
 
 
 def people_to_choose() -> Choices:

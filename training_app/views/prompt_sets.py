@@ -7,6 +7,7 @@ from typing import IO, Any
 
 from django.contrib import messages
 from django.contrib.auth.models import User
+from django.db.models import Prefetch
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.text import slugify
@@ -23,7 +24,7 @@ from training_app.core.prompts import PromptFormat, comparison
 from training_app.core.rows import Message
 from training_app.forms import LoadPromptsForm
 from training_app.kept_files import TooLarge, forget, keep, path_of
-from training_app.models import Comparison, Prompt, PromptSet
+from training_app.models import Checkpoint, Comparison, Prompt, PromptSet
 from training_app.prompt_files import LARGEST_FILE, PromptFile
 from training_app.prompt_previews import Preview, preview
 from training_app.refusals import PromptFileRefused
@@ -33,6 +34,7 @@ ASKED = "(the person's prompt)"
 ANSWERED = "(the model's response)"
 CRITICISED = "(the model's critique)"
 FIRST, SECOND = "(the response shown first)", "(the response shown second)"
+RUNS_SHOWN = 20
 LONGEST_WORDING = 20_000
 
 
@@ -59,11 +61,13 @@ def prompt_set(request: AuthenticatedHttpRequest, slug: str) -> HttpResponse:
         if is_comparisons
         else page_of(Prompt.objects.filter(prompt_set=read), request, by=("position", "pk"))
     )
+    made = Checkpoint.objects.only("stage", "run").order_by("pk")
     context = {
         "set": read,
         "page": rows,
         "is_comparisons": is_comparisons,
-        "runs": read.runs.all()[:20],
+        "runs": read.runs.prefetch_related(Prefetch("checkpoints", made))[: RUNS_SHOWN + 1],
+        "runs_shown": RUNS_SHOWN,
         "hidden": hides_judgement(request.user, rows.rows),
     }
     return render(request, f"training/prompt_set.html{'#results' if request.htmx else ''}", context)

@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.training_app import factories
+from tests.training_app.factories import FinishedRun
 from tests.training_app.views.conftest import Queries
 from training_app.kept_files import TooLarge, keep, path_of
 from training_app.models import Comparison, Prompt, PromptSet
@@ -44,6 +45,23 @@ def test_a_set_is_paged_by_position_forwards_and_back(reader: Client, queries: Q
     assert last.context["page"].next == ""
     assert [row.text for row in last.context["page"].rows][-1] == "Question 120?"
     assert queries(reader, "/prompts/many/") == queries(reader, f"/prompts/many/{page.next}")
+
+
+def test_a_set_leads_to_the_runs_that_used_it_and_to_their_checkpoints(
+    reader: Client, finished: FinishedRun, ada: User, queries: Queries
+) -> None:
+    one = finished.run.prompt_sets.get(kind="red_team")
+    page = reader.get(f"/prompts/{one.slug}/").content.decode()
+    assert reverse("training:run", args=[finished.run.pk]) in page and "All of them" not in page
+    for made, name in ((finished.sft, "SL-CAI"), (finished.reward, "Reward model"), (finished.rl, "RL-CAI")):
+        assert f'<a href="{reverse("training:checkpoint", args=[made.pk])}">{name}</a>' in page
+    few = queries(reader, f"/prompts/{one.slug}/")
+    for _ in range(20):
+        factories.queued_run(ada, finished.run.version).prompt_sets.add(one)
+    assert queries(reader, f"/prompts/{one.slug}/") == few
+    assert (
+        f'<a href="/runs/?prompts={one.slug}">All of them</a>' in reader.get(f"/prompts/{one.slug}/").content.decode()
+    )
 
 
 def test_human_comparisons_show_what_people_preferred(reader: Client) -> None:

@@ -72,6 +72,8 @@ def test_the_list_filters_by_what_a_run_was_launched_with(
     assert found("algorithm=grpo") == {first} and found("algorithm=sft_only") == {alone}
     assert found(f"algorithm=grpo&by={ada.pk}&state=queued") == {first}
     assert found("algorithm=dpo") == set()
+    first.prompt_sets.set([factories.prompt_set("helpful", ["Hello?"], slug="hello")])
+    assert found("prompts=hello") == {first}
     for rubbish in ("version=harmless-assistant@9", "by=0", "by=x", "model=none", "algorithm=rl"):
         assert found(rubbish) == {first, second, alone}, "it filters nothing, and says so"
     for client in (auditor, reader):
