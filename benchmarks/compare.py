@@ -193,7 +193,7 @@ def published(old: Constitution, new: Constitution) -> tuple[Draft, str]:
     rewrite(draft, new, boss)
     actions.publish_version(user=boss, draft=draft, note="Second.")
     client = Client()
-    client.force_login(boss, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(boss, backend="cai_web.backends.PasswordBackend")
     return made.drafts.get(), client.cookies[settings.SESSION_COOKIE_NAME].value
 
 

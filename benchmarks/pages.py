@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import contextlib
 import json
-import logging
 import os
 import random
 import re
@@ -30,6 +29,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import aiohttp
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cai_web.settings")
@@ -65,7 +66,6 @@ def main() -> None:
     import django
 
     django.setup()
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells of every request
     rows, asks, deep = _rows(), _asks(), _deep_pages()
     asks = [one for one in asks if options.only in one.name]
     with _servers() as (url, cookies, pids):
@@ -81,16 +81,10 @@ async def _measure(
     url: str, cookies: dict[str, str], servers: Sequence[int], asks: Sequence[Ask], deep: Mapping[str, tuple[str, str]],
     options: Any,
 ) -> dict[str, Any]:  # fmt: skip
-    import httpx2
-
     async with contextlib.AsyncExitStack() as stack:
-        people = [
-            await stack.enter_async_context(httpx2.AsyncClient(base_url=url, cookies=cookies, timeout=60))
-            for _ in range(PEOPLE)
-        ]
-        token = await _token(people[0])
-        for person in people:
-            person.cookies.update(people[0].cookies)  # one session, and the one that the token belongs to
+        people = [await stack.enter_async_context(_browser(url, cookies)) for _ in range(PEOPLE)]
+        token, also = await _token(people[0])
+        people = [await stack.enter_async_context(_browser(url, {**cookies, **also})) for _ in range(PEOPLE)]
         for one in asks:  # every page some times: imports, compiled templates and plans, in each process
             for person in people[:: PEOPLE // 4]:
                 await _send(person, one, token)
@@ -100,7 +94,9 @@ async def _measure(
     return {"rate": options.rate, "seconds": options.seconds, **loop, "pages": pages, "export": export}
 
 
-async def _open_loop(people: Sequence[Any], asks: Sequence[Ask], token: str, options: Any) -> dict[str, Any]:
+async def _open_loop(
+    people: Sequence[aiohttp.ClientSession], asks: Sequence[Ask], token: str, options: Any
+) -> dict[str, Any]:
     times: dict[str, list[float]] = defaultdict(list)
     classes: dict[str, list[float]] = defaultdict(list)
     failed: dict[str, int] = defaultdict(int)
@@ -128,16 +124,27 @@ async def _open_loop(people: Sequence[Any], asks: Sequence[Ask], token: str, opt
     }
 
 
-async def _send(client: Any, one: Ask, token: str) -> int:
-    if one.form is None:
-        answer = await client.get(one.path)
-    else:
-        form = {"idempotency_key": str(uuid.uuid4()), "csrfmiddlewaretoken": token, **one.form}
-        answer = await client.post(one.path, data=form, headers={"Referer": str(client.base_url)})
-    return int(answer.status_code)
+def _browser(url: str, cookies: Mapping[str, str]) -> aiohttp.ClientSession:
+    """One with connections of its own. Cookies are a header here: keeping a jar would be the client's own time."""
+    return aiohttp.ClientSession(
+        base_url=url,
+        headers={"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()), "Referer": url},
+        cookie_jar=aiohttp.DummyCookieJar(),
+        connector=aiohttp.TCPConnector(limit=0),
+        timeout=aiohttp.ClientTimeout(60),
+    )
 
 
-async def _in_turn(client: Any, deep: Mapping[str, tuple[str, str]], rounds: int) -> dict[str, Any]:
+async def _send(client: aiohttp.ClientSession, one: Ask, token: str) -> int:
+    """The status of the answer, once all of it is read."""
+    form = {"idempotency_key": str(uuid.uuid4()), "csrfmiddlewaretoken": token, **(one.form or {})}
+    asked = client.get(one.path) if one.form is None else client.post(one.path, data=form, allow_redirects=False)
+    async with asked as answer:
+        await answer.read()
+    return answer.status
+
+
+async def _in_turn(client: aiohttp.ClientSession, deep: Mapping[str, tuple[str, str]], rounds: int) -> dict[str, Any]:
     """The first and the ten-thousandth page, one after the other, so many times."""
     found = {}
     for name, paths in deep.items():
@@ -145,23 +152,23 @@ async def _in_turn(client: Any, deep: Mapping[str, tuple[str, str]], rounds: int
         for turn in range(rounds):
             for which in (0, 1) if turn % 2 else (1, 0):
                 start = time.perf_counter()
-                answer = await client.get(paths[which])
+                status = await _send(client, Ask("list", name, paths[which]), "")
                 took[which].append((time.perf_counter() - start) * 1000)
-                assert answer.status_code == 200, answer.status_code
+                assert status == 200, status
         first, last = _figures(took[0]), _figures(took[1])
         found[name] = {"first": first, "deep": last, "ratio": round(last["p50"] / first["p50"], 3)}
     return found
 
 
-async def _export(client: Any, servers: Sequence[int]) -> dict[str, float]:
+async def _export(client: aiohttp.ClientSession, servers: Sequence[int]) -> dict[str, float]:
     """Every label as a line of JSON: lines a second, and by how much the memory of the web server grew meanwhile."""
     import psutil
 
     processes, lines, size = [psutil.Process(server) for server in servers], 0, 0
     before = most = sum(process.memory_info().rss for process in processes)
     start = time.perf_counter()
-    async with client.stream("GET", "/audit/explore/export/?kind=label") as answer:
-        async for piece in answer.aiter_bytes(2**18):
+    async with client.get("/audit/explore/export/?kind=label") as answer:
+        async for piece in answer.content.iter_chunked(2**18):
             lines += piece.count(b"\n")
             size += len(piece)
             most = max(most, sum(process.memory_info().rss for process in processes))
@@ -170,11 +177,12 @@ async def _export(client: Any, servers: Sequence[int]) -> dict[str, float]:
             "server_mb": round(most / 1e6, 1), "grew_mb": round((most - before) / 1e6, 1)}  # fmt: skip
 
 
-async def _token(client: Any) -> str:
-    page = (await client.get("/audit/explore/")).text
-    found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
+async def _token(client: aiohttp.ClientSession) -> tuple[str, dict[str, str]]:
+    """The token of the page's forms, and the cookies it belongs to."""
+    async with client.get("/audit/explore/") as answer:
+        found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', await answer.text())
     assert found, "the explorer's page has no form token"
-    return found.group(1)
+    return found.group(1), {name: morsel.value for name, morsel in answer.cookies.items()}
 
 
 def _asks() -> list[Ask]:

@@ -9,18 +9,23 @@ pages have used, with the connection that they left open. Answers that stream ar
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from contextlib import closing
+from typing import IO, Any, ParamSpec, TypeVar
 
 import django
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
-from django.core.handlers.asgi import ASGIHandler
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.base import BaseHandler
+from django.core.signals import request_started
 from django.db import connections
-from django.http import FileResponse, HttpRequest
+from django.http import FileResponse
 from django.http.response import HttpResponseBase
+from django.urls import set_script_prefix
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -61,15 +66,48 @@ class OneThreadHandler(ASGIHandler):
             if thread.taken:
                 self._give_back(thread.taken)
 
-    async def run_get_response(self, request: HttpRequest) -> HttpResponseBase:
-        """The answer, computed in one go."""
-        await self._room.acquire()
-        computed = asyncio.ensure_future(sync_to_async(self.get_response)(request))
+    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request; a reader who leaves ends a stream, and the wait of a page that is not begun."""
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        answer = asyncio.ensure_future(self._answer(scope, body, send))
+        left = asyncio.ensure_future(self.listen_for_disconnect(receive))
+        await asyncio.wait((answer, left), return_when=asyncio.FIRST_COMPLETED)
+        for task in (left, answer):
+            if not task.done():
+                task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, RequestAborted):
+                await task
+
+    async def _answer(self, scope: Any, body: IO[bytes], send: Any) -> None:
+        try:
+            await self._room.acquire()
+        except asyncio.CancelledError:
+            body.close()
+            raise
+        computed = asyncio.ensure_future(sync_to_async(self._compute)(scope, body))
         computed.add_done_callback(self._computed)
         response: HttpResponseBase = await asyncio.shield(computed)
+        try:
+            await self.send_response(response, send)
+        finally:
+            if response.streaming:
+                await asyncio.shield(sync_to_async(response.close)())
+
+    def _compute(self, scope: Any, body: IO[bytes]) -> Any:
+        """The answer, from the signal that a request begins to the one that it has ended, but for a stream's end."""
+        with closing(body):
+            set_script_prefix(get_script_prefix(scope))
+            request_started.send(sender=self.__class__, scope=scope)
+            request, refused = self.create_request(scope, body)
+            response: Any = refused if request is None else self.get_response(request)
         vars(response)["_handler_class"] = self.__class__  # tells the end of the request who sends its signal
         if isinstance(response, FileResponse):
             response.block_size = self.chunk_size
+        if not response.streaming:
+            response.close()
         return response
 
     def _computed(self, page: asyncio.Future[HttpResponseBase]) -> None:

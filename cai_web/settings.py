@@ -108,6 +108,7 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"  # One-time links carry their token in the address.
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+SESSION_ENGINE = "cai_web.sessions"
 SESSION_COOKIE_NAME = "cai_session"
 SESSION_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
@@ -219,6 +220,7 @@ _database.setdefault("OPTIONS", {})
 _database["OPTIONS"]["application_name"] = "cai"
 if flag("DATABASE_KEPT", False):
     _database["CONN_MAX_AGE"] = 300
+    _database["OPTIONS"]["prepare_threshold"] = 0  # `Composed` statements alone: others are bound before they are sent
 DATABASES = {"default": _database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -263,7 +265,7 @@ SITE_URL = text("SITE_URL", f"http://localhost:{text('PORT', '8000')}").rstrip("
 LEDGER_KEEPS_BACK = "training_app.ledger_blindness.kept_back"
 
 # Sign-in ------------------------------------------------------------------------------------------------------------
-AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend", "sesame.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = ["cai_web.backends.PasswordBackend", "cai_web.backends.LinkBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},

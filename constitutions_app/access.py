@@ -14,8 +14,10 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, Group, User
 from django.contrib.auth.views import redirect_to_login
+from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import PermissionDenied
 from django.db import models
+from django.db.models import OuterRef
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.module_loading import import_string
@@ -95,19 +97,30 @@ class AuthenticatedHttpRequest(HttpRequest):
     htmx: HtmxDetails
 
 
+PERSON = Composed(
+    lambda: User.objects.filter(pk=Later("person")).annotate(
+        group_names=ArraySubquery(Group.objects.filter(user=OuterRef("pk")).values("name"))
+    )
+)
+"""Somebody with the names of their groups, from which `roles_of` takes the roles."""
+
+
 def roles_of(user: User | AnonymousUser) -> frozenset[Role]:
-    """The person's roles. One query the first time, none after; a superuser is an admin whatever the groups say."""
+    """The person's roles. At most one query, and none after; a superuser is an admin whatever the groups say."""
     if not isinstance(user, User) or not user.is_active:
         return frozenset()
     cached: frozenset[Role] | None = vars(user).get("_roles")
     if cached is None:
-        names = {name for (name,) in _GROUPS.all(person=user.pk)}
+        groups = getattr(user, "group_names", None)  # read with the person, where a page began
+        names = set(_GROUPS.all(person=user.pk) if groups is None else groups)
         cached = frozenset(role for role in Role if role in names or (role is Role.ADMIN and user.is_superuser))
         vars(user)["_roles"] = cached  # for as long as this request's user object lives
     return cached
 
 
-_GROUPS = Composed(lambda: Group.objects.filter(user=Later("person"), name__in=Role.values).values_list("name"))
+_GROUPS: Composed[str] = Composed(
+    lambda: Group.objects.filter(user=Later("person"), name__in=Role.values).values_list("name", flat=True)
+)
 
 
 def has_role(user: User | AnonymousUser, *roles: Role) -> bool:

@@ -1,25 +1,25 @@
 """Questions to the database that are composed once in a process and asked often.
 
-Composing a statement out of a query set takes the processor longer than asking it, so what every page asks is composed
-the first time only. What differs from one time to the next is named with `Later` where the value would stand:
+A page asks seven to ten questions that are always the same but for a few values. Django composes each anew, which
+takes longer than PostgreSQL needs to answer it: of 16 ms of a label's page five (docs/lab-notes.md, 28 November 2026).
+What differs from one time to the next is named with `Later` where the value would stand:
 
     ITEM = Composed(lambda: QueueItem.objects.select_related("queue").filter(pk=Later("item")))
     ITEM.first(item=7)
 
-It gives what the query set would: rows with what was selected beside them, or tuples for `values_list`. It follows
-`ModelIterable` of Django 5.2, whose parts have no documentation: tests/constitutions_app/test_composed.py holds both
-against each other.
+It gives what the query set would, in the same way: what is kept is Django's compiler after it has composed. Where the
+settings keep connections, the server keeps the statement's plan, too.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from django.db import connection
-from django.db.models import Expression, QuerySet
-from django.db.models.query import ModelIterable, ValuesListIterable, get_related_populators
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models import Expression, Field, ForeignObject, Lookup, QuerySet
 
 Row = TypeVar("Row")
 
@@ -36,6 +36,20 @@ class Later(Expression):
         return "%s", [self]
 
 
+@ForeignObject.register_lookup
+@Field.register_lookup
+class Among(Lookup[Any]):
+    """`field__among=Later("keys")`: equal to one of a list. As `in`, but one value however long the list is."""
+
+    lookup_name = "among"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        lhs, before = self.process_lhs(compiler, connection)
+        keys, values = compiler.compile(self.rhs)
+        return f"{lhs} = ANY({keys})", (*before, *values)
+
+
 class Composed(Generic[Row]):
     """A query set whose statement is kept. `compose` is called once, when the question is first asked."""
 
@@ -48,47 +62,31 @@ class Composed(Generic[Row]):
         return found[0] if found else None
 
     def all(self, **given: object) -> list[Row]:
-        """Every row. Raises KeyError where a value is missing."""
-        kept = self._kept
-        values: list[Any] = [given[one.name] if isinstance(one, Later) else one for one in kept.values]
-        with connection.cursor() as cursor:
-            cursor.execute(kept.sql, values)
-            rows = cursor.fetchall()
-        return kept.read(rows)
+        """Every row, asked for now. One query. Raises KeyError where a value is missing."""
+        question, compiler, sql, kept = self._kept
+        values = [given[one.name] if isinstance(one, Later) else one for one in kept]
+
+        def composed(using: str, **_: Any) -> Any:
+            known = copy.copy(compiler)  # it knows its columns since it has composed
+            known.connection = connections[using]
+            known.execute_sql = lambda *_, **__: _answer(known.connection, sql, values)
+            return known
+
+        asked = question._chain()  # type: ignore[attr-defined]  # private: the same question, nothing read yet
+        asked.query.get_compiler = composed
+        return list(asked)
 
     @cached_property
-    def _kept(self) -> _Kept[Row]:
-        return _Kept(self.compose())
+    def _kept(self) -> tuple[QuerySet[Any, Row], Any, str, Sequence[Any]]:
+        question = self.compose()
+        compiler = question.query.get_compiler(using=DEFAULT_DB_ALIAS)
+        sql, values = compiler.as_sql()
+        compiler.connection = None  # that of the thread which asked first
+        return question, compiler, sql, values
 
 
-class _Kept(Generic[Row]):
-    """A composed statement, and how its rows are read."""
-
-    def __init__(self, queryset: QuerySet[Any, Row]) -> None:
-        self.compiler = queryset.query.get_compiler(connection=connection)
-        self.sql, values = self.compiler.as_sql()
-        self.values: Sequence[Any] = values
-        self.converters = self.compiler.get_converters([column[0] for column in self.compiler.select])
-        self.reads_rows = queryset._iterable_class is ModelIterable
-        if not self.reads_rows and queryset._iterable_class is not ValuesListIterable:
-            raise TypeError("Only rows and tuples are read here.")
-        if self.reads_rows:
-            info = self.compiler.klass_info
-            self.model = info["model"]
-            self.start, self.end = info["select_fields"][0], info["select_fields"][-1] + 1
-            self.names = [column[0].target.attname for column in self.compiler.select[self.start : self.end]]
-            populators: Any = get_related_populators  # the stubs are those of a later Django, with one argument more
-            self.beside = populators(info, self.compiler.select, connection.alias)
-
-    def read(self, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Rows of the table, or tuples, out of what the database answered."""
-        converted = self.compiler.apply_converters(rows, self.converters) if self.converters else rows
-        return [self._row(values) for values in converted] if self.reads_rows else [tuple(one) for one in converted]
-
-    def _row(self, values: Sequence[Any]) -> Any:
-        row = self.model.from_db(connection.alias, self.names, values[self.start : self.end])
-        for one in self.beside:
-            one.populate(values, row)
-        for name, place in (self.compiler.annotation_col_map or {}).items():
-            setattr(row, name, values[place])
-        return row
+def _answer(connection: Any, sql: str, values: Sequence[Any]) -> list[Any]:
+    """All rows, in one block, as a compiler gives them."""
+    with connection.prepared_cursor() as cursor:
+        cursor.execute(sql, values)
+        return [cursor.fetchall()]

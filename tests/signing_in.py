@@ -9,11 +9,12 @@ from __future__ import annotations
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import User
-from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client
 from django.utils.crypto import get_random_string
 
-BACKEND = "django.contrib.auth.backends.ModelBackend"
+from cai_web.sessions import SessionStore
+
+BACKEND = "cai_web.backends.PasswordBackend"
 
 
 def signed_in(user: User) -> Client:

@@ -13,7 +13,6 @@ from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
-from django.db import connection
 from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet
 from django.http import Http404
 from django.shortcuts import get_object_or_404
@@ -150,8 +149,18 @@ def get_comparison_for(user: Person, pk: int) -> Comparison:
 def get_label_for(user: Person, pk: int) -> AILabel:
     """The AI label, for reading, with its comparison, judge and the principle it cites."""
     require_reader(user)
-    labels = AILabel.objects.select_related("comparison", "judge", "run", "principle__version__constitution")
-    return get_object_or_404(labels.defer("principle__version__canonical", "run__config"), pk=pk)
+    if (found := _LABEL.first(label=pk)) is None:
+        raise Http404("There is no such label.")
+    return found
+
+
+_LABEL = Composed(
+    lambda: (
+        AILabel.objects.select_related("comparison", "judge", "run", "principle__version__constitution")
+        .defer("principle__version__canonical", "run__config")
+        .filter(pk=Later("label"))
+    )
+)
 
 
 def get_label_to_audit_for(user: Person, pk: int) -> AILabel:
@@ -413,13 +422,7 @@ def hides_anything(user: Person) -> bool:
     """Whether any label, step or comparison is hidden from the person. One query, none for who cannot audit."""
     if not can_audit(user):
         return False
-    waiting = [_waiting_for(user, kind) for kind in _FIELDS]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {' OR '.join(f'EXISTS ({sql})' for sql, _ in waiting)}",  # composed by Django
-            [value for _, values in waiting for value in values],
-        )
-        return bool(cursor.fetchone()[0])
+    return bool(_ANYTHING.all(person=user.pk))
 
 
 def items_to_come(kind: str) -> QuerySet[QueueItem, int]:
@@ -437,7 +440,7 @@ def items_to_come(kind: str) -> QuerySet[QueueItem, int]:
 _FIELDS = {"label": "label_id", "step": "step_id", "comparison": "comparison_id"}
 
 
-def _waiting(user_id: int, kind: str) -> QuerySet[QueueItem, int]:
+def _waiting(user_id: int | Later, kind: str) -> QuerySet[QueueItem, int]:
     field = _FIELDS[kind]
     waiting = QueueItem.objects.exclude(**{field: None})
     mine = Reservation.objects.filter(auditor_id=user_id, **{f"item__{field}": OuterRef(field)})
@@ -451,26 +454,18 @@ def _waiting(user_id: int, kind: str) -> QuerySet[QueueItem, int]:
     return waiting.values_list(field, flat=True)
 
 
-@functools.cache
-def _waiting_sql(kind: str) -> tuple[str, tuple[Any, ...]]:
-    """The statement behind `hidden_items`, with NOBODY for the person: composing it takes longer than asking it."""
-    sql, values = _waiting(NOBODY, kind).query.sql_with_params()
-    return str(sql), tuple(values)
-
-
-def _waiting_for(user: Person, kind: str) -> tuple[str, list[Any]]:
-    """The same statement for a person."""
-    sql, values = _waiting_sql(kind)
-    return sql, [user.pk if value == NOBODY else value for value in values]
-
-
 def _kept(user: Person, kind: str, ids: list[int]) -> frozenset[int]:
-    if not ids:
-        return frozenset()
-    sql, values = _waiting_for(user, kind)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT item FROM ({sql}) AS waiting (item) WHERE item = ANY(%s)",  # noqa: S608  # composed by Django
-            [*values, ids],
-        )
-        return frozenset(row[0] for row in cursor.fetchall())
+    return frozenset(_waiting_among(kind).all(person=user.pk, ids=ids)) if ids else frozenset()
+
+
+@functools.cache
+def _waiting_among(kind: str) -> Composed[int]:
+    return Composed(lambda: _waiting(Later("person"), kind).filter(**{f"{_FIELDS[kind]}__among": Later("ids")}))
+
+
+def _one_of_each() -> QuerySet[QueueItem, int]:
+    first, *others = (_waiting(Later("person"), kind)[:1] for kind in _FIELDS)
+    return first.union(*others, all=True)
+
+
+_ANYTHING: Composed[int] = Composed(_one_of_each)

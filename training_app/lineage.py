@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
+from constitutions_app.composed import Composed, Later
 from constitutions_app.models import PrincipleVersion, Version
 from training_app import artifacts, taught
 from training_app.build_items import Seen, items_of
@@ -158,12 +159,12 @@ def of_principle(principle: PrincipleVersion) -> PrincipleLineage:
 
 def of_label(label: AILabel) -> tuple[Checkpoint, ...]:
     """The checkpoints a label taught, directly or through a reward model, oldest first."""
-    return _shown(taught.by_builds(DatasetBuild.objects.filter(items__label=label)))
+    return tuple(_OF_LABEL.all(label=label.pk))
 
 
 def of_step(step: TraceStep) -> tuple[Checkpoint, ...]:
     """The checkpoints a revision taught, directly or through what was made from them, oldest first."""
-    return _shown(taught.by_builds(DatasetBuild.objects.filter(items__step=step)))
+    return tuple(_OF_STEP.all(step=step.pk))
 
 
 def of_build(build: DatasetBuild) -> tuple[Checkpoint, ...]:
@@ -215,9 +216,19 @@ def _builds_of(checkpoints: Sequence[Checkpoint]) -> tuple[DatasetBuild, ...]:
 
 def _shown(taught: QuerySet[Checkpoint]) -> tuple[Checkpoint, ...]:
     """The checkpoints with what pages say of them. One query."""
-    return tuple(
-        taught.select_related("run", "version__constitution").defer("manifest", "version__canonical", "run__config")
-    )
+    return tuple(_with_run_and_version(taught))
+
+
+def _with_run_and_version(taught: QuerySet[Checkpoint]) -> QuerySet[Checkpoint]:
+    return taught.select_related("run", "version__constitution").defer("manifest", "version__canonical", "run__config")
+
+
+def _taught_by(**item: Later) -> QuerySet[Checkpoint]:
+    return _with_run_and_version(taught.by_builds(DatasetBuild.objects.filter(**item)))
+
+
+_OF_LABEL = Composed(lambda: _taught_by(items__label=Later("label")))
+_OF_STEP = Composed(lambda: _taught_by(items__step=Later("step")))
 
 
 def _learnt(builds: Sequence[DatasetBuild], seen: Seen) -> Learnt:

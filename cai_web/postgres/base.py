@@ -24,7 +24,22 @@ def own_services() -> OwnServices:
     return services
 
 
+PREPARED = "prepared"
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
+    def prepared_cursor(self) -> Any:
+        """A cursor whose statements the server keeps the plans of, for those that are asked again and again.
+
+        It keeps them where the settings say so (`DATABASE_KEPT`), and as long as the connection.
+        """
+        return self._cursor(PREPARED)  # type: ignore[attr-defined]  # Django's stubs leave private methods out
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        if name != PREPARED:
+            return super().create_cursor(name)
+        return base.ServerBindingCursor(self.connection)  # type: ignore[call-arg]  # psycopg's arguments
+
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Connects; if that fails, looks again whether the server runs (it may have been killed) and tries again."""
         services = own_services()

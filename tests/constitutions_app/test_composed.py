@@ -7,6 +7,8 @@ from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.db.models import Count, QuerySet
 from django.test.utils import CaptureQueriesContext
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from constitutions_app.composed import Composed, Later
 from constitutions_app.models import Constitution, PrincipleVersion, Version
@@ -23,6 +25,9 @@ CITED = Composed(
 )
 COUNTED = Composed(lambda: Version.objects.annotate(words=Count("principles")).filter(pk=Later("version")))
 TITLES = Composed(lambda: PrincipleVersion.objects.filter(key=Later("key")).values_list("key", "title")[:1])
+
+AMONG = Composed(lambda: PrincipleVersion.objects.filter(pk__among=Later("keys")).order_by("pk"))
+OF_VERSIONS = Composed(lambda: PrincipleVersion.objects.filter(version__among=Later("versions")).order_by("pk"))
 
 
 def test_rows_come_with_what_was_selected_beside_them(constitution: Constitution) -> None:
@@ -72,6 +77,26 @@ def test_it_is_composed_once() -> None:
     assert composed == [1]
 
 
-def test_it_refuses_rows_that_are_neither_objects_nor_tuples() -> None:
-    with pytest.raises(TypeError, match="rows and tuples"):
-        Composed(lambda: Group.objects.values()).all()
+def test_values_single_values_and_unions() -> None:
+    for name in ("auditor", "reader"):
+        Group.objects.get_or_create(name=name)
+    named = Group.objects.filter(name=Later("name"))
+    assert Composed(lambda: named.values("name")).all(name="auditor") == [{"name": "auditor"}]
+    names = named.values_list("name", flat=True)
+    either: Composed[str] = Composed(
+        lambda: names.union(Group.objects.filter(name="reader").values_list("name"), all=True)
+    )
+    assert sorted(either.all(name="auditor")) == ["auditor", "reader"]
+
+
+@given(keys=st.lists(st.integers(-3, 12), max_size=6))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+def test_among_is_in(constitution: Constitution, keys: list[int]) -> None:
+    """With a list of any length, on a key and on a reference to one."""
+    first = PrincipleVersion.objects.order_by("pk")[0].pk
+    wanted = [first + key for key in keys]
+    assert AMONG.all(keys=wanted) == list(PrincipleVersion.objects.filter(pk__in=wanted).order_by("pk"))
+    version = Version.objects.get().pk
+    found = OF_VERSIONS.all(versions=[version, version + 1])
+    assert found == list(PrincipleVersion.objects.filter(version__in=[version, version + 1]).order_by("pk")) != []
+    assert OF_VERSIONS.all(versions=[]) == []

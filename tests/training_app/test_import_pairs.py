@@ -97,7 +97,7 @@ def test_imported_pairs_are_found_and_read_in_the_explorer() -> None:
     user = factories.person("reader")
     user.groups.add(Group.objects.get(name="reader"))
     client = Client()
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(user, backend="cai_web.backends.PasswordBackend")
     place = f"/audit/explore/?kind=comparison&prompt_set={made.prompt_set_id}"
     both = client.get(place).content.decode()
     assert "Pairs of pairs" in both and "what annotators preferred" in both

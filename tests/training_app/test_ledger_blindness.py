@@ -25,7 +25,7 @@ def test_a_page_of_the_api_asks_once_and_tells_neither_verdicts_nor_last_words()
     made = finished_run(ada)
     queue_of(size=len(made.labels))
     client = Client()
-    client.force_login(olu, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(olu, backend="cai_web.backends.PasswordBackend")
     counts = []
     for label in made.labels[:2]:
         record_audit(user=pia, audit_id=uuid4(), item=label, said=Verdict("agree"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -14,6 +14,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import SCENARIO_WRITERS, AuthenticatedHttpRequest, has_role, require_role
 from constitutions_app.actions import Refused
+from constitutions_app.composed import Composed, Later
 from training_app.access import can_make_queues, hides_judgement
 from training_app.actions import keep_view, make_scenario, remove_view
 from training_app.explorer.facets import GROUPS, counted_for, groups_for
@@ -60,7 +61,7 @@ def explore(request: AuthenticatedHttpRequest) -> HttpResponse:
         "form": form_of(asked),
         "tabs": [(words, kind, _other_kind(asked, kind)) for kind, words in TABS],
         "groups": groups_for(asked),
-        "views": _views(request),
+        "views": _VIEWS.all(person=request.user.pk),
         **_counts(request, asked),
     }
     return render(request, "training/explore.html", context)
@@ -154,10 +155,14 @@ def _counts(request: AuthenticatedHttpRequest, asked: Filters) -> dict[str, Any]
     return {"counting": name, "withheld": counts is None, "counts": counts or [], "counting_words": GROUPS[name].words}
 
 
-def _views(request: AuthenticatedHttpRequest) -> QuerySet[SavedView]:
-    """The questions that are kept, one's own and those for everybody, with no more of their owners than their names."""
-    own_and_shared = SavedView.objects.filter(Q(owner=request.user) | Q(shared=True)).select_related("owner")
-    return own_and_shared.only("name", "query", "shared", "owner__username", "owner__first_name", "owner__last_name")
+_VIEWS: Composed[SavedView] = Composed(
+    lambda: (
+        SavedView.objects.filter(Q(owner=Later("person")) | Q(shared=True))
+        .select_related("owner")
+        .only("name", "query", "shared", "owner__username", "owner__first_name", "owner__last_name")
+    )
+)
+"""The questions that are kept, one's own and those for everybody, with no more of their owners than their names."""
 
 
 def _other_kind(asked: Filters, kind: str) -> str:

@@ -9,15 +9,17 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from django.contrib.postgres.search import SearchHeadline
-from django.db.models import F, TextField, Value
+from django.db.models import F, QuerySet, TextField, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Concat, Left
 from django.urls import reverse
 
+from constitutions_app.composed import Composed, Later
 from constitutions_app.templatetags.diffs import spelled
 from training_app.access import Person, hidden_among
 from training_app.explorer.filters import Filters
@@ -62,16 +64,7 @@ def rows_of(asked: Filters, keys: Sequence[Any], user: Person) -> list[Row]:
     """The items, in the order of their keys, without those that the question would give away. Five queries at most."""
     read = _READ[asked.kind]
     begin, end = secrets.token_hex(8), secrets.token_hex(8)
-    excerpt: Any = Value("")
-    if asked.text:
-        excerpt = SearchHeadline(
-            _joined(read.texts), question(asked.text), config=CONFIG, start_sel=begin, stop_sel=end,
-            max_words=40, min_words=15, max_fragments=2, fragment_delimiter=" … ",
-        )  # fmt: skip
-    found = MODELS[asked.kind]._default_manager.filter(pk__in=keys)
-    values = found.annotate(glimpse=Left(read.texts[read.shown], 2 * GLIMPSE), excerpt=excerpt).values(
-        "pk", "glimpse", "excerpt", *read.columns
-    )
+    values = _searched(asked, keys, begin, end) if asked.text else _values(asked.kind).all(keys=list(keys))
     by_key = {one["pk"]: one for one in values}
     ordered = [by_key[key] for key in keys if key in by_key]
     items = [read.item(one) for one in ordered]
@@ -85,6 +78,33 @@ def rows_of(asked: Filters, keys: Sequence[Any], user: Person) -> list[Row]:
 
 
 Values = dict[str, Any]
+
+
+def _searched(asked: Filters, keys: Sequence[Any], begin: str, end: str) -> QuerySet[Any, Values]:
+    """The items' values with excerpts of their texts, what was searched for between the two marks."""
+    read = _READ[asked.kind]
+    excerpt = SearchHeadline(
+        _joined(read.texts), question(asked.text), config=CONFIG, start_sel=begin, stop_sel=end,
+        max_words=40, min_words=15, max_fragments=2, fragment_delimiter=" … ",
+    )  # fmt: skip
+    return _read(asked.kind, Value(list(keys)), excerpt)
+
+
+@cache
+def _values(kind: str) -> Composed[Values]:
+    return Composed(lambda: _read(kind, Later("keys"), Value("")))
+
+
+def _read(kind: str, keys: Any, excerpt: Any) -> QuerySet[Any, Values]:
+    read = _READ[kind]
+    found: QuerySet[Any] = MODELS[kind]._default_manager.filter(pk__among=keys)
+    glimpse = Left(read.texts[read.shown], 2 * GLIMPSE)
+    values: QuerySet[Any, Values] = found.annotate(glimpse=glimpse, excerpt=excerpt).values(
+        "pk", "glimpse", "excerpt", *read.columns
+    )
+    return values
+
+
 Parts = tuple[tuple[str, bool], ...]
 
 

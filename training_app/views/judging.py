@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import TypeVar
 
 from django.contrib import messages
@@ -10,6 +11,7 @@ from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from constitutions_app.access import AuthenticatedHttpRequest
+from constitutions_app.composed import Composed, Later
 from training_app.access import Hidden
 from training_app.actions import record_audit
 from training_app.actions.record_audit import Verdict
@@ -56,9 +58,27 @@ def name_of_item(item: AILabel | TraceStep) -> str:
 
 def neighbours(rows: QuerySet[Row], pk: int) -> tuple[int | None, int | None]:
     """The ids before and after one row in a list that goes from new to old, whether or not it is in it. One query."""
+    return _either_side(_beside(rows, pk), pk)
+
+
+def neighbours_among_all(model: type[Row], pk: int) -> tuple[int | None, int | None]:
+    """The same among all rows of a table."""
+    return _either_side(_beside_any(model).all(item=pk), pk)
+
+
+def _beside(rows: QuerySet[Row], pk: int | Later) -> QuerySet[Row, int]:
     newer = rows.filter(pk__gt=pk).order_by("pk").values_list("pk", flat=True)[:1]
     older = rows.filter(pk__lt=pk).order_by("-pk").values_list("pk", flat=True)[:1]
-    found = {key > pk: key for key in newer.union(older, all=True)}
+    return newer.union(older, all=True)
+
+
+@cache
+def _beside_any(model: type[Model]) -> Composed[int]:
+    return Composed(lambda: _beside(model._default_manager.all(), Later("item")))
+
+
+def _either_side(keys: Iterable[int], pk: int) -> tuple[int | None, int | None]:
+    found = {key > pk: key for key in keys}
     return found.get(True), found.get(False)
 
 
@@ -67,11 +87,22 @@ def audits_of(
 ) -> dict[int, list[Audit]]:
     """The audits of some steps or labels, oldest first, by item, without those of hidden items. One query."""
     found: dict[int, list[Audit]] = {}
-    shown = [one for one in items if hidden is None or one not in hidden]
-    audits = Audit.objects.filter(**{f"{field}__in": shown}).select_related("auditor")
-    for audit in audits.order_by("created_at", "pk"):
+    shown = [one.pk for one in items if hidden is None or one not in hidden]
+    for audit in _audits(field).all(items=shown):
         found.setdefault(getattr(audit, f"{field}_id"), []).append(audit)
     return found
+
+
+@cache
+def _audits(field: str) -> Composed[Audit]:
+    among = Audit.objects.filter(**{f"{field}__among": Later("items")})
+    return Composed(lambda: among.select_related("auditor").order_by("created_at", "pk"))
+
+
+@cache
+def _adjudications(field: str) -> Composed[Adjudication]:
+    among = Adjudication.objects.filter(**{f"{field}__among": Later("items")})
+    return Composed(lambda: among.select_related("adjudicator"))
 
 
 def finals_of(
@@ -83,7 +114,7 @@ def finals_of(
     """What people's verdicts on some steps or labels come to, by item, without hidden ones. One query."""
     shown = [one for one in items if hidden is None or one not in hidden]
     last: dict[int, list[Adjudication]] = {}
-    for one in Adjudication.objects.filter(**{f"{field}__in": shown}).select_related("adjudicator"):
+    for one in _adjudications(field).all(items=[item.pk for item in shown]):
         last.setdefault(getattr(one, f"{field}_id"), []).append(one)
     finals = {item.pk: final_of(audits.get(item.pk, ()), last.get(item.pk, ())) for item in shown}
     return {pk: final for pk, final in finals.items() if final is not None}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -15,7 +14,7 @@ from training_app.access import can_audit, get_label_for, get_label_to_audit_for
 from training_app.forms import LabelAuditForm, new_key
 from training_app.models import AILabel, AuditQueue
 from training_app.views.filters import LabelFilter
-from training_app.views.judging import audits_of, finals_of, neighbours, save_audit, verdict_of
+from training_app.views.judging import audits_of, finals_of, neighbours, neighbours_among_all, save_audit, verdict_of
 from training_app.views.paging import filters_in, page_of
 
 
@@ -48,10 +47,7 @@ def label(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
     read = get(request.user, pk)
     if read in hides_judgement(request.user, [read]):
         return _hidden(request, read)
-    listed: QuerySet[AILabel] = AILabel.objects.all()
-    if request.GET:  # the filter reads what can be chosen, which a page without one need not
-        listed = LabelFilter(request.GET, user=request.user).apply(listed)
-    previous, following = neighbours(listed, pk)
+    previous, following = _neighbours(request, pk)
     form = LabelAuditForm(request.POST or None, ai_choice=read.ai_choice, initial={"idempotency_key": new_key()})
     filters = filters_in(request.GET)
     next_url = f"{reverse('training:label', args=[following or pk])}{filters}"
@@ -73,6 +69,12 @@ def label(request: AuthenticatedHttpRequest, pk: int) -> HttpResponse:
         "taught": lineage.of_label(read),
     }
     return render(request, "training/label.html", context, status=422 if form.errors else 200)
+
+
+def _neighbours(request: AuthenticatedHttpRequest, pk: int) -> tuple[int | None, int | None]:
+    if not request.GET:  # the filter reads what can be chosen, which a page without one need not
+        return neighbours_among_all(AILabel, pk)
+    return neighbours(LabelFilter(request.GET, user=request.user).apply(AILabel.objects.all()), pk)
 
 
 def _hidden(request: AuthenticatedHttpRequest, read: AILabel) -> HttpResponse:
