@@ -12,7 +12,6 @@ The app's own PostgreSQL is started in a folder of its own, which is thrown away
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import random
 import signal
@@ -27,9 +26,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
 from uuid import uuid4
 
-import httpx2
+import aiohttp
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -87,11 +88,15 @@ class Server:
                 ))  # fmt: skip
 
     def wait(self, seconds: float = 60.0) -> None:
-        """Until it answers; raises TransportError or fails when it does not."""
+        """Until it answers that it is well; raises URLError or fails when it does not."""
         until = time.monotonic() + seconds
-        while httpx2.get(f"{self.address}/healthz", timeout=seconds).status_code != 200:
-            assert time.monotonic() < until, self.log.read_text()
-            time.sleep(0.2)
+        while True:
+            try:
+                urlopen(f"{self.address}/healthz", timeout=seconds).close()  # noqa: S310  # its own address
+                return
+            except HTTPError:
+                assert time.monotonic() < until, self.log.read_text()
+                time.sleep(0.2)
 
     def close(self) -> None:
         """Stop, and give the sockets back."""
@@ -109,7 +114,9 @@ class Server:
 class Auditor:
     """One person with a browser."""
 
-    def __init__(self, client: Any, queue: int, session: str, seen: Seen, plan: Plan, seed: int) -> None:
+    def __init__(
+        self, client: aiohttp.ClientSession, queue: int, session: str, seen: Seen, plan: Plan, seed: int
+    ) -> None:
         self.client, self.queue, self.seen, self.plan = client, queue, seen, plan
         self.headers = {"Cookie": f"cai_session={session}; cai_csrf={CSRF}", "X-CSRFToken": CSRF, "X-Outbox": "1"}
         self.chance = random.Random(seed)
@@ -140,25 +147,25 @@ class Auditor:
         while time.monotonic() < until:
             start = time.perf_counter()
             try:
-                response = await self.client.post(path, data=dict(body), headers=self.headers)
-            except httpx2.TransportError:
+                asked = self.client.post(path, data=body, headers=self.headers, allow_redirects=False)
+                async with asked as response:
+                    text, status = await response.text(), response.status
+            except (aiohttp.ClientError, TimeoutError):
                 self.seen.lost_connections += 1
                 await asyncio.sleep(RETRY_S)
                 continue
-            if response.status_code == 200:
+            if status == 200:
                 self.seen.times.setdefault(what, []).append((time.perf_counter() - start) * 1000)
-                return str(response.text)
-            self.seen.errors[f"{what} {response.status_code}"] += 1
+                return text
+            self.seen.errors[f"{what} {status}"] += 1
             await asyncio.sleep(RETRY_S)
         return ""
 
 
 async def simulate(server: Server, queue: int, sessions: Sequence[str], plan: Plan) -> Seen:
     """All auditors at once; the server is killed when half of the time is over, and started again."""
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each request is no news
     seen = Seen()
-    limits = httpx2.Limits(max_connections=len(sessions), max_keepalive_connections=len(sessions))
-    async with httpx2.AsyncClient(base_url=server.address, limits=limits, timeout=20) as client:
+    async with _client(server.address) as client:
         until = time.monotonic() + plan.seconds
         people = [Auditor(client, queue, one, seen, plan, place) for place, one in enumerate(sessions)]
         working = [asyncio.create_task(one.work(until)) for one in people]
@@ -169,6 +176,16 @@ async def simulate(server: Server, queue: int, sessions: Sequence[str], plan: Pl
             server.start()
         await asyncio.gather(*working)
     return seen
+
+
+def _client(address: str) -> aiohttp.ClientSession:
+    """As many connections as are asked for at once; each auditor's cookies are a header of theirs."""
+    return aiohttp.ClientSession(
+        base_url=address,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        connector=aiohttp.TCPConnector(limit=0),
+        timeout=aiohttp.ClientTimeout(20),
+    )
 
 
 def make_scene(auditors: int, items: int, per_item: int) -> tuple[int, list[str]]:
@@ -285,7 +302,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--items", type=int, default=8000)
     parser.add_argument("--per-item", type=int, default=2)
-    parser.add_argument("--think", type=float, nargs=2, default=(0.8, 2.2), help="seconds of reading, from and to")
+    parser.add_argument(
+        "--think",
+        type=float,
+        nargs=2,
+        default=(0.8, 2.2),
+        help="seconds of reading before each choice and decision, from and to; people take longer",
+    )
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="auditors-") as folder:
         environment = {"VAR_DIR": folder, "HTTPS": "0", "DEBUG": "0", "COLLECTED_STATIC": "0", "DATABASE_KEPT": "1"}
@@ -306,20 +329,21 @@ def main() -> None:
             plan = Plan(asked.seconds, (asked.think[0], asked.think[1]))
             seen = asyncio.run(simulate(server, queue, sessions, plan))
             server.close()
-            told(report, seen, check(queue, seen), asked.seconds)
+            told(report, seen, check(queue, seen), plan)
         finally:
             settings.OWN_SERVICES.release()
     report.print()
     report.write(asked.json)
 
 
-def told(report: measuring.Report, seen: Seen, found: Mapping[str, int], seconds: float) -> None:
-    """Figures and counts into the report."""
+def told(report: measuring.Report, seen: Seen, found: Mapping[str, int], plan: Plan) -> None:
+    """Figures, counts and the pace into the report."""
+    report.notes.append(f"{plan.think_s[0]:g} to {plan.think_s[1]:g} s of reading before each choice and each decision")
     for what, values in seen.times.items():
         for share in (0.5, 0.95, 0.99):
             value = quantile(values, share)
             report.results[f"{what} p{share * 100:.0f}"] = measuring.Figure(value, min(values), max(values), "ms")
-    rate = sum(map(len, seen.times.values())) / seconds
+    rate = sum(map(len, seen.times.values())) / plan.seconds
     report.notes.append(f"{rate:.1f} requests/s; {seen.lost_connections} lost connections, all tried again.")
     report.notes.append(f"errors: {dict(seen.errors) or 'none'}")
     report.notes.append(", ".join(f"{name} {value}" for name, value in found.items()))

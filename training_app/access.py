@@ -342,8 +342,6 @@ def get_reservation_for(user: Person, queue_id: int, position: int) -> Reservati
     found = _RESERVATION.first(queue=queue_id, position=position, auditor=user.pk)
     if found is None:
         raise Http404("You were not given this item.")
-    if isinstance(user, User):
-        found.auditor = user
     return found
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from django.contrib.auth.models import AnonymousUser, User
 from django.utils import timezone
 
-from constitutions_app.composed import Composed, Later
 from training_app.models import AuditorSettings, Exposure
 
 KEYS: Mapping[str, tuple[str, str]] = {
@@ -27,13 +26,14 @@ KEYS: Mapping[str, tuple[str, str]] = {
 
 
 def settings_of(user: User | AnonymousUser) -> AuditorSettings:
-    """The person's own, or the usual ones, not saved. One query."""
+    """The person's own, or the usual ones, not saved. One query where they were not read together with the person."""
     if not isinstance(user, User):
         return AuditorSettings()
-    return _OWN.first(person=user.pk) or AuditorSettings(person=user)
-
-
-_OWN = Composed(lambda: AuditorSettings.objects.filter(person_id=Later("person")))
+    try:
+        own: AuditorSettings = user.auditor_settings
+    except AuditorSettings.DoesNotExist:
+        return AuditorSettings(person=user)
+    return own
 
 
 def keys_of(settings: AuditorSettings) -> dict[str, str]:

@@ -7,6 +7,7 @@ nothing.
 
 from __future__ import annotations
 
+import select
 from typing import Any
 
 from django.conf import settings
@@ -54,3 +55,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 return super().get_new_connection(conn_params)
         except ServiceError as error:
             raise OperationalError(str(error)) from error
+
+    def is_usable(self) -> bool:
+        """Whether a kept connection lives. The app's own server stands on this machine: when it ends or is killed, the
+        kernel says so, so a connection on which nothing has come lives, and nothing is asked. Others are asked.
+        """
+        if self.connection is not None and own_services().has_postgres and _is_quiet(self.connection):
+            return True
+        return super().is_usable()
+
+
+def _is_quiet(connection: Any) -> bool:
+    """Whether a connection is open and nothing waits to be read from it: no end, and no last words."""
+    if connection.closed:
+        return False
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    return not waiting.poll(0)

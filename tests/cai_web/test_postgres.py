@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.db import OperationalError, connection
+from django.db.backends.postgresql import base
 
 from cai_web.postgres.base import DatabaseWrapper
 from cai_web.services import OwnServices, ServiceError
@@ -83,3 +84,39 @@ def test_after_a_restart_of_the_server_a_kept_connection_is_made_anew() -> None:
         cursor.execute("SELECT 1")
         assert cursor.fetchone() == (1,)
     kept.close()
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Connections that were asked whether they live."""
+    asked: list[object] = []
+    before = base.DatabaseWrapper.is_usable
+
+    def is_usable(self: DatabaseWrapper) -> bool:
+        asked.append(self)
+        return before(self)
+
+    monkeypatch.setattr(base.DatabaseWrapper, "is_usable", is_usable)
+    return asked
+
+
+@pytest.mark.django_db
+def test_a_kept_connection_that_lives_is_not_asked(asked: list[object]) -> None:
+    assert connection.is_usable() and not asked
+
+
+@pytest.mark.django_db
+def test_a_kept_connection_whose_end_was_told_is_not_usable(asked: list[object]) -> None:
+    kept = DatabaseWrapper({**connection.settings_dict, "CONN_MAX_AGE": 300})
+    with kept.cursor() as cursor, connection.cursor() as other:
+        cursor.execute("SELECT pg_backend_pid()")
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", cursor.fetchone())
+    assert not kept.is_usable() and asked == [kept]
+    kept.close()
+    assert not kept.is_usable(), "there is none"
+
+
+@pytest.mark.django_db
+def test_a_server_elsewhere_is_asked(monkeypatch: pytest.MonkeyPatch, asked: list[object]) -> None:
+    monkeypatch.setattr(OwnServices, "has_postgres", False)
+    assert connection.is_usable() and len(asked) == 1

@@ -19,8 +19,8 @@ from constitutions_app.composed import Composed, Later
 from constitutions_app.ledger import record
 from training_app.actions.record_audit import Verdict, keep_verdict, record_audit, record_verdict
 from training_app.models import AILabel, Audit, AuditQueue, Comparison, QueueItem, Reservation, TraceStep
-from training_app.queues.giving import LEASE, alone, bring_back_expired, give_back, give_one, take_again
-from training_app.queues.keeping import count_decision, end_judged, keep_choice
+from training_app.queues.giving import LEASE, alone, alone_to_take, bring_back_expired, give_back, give_one, take_again
+from training_app.queues.keeping import end_judged, keep_choice
 from training_app.refusals import AuditRefused, QueueRefused
 
 State = Reservation.State
@@ -49,14 +49,12 @@ def take_next(*, user: User, queue: AuditQueue, beside: int | None = None) -> Re
     holds more than the two. No ledger entry: a reservation is a lease, and expires by itself.
     """
     with transaction.atomic():
-        if alone(queue, user):
+        if alone_to_take(queue, user):
             bring_back_expired(queue)
         found = _HELD.first(queue=queue.pk, auditor=user.pk, beside=beside or NOTHING)
         if found is None and not queue.closed_at:
             pk = give_one(queue, user)
             found = None if pk is None else _TAKEN.first(reservation=pk)
-    if found is not None:
-        found.auditor = user
     return found
 
 
@@ -133,8 +131,6 @@ def decide(*, user: User, reservation: Reservation, audit_id: UUID, said: Said) 
         kept = None
         if thing:
             kept = keep_verdict(user, audit_id, thing, verdict_of(reservation.item, reservation, said))
-        if state == State.DECIDED:
-            count_decision(reservation)
         if thing and kept and kept.is_new:
             record_verdict(user, kept.audit, thing)
         elif not thing:

@@ -150,9 +150,9 @@ class ReservationQuerySet(models.QuerySet["Reservation"]):
     """Reservations, with what judging needs of them."""
 
     def given(self) -> Self:
-        """With queue, item, and what the judge of a label chose; its texts are left out."""
-        left_out = [f"item__label__{name}" for name in ("question", "sent_ab", "sent_ba", "votes")]
-        return self.select_related("queue", "item__label").defer(*left_out)
+        """With queue, item, the person and how they judge, and what the AI chose of a label without its texts."""
+        texts = [f"item__label__{name}" for name in ("question", "sent_ab", "sent_ba", "votes")]
+        return self.select_related("queue", "item__label", "auditor__auditor_settings").defer(*texts)
 
 
 class Reservation(models.Model):

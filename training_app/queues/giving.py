@@ -1,7 +1,7 @@
 """Giving items out: one conditional UPDATE a gift, so that no item is in more hands than its queue asks for.
 
 Rows that others are being given at this moment are passed over (SKIP LOCKED), so that fifty people who ask at once
-wait for nobody. What expired comes back first. Times are the database's.
+wait for nobody while there is something else. What expired comes back first. Times are the database's.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from training_app.models import AuditQueue, QueueItem, Reservation
+from training_app.queues.disk import first_of_a_lease
 
 LEASE = timedelta(minutes=15)
 """How long an item stays with a person who does nothing with it."""
@@ -57,6 +58,9 @@ RETURNING id
 """Which response stands first is the last bit of a digest of person and item: the same each time they look, and as good
 as chance among people."""
 
+_GIVE_OR_WAIT = _GIVE.replace("SKIP LOCKED", "")
+"""Where there is nothing else, the same among those that others are at: one may have a place when they are done."""
+
 _ALONE = """
 SELECT pg_advisory_xact_lock(%(lock)s, %(person)s),
        EXISTS (SELECT 1 FROM training_app_reservation
@@ -88,23 +92,28 @@ def bring_back_expired(queue: AuditQueue) -> None:
 def give_one(queue: AuditQueue, user: User) -> int | None:
     """Reserve the first item this person can have; the reservation's id, or None when there is none for them.
 
-    Call it in a transaction that holds `alone`. Nobody is given what they refused, decided, or judged elsewhere.
+    Call it in a transaction that is `alone_to_take`. Nobody is given what they refused, decided, or judged elsewhere.
     """
+    values = {"queue": queue.pk, "auditor": user.pk, "seconds": LEASE.total_seconds()}
     with connection.cursor() as cursor:
-        cursor.execute(_GIVE, {"queue": queue.pk, "auditor": user.pk, "seconds": LEASE.total_seconds()})
-        kept = cursor.fetchone()
-        return int(kept[0]) if kept else None
+        for statement in (_GIVE, _GIVE_OR_WAIT):
+            cursor.execute(statement, values)
+            if kept := cursor.fetchone():
+                return int(kept[0])
+    return None
 
 
-def alone(queue: AuditQueue, user: User) -> bool:
-    """Wait until no other request of this person asks this queue; held to the end of the transaction.
-
-    Returns whether anybody let their time pass, so that items are to be brought back.
-    """
+def alone(queue: AuditQueue, user: User) -> None:
+    """Wait until no other request of this person asks this queue; held to the end of the transaction."""
     with connection.cursor() as cursor:
-        cursor.execute(_ALONE, {"lock": queue.pk % 2**31, "person": user.pk % 2**31, "queue": queue.pk})
-        row = cursor.fetchone()
-        return bool(row and row[1])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [queue.pk % 2**31, user.pk % 2**31])
+
+
+def alone_to_take(queue: AuditQueue, user: User) -> bool:
+    """The same, first in a transaction that gives a lease. Returns whether anybody let their time pass."""
+    values = {"lock": queue.pk % 2**31, "person": user.pk % 2**31, "queue": queue.pk}
+    row = first_of_a_lease(_ALONE, values)
+    return bool(row and row[1])
 
 
 def take_again(reservation: Reservation) -> bool:

@@ -1,5 +1,7 @@
-"""Keeping what was judged: a blind choice, the end of a reservation, and the counts that follow. Times are the
-database's, and each is one conditional UPDATE. Call them in a transaction.
+"""Keeping what was judged: a blind choice, or the end of a reservation with the counts that follow.
+
+Each is one conditional UPDATE, the first of its transaction, which waits for the disk once it has let go of its locks
+(`disk.py`). Times are the database's.
 """
 
 from __future__ import annotations
@@ -11,9 +13,9 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
-from django.db import connection
 
 from training_app.models import Reservation
+from training_app.queues.disk import first_of_a_promise
 from training_app.queues.giving import LEASE
 
 State = Reservation.State
@@ -27,15 +29,18 @@ RETURNING state, chosen_at, expires_at
 """
 
 _END = """
-UPDATE training_app_reservation SET state = %(to)s, audit_id = %(audit)s, decided_at = clock_timestamp()
- WHERE id = %(reservation)s AND auditor_id = %(auditor)s AND choice <> '' AND state = %(from)s
-RETURNING choice, seconds, decided_at
-"""
-
-_COUNT = """
-WITH item AS (UPDATE training_app_queueitem SET decided = decided + 1 WHERE id = %(item)s RETURNING decided),
-     queue AS (UPDATE training_app_auditqueue SET decisions = decisions + 1 WHERE id = %(queue)s RETURNING decisions)
-SELECT item.decided, queue.decisions FROM item, queue
+WITH mine AS (
+    UPDATE training_app_reservation SET state = %(to)s, audit_id = %(audit)s, decided_at = clock_timestamp()
+     WHERE id = %(reservation)s AND auditor_id = %(auditor)s AND choice <> '' AND state = %(from)s
+    RETURNING item_id, queue_id, choice, seconds, decided_at
+), item AS (
+    UPDATE training_app_queueitem i SET decided = decided + %(counts)s FROM mine WHERE i.id = mine.item_id
+    RETURNING decided
+), queue AS (
+    UPDATE training_app_auditqueue q SET decisions = decisions + %(counts)s FROM mine, item WHERE q.id = mine.queue_id
+    RETURNING decisions
+)
+SELECT mine.choice, mine.seconds, mine.decided_at, item.decided, queue.decisions FROM mine, item, queue
 """
 
 
@@ -44,7 +49,7 @@ def keep_choice(
 ) -> bool:
     """Keep the first choice of whoever was given the item; False where there is one, or where it was refused."""
     kept: dict[str, Any] = {"choice": choice, "choice_key": key, "seconds": seconds, "answers": dict(answers)}
-    row = _changed(
+    row = first_of_a_promise(
         _CHOOSE,
         {
             "choice": choice,
@@ -67,31 +72,23 @@ def keep_choice(
 def end_judged(reservation: Reservation, user: User, *, audit_id: UUID | None, to: str) -> datetime | None:
     """End a reservation with the audit that is about to be kept: DECIDED one that is open, LATE one that has expired.
 
-    Returns when; None where there is no blind choice or it is in another state, and nothing was changed. The choice and
-    the seconds of `reservation` are those of the row from then on.
+    Item and queue count what is DECIDED. Returns when; None where there is no blind choice or it is in another state,
+    and nothing was changed. The choice and the seconds of `reservation` are those of the row from then on.
     """
     origin = {State.DECIDED: State.OPEN, State.LATE: State.EXPIRED}[State(to)]
-    row = _changed(
+    row = first_of_a_promise(
         _END,
-        {"to": to, "from": origin, "audit": audit_id, "reservation": reservation.pk, "auditor": user.pk},
+        {
+            "to": to,
+            "from": origin,
+            "counts": int(to == State.DECIDED),
+            "audit": audit_id,
+            "reservation": reservation.pk,
+            "auditor": user.pk,
+        },
     )
     if row is None:
         return None
-    reservation.choice, reservation.seconds = row[:2]
-    at: datetime = row[2]
+    at: datetime
+    reservation.choice, reservation.seconds, at, reservation.item.decided, reservation.queue.decisions = row
     return at
-
-
-def count_decision(reservation: Reservation) -> None:
-    """One decision more of the item and of the queue. Everybody waits for the queue's row: call it late."""
-    row = _changed(_COUNT, {"item": reservation.item_id, "queue": reservation.queue_id})
-    if row is not None:
-        reservation.item.decided, reservation.queue.decisions = row
-
-
-def _changed(statement: str, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
-    """What a statement says of the row it changed; None where it changed none."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        row: tuple[Any, ...] | None = cursor.fetchone()
-        return row
