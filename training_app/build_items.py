@@ -29,6 +29,11 @@ class OfSet:
     judged: UpTo
     rows: UpTo
 
+    @property
+    def is_worked_on(self) -> bool:
+        """Whether anything of it went through a revision or a label."""
+        return bool(self.revised or self.judged)
+
 
 @dataclass(frozen=True)
 class BuildCounts:

@@ -115,14 +115,17 @@ def draw(graph: Graph) -> Picture:
     tracks = _tracks(spans)
     outermost = MARGIN + WIDTH + TRACK * (max(tracks, default=0) + 1)
     told = any(edge.counts for edge, track in zip(graph.edges, tracks, strict=True) if track)
+    ends = (span[1] if track else None for span, track in zip(spans, tracks, strict=True))
+    beside = [*_beside([*zip(graph.edges, ends, strict=True)], outermost)]
+    lowest = max((words[-1].y for words in beside if words), default=0)
     return Picture(
         graph=graph,
         width=outermost + (LABEL if told else 0),
-        height=len(graph.nodes) * (HEIGHT + GAP) - GAP + 2 * MARGIN,
+        height=max(len(graph.nodes) * (HEIGHT + GAP) - GAP, lowest) + 2 * MARGIN,
         boxes=tuple(_box(node, number) for number, node in enumerate(graph.nodes)),
         lines=tuple(
-            _arc(edge, span, track, outermost) if track else _stem(edge, span)
-            for edge, span, track in zip(graph.edges, spans, tracks, strict=True)
+            _arc(span, track, words) if track else _stem(edge, span)
+            for edge, span, track, words in zip(graph.edges, spans, tracks, beside, strict=True)
         ),
     )
 
@@ -169,17 +172,33 @@ def _stem(edge: Edge, span: tuple[int, int]) -> Line:
     return Line(f"M{x} {start}V{end - 6}", f"M{x} {end}l-4 -7h8z", (words,) if edge.counts else ())
 
 
-def _arc(edge: Edge, span: tuple[int, int], track: int, outermost: int) -> Line:
+def _arc(span: tuple[int, int], track: int, words: tuple[Words, ...]) -> Line:
     """Out at the lower right of one box, along its track, and in at the upper right of the other."""
     side, turn = MARGIN + WIDTH, MARGIN + WIDTH + TRACK * track
-    start, end = _top(span[0]) + HEIGHT - 14, _top(span[1]) + 14
+    start, end = _top(span[0]) + HEIGHT - 14, _way_in(span[1])
     d = (
         f"M{side} {start}H{turn - CORNER}Q{turn} {start} {turn} {start + CORNER}"
         f"V{end - CORNER}Q{turn} {end} {turn - CORNER} {end}H{side + 6}"
     )
-    return Line(d, f"M{side} {end}l7 -4v8z", tuple(_beside(edge.counts, outermost, end)))
+    return Line(d, f"M{side} {end}l7 -4v8z", words)
 
 
-def _beside(counts: Sequence[str], x: int, y: int) -> Iterator[Words]:
-    for number, text in enumerate(counts):
-        yield Words(x, y + 4 + number * LINE, text)
+def _way_in(place: int) -> int:
+    """Where arcs come into a box."""
+    return _top(place) + 14
+
+
+def _beside(arcs: Sequence[tuple[Edge, int | None]], x: int) -> Iterator[tuple[Words, ...]]:
+    """For each edge the words of its arc (None as its end: it has none), those into one box below one another.
+
+    Words that several arcs into a box share ("weights") stand there once; figures stand there for each.
+    """
+    taken: dict[int, list[str]] = {}
+    for edge, end in arcs:
+        if end is None:
+            yield ()
+            continue
+        above = taken.setdefault(end, [])
+        first = len(above)
+        above += [text for text in edge.counts if text[:1].isdigit() or text not in above]
+        yield tuple(Words(x, _way_in(end) + 4 + place * LINE, above[place]) for place in range(first, len(above)))

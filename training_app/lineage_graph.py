@@ -48,11 +48,11 @@ def graph_of(line: CheckpointLineage) -> Graph:
                 nodes.append(_prompt_set(sets[pk]))
 
     for one in sorted(set(family), key=lambda checkpoint: checkpoint.pk):
-        for build in _trained_on(one, line.builds):
+        for build in _trained_on(one, line.builds, family):
             if build.pk not in drawn:
                 drawn.add(build.pk)
                 of_build = counts.get(build.pk, BuildCounts())
-                take_up(of_build.sets)
+                take_up(sorted(of_build.sets, key=lambda pk: of_build.sets[pk].is_worked_on))
                 nodes += (*_items(build, of_build), _build(build))
                 edges += _into_build(build, of_build, one.parent_id if one.parent_id in there else None)
                 edges += _from_sets(build, of_build, sets)
@@ -77,9 +77,13 @@ def stage_graph(stages: Iterable[Planned]) -> Graph:
     return Graph(nodes, tuple(Edge(source, one.slug) for one in planned for source in one.stages if source in there))
 
 
-def _trained_on(checkpoint: Checkpoint, builds: Iterable[DatasetBuild]) -> list[DatasetBuild]:
-    """The builds that stand in a checkpoint's manifest."""
-    digests = set(dataset_digests(checkpoint.manifest))
+def _trained_on(
+    checkpoint: Checkpoint, builds: Iterable[DatasetBuild], family: Iterable[Checkpoint]
+) -> list[DatasetBuild]:
+    """The builds in a checkpoint's manifest that are not those of what it was made from, which it lists as well."""
+    from_it = (checkpoint.parent_id, checkpoint.reward_model_id)
+    inherited = {digest for one in family if one.pk in from_it for digest in dataset_digests(one.manifest)}
+    digests = set(dataset_digests(checkpoint.manifest)) - inherited
     return [build for build in builds if build.run_id == checkpoint.run_id and build.digest in digests]
 
 
@@ -116,7 +120,8 @@ def _into_build(build: DatasetBuild, counts: BuildCounts, parent: int | None) ->
 
 
 def _prompt_set(one: PromptSet) -> Node:
-    kind = f"{PromptSet.Kind(one.kind).label}, {_counted(one.rows, 'row')}"
+    label = PromptSet.Kind(one.kind).label
+    kind = f"{one.rows:,} {label if one.rows != 1 else label.removesuffix('s')}"
     return Node(f"s{one.pk}", kind, one.name, reverse("training:prompt_set", args=[one.slug]))
 
 

@@ -29,6 +29,17 @@ def test_neighbours_are_joined_straight_and_the_rest_by_arcs_beside_them() -> No
     assert all(word.x > WIDTH for line in (outer, arc) for word in line.words)
 
 
+def test_words_of_arcs_into_one_box_never_lie_on_one_another() -> None:
+    nodes = graph().nodes
+    into = (("weights",), ("4 rows", "2 changed by people"), ("weights",), ("4 rows",))
+    edges = [Edge(f"n{number % 3}", "n4", counts) for number, counts in enumerate(into)]
+    picture = draw(Graph(nodes, tuple(edges)))
+    words = [word for line in picture.lines for word in line.words]
+    assert [word.text for word in words] == ["weights", "4 rows", "2 changed by people", "4 rows"]
+    assert len({word.y for word in words}) == len(words)
+    assert max(word.y for word in words) < picture.height
+
+
 @given(st.sets(st.tuples(st.integers(0, 7), st.integers(0, 7)).filter(lambda pair: pair[0] < pair[1]), max_size=20))
 def test_arcs_of_one_track_never_overlap(edges: set[tuple[int, int]]) -> None:
     picture = draw(graph(*sorted(edges), boxes=8))

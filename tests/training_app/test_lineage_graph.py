@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def test_it_leads_from_the_words_through_data_and_stages_to_the_weights(made: Fi
         (red, "RL-CAI", ("prompts",)),
         (helpful, "RL-CAI", ("prompts",)),
     }
-    assert [node.kind for node in graph.nodes if node.name == red] == ["red-team prompts, 6 rows"]
+    assert [node.kind for node in graph.nodes if node.name == red] == ["6 red-team prompts"]
     assert [node.name for node in graph.nodes if node.is_current] == ["RL-CAI"]
     for node in graph.nodes:
         for url in filter(None, (node.url, node.kind_url)):
@@ -94,6 +95,20 @@ def test_it_counts_what_people_chose_and_what_they_changed(made: FinishedRun) ->
     assert (helpful.name, made.builds[0].name, ("1 row",)) in said, "answers that nobody revised"
     assert ("8 AI labels", build.name, ("8 rows", "2 changed by people, 1 by adjudication")) in said
     assert ("Human", build.name, ("1 row",)) in said
+
+
+def test_a_build_leads_to_what_was_trained_on_it_and_not_to_what_was_made_from_that(made: FinishedRun) -> None:
+    build = made.builds[0]
+    listed = {"name": build.name, "digest": build.digest, "rows": build.rows}
+    for one in (made.reward, made.rl):  # a manifest lists the builds of its parents too
+        manifest = one.manifest | {"datasets": [*one.manifest["datasets"], listed]}
+        with connection.cursor() as cursor:
+            cursor.execute("SET session_replication_role = replica")
+            changed = (json.dumps(manifest), str(one.pk))
+            cursor.execute("UPDATE training_app_checkpoint SET manifest = %s WHERE id = %s", changed)
+            cursor.execute("SET session_replication_role = origin")
+    ends = {end for start, end, _ in told(drawn(Checkpoint.objects.get(pk=made.rl.pk))) if start == build.name}
+    assert ends == {"SL-CAI"}
 
 
 def test_drawing_asks_for_nothing(made: FinishedRun) -> None:
