@@ -79,8 +79,8 @@ def rows_by_column(kind: str, asked: Conditions) -> tuple[str, list[Any]] | None
     if column is None:
         return None
     own, owners = _owners(column)
-    rows = f"SELECT 1 FROM {_ITEMS[kind]} WHERE {own} = owner.one"  # noqa: S608  # our own names
-    # One owner after the other: for a list of them the planner would read the whole table.
+    # One owner after the other, each by the index: without OFFSET the planner may read the whole table for all of them.
+    rows = f"SELECT 1 FROM {_ITEMS[kind]} WHERE {own} = owner.one OFFSET 0"  # noqa: S608  # our own names
     return f"SELECT 1 FROM ({owners}) AS owner, LATERAL ({rows}) AS found", [[token & LARGEST for token in groups[0]]]  # noqa: S608  # our own names
 
 

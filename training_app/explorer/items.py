@@ -11,6 +11,7 @@ from typing import Any
 from django.contrib.postgres.search import SearchQuery
 from django.db.models import Model, Q, QuerySet
 
+from constitutions_app.composed import Later
 from training_app.access import Person
 from training_app.explorer import similar
 from training_app.explorer.blindness import kept_from
@@ -48,7 +49,7 @@ def fitting(filters: Filters) -> QuerySet[Any]:
     return rows
 
 
-def question(text: str) -> SearchQuery:
+def question(text: str | Later) -> SearchQuery:
     """What people type into search engines, as PostgreSQL reads it."""
     return SearchQuery(text, config=CONFIG, search_type="websearch")
 

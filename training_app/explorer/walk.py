@@ -103,8 +103,7 @@ def counts(kind: str, questions: Sequence[Conditions], *, most: int, words: str 
     """How many rows fit each question, none counted beyond `most`. Two queries, however many questions."""
     if not questions:
         return []
-    spans = bounds_of_each(kind, questions)
-    parts = [_counted(kind, asked, *span, most, words) for asked, span in zip(questions, spans, strict=True)]
+    parts = _counted(kind, questions, most, words)
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {', '.join(part.sql for part in parts)}",  # our own names
@@ -113,17 +112,27 @@ def counts(kind: str, questions: Sequence[Conditions], *, most: int, words: str 
         return list(cursor.fetchone())
 
 
-def _counted(kind: str, asked: Conditions, first: int, last: int, most: int, words: str) -> _Part:
-    """How many rows fit, at most `most`, as one value. Their order does not matter, so they are not put in any."""
+def _counted(kind: str, questions: Sequence[Conditions], most: int, words: str) -> list[_Part]:
+    """How many rows fit each question, at most `most`, as one value each. One query, or none."""
+    by_column = [None if words else rows_by_column(kind, asked) for asked in questions]
+    others = [asked for asked, rows in zip(questions, by_column, strict=True) if rows is None]
+    spans = iter(bounds_of_each(kind, others) if others else [])
+    return [
+        _number(*rows, most) if rows else _number_between(kind, asked, *next(spans), most, words)
+        for asked, rows in zip(questions, by_column, strict=True)
+    ]
+
+
+def _number_between(kind: str, asked: Conditions, first: int, last: int, most: int, words: str) -> _Part:
+    """How many rows fit, stretch by stretch. Their order does not matter, so they are not put in any."""
     if last < first:
         return _Part("0")
-    by_column = None if words else rows_by_column(kind, asked)
-    if by_column:
-        rows, values = by_column
-    else:
-        branches = list(_by_key(kind, _filters(asked, words), first, last, True, None, in_order=False))
-        rows = " UNION ALL ".join(f"({part.sql})" for part in branches)
-        values = [value for part in branches for value in part.values]
+    branches = list(_by_key(kind, _filters(asked, words), first, last, True, None, in_order=False))
+    rows = " UNION ALL ".join(f"({part.sql})" for part in branches)
+    return _number(rows, [value for part in branches for value in part.values], most)
+
+
+def _number(rows: str, values: Sequence[Any], most: int) -> _Part:
     limited = f"SELECT 1 FROM ({rows}) AS fits LIMIT explorer_in_turn(%s)"  # noqa: S608  # our own names
     return _Part(f"(SELECT count(*) FROM ({limited}) AS counted)", (*values, most))  # noqa: S608  # our own names
 

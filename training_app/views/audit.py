@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from constitutions_app.access import AuthenticatedHttpRequest, require_role
+from constitutions_app.composed import Composed
 from training_app.access import can_audit, hides_anything, hides_judgement
 from training_app.core.statistics import Estimate, wilson
 from training_app.counting import MOST, UpTo
@@ -52,8 +53,7 @@ class RunToAudit:
 @vary_on_headers("HX-Request")
 def audit(request: AuthenticatedHttpRequest) -> HttpResponse:
     """Where an auditor begins."""
-    related = Audit.objects.select_related("auditor", "label__principle", "step__principle", "step__trace")
-    recent = list(related.order_by("-created_at", "-pk")[:NEWEST_AUDITS])
+    recent = _RECENT.all()
     hidden = hides_judgement(request.user, recent)
     context = {
         "runs": runs_to_audit(),
@@ -67,9 +67,22 @@ def audit(request: AuthenticatedHttpRequest) -> HttpResponse:
 
 def runs_to_audit() -> list[RunToAudit]:
     """The newest runs that made something to judge, by the counts kept of them. One query."""
-    related = ("version__constitution", "tally", "audit_tally")
-    runs = Run.objects.filter(tally__isnull=False).select_related(*related).defer("version__canonical", "config")
-    return [_to_audit(run) for run in runs.order_by("-number")[:NEWEST_RUNS]]
+    return [_to_audit(run) for run in _RUNS.all()]
+
+
+_RECENT = Composed(
+    lambda: Audit.objects.select_related("auditor", "label__principle", "step__principle", "step__trace").order_by(
+        "-created_at", "-pk"
+    )[:NEWEST_AUDITS]
+)
+_RUNS = Composed(
+    lambda: (
+        Run.objects.filter(tally__isnull=False)
+        .select_related("version__constitution", "tally", "audit_tally")
+        .defer("version__canonical", "config")
+        .order_by("-number")[:NEWEST_RUNS]
+    )
+)
 
 
 def _to_audit(run: Run) -> RunToAudit:

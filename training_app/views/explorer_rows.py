@@ -63,15 +63,15 @@ class Row:
 def rows_of(asked: Filters, keys: Sequence[Any], user: Person) -> list[Row]:
     """The items, in the order of their keys, without those that the question would give away. Five queries at most."""
     read = _READ[asked.kind]
-    begin, end = secrets.token_hex(8), secrets.token_hex(8)
-    values = _searched(asked, keys, begin, end) if asked.text else _values(asked.kind).all(keys=list(keys))
+    asked_for = {"keys": list(keys)} | ({"text": asked.text} if asked.text else {})
+    values = _values(asked.kind, bool(asked.text)).all(**asked_for)
     by_key = {one["pk"]: one for one in values}
     ordered = [by_key[key] for key in keys if key in by_key]
     items = [read.item(one) for one in ordered]
     hidden = hidden_among(user, items)
     tells = asked.reveals_judgement
     return [
-        read.row(one, _parts(one["excerpt"], begin, end), hidden.has(*item))
+        read.row(one, _parts(one["excerpt"]), hidden.has(*item))
         for one, item in zip(ordered, items, strict=True)
         if not (tells and hidden.has(*item))
     ]
@@ -80,29 +80,23 @@ def rows_of(asked: Filters, keys: Sequence[Any], user: Person) -> list[Row]:
 Values = dict[str, Any]
 
 
-def _searched(asked: Filters, keys: Sequence[Any], begin: str, end: str) -> QuerySet[Any, Values]:
-    """The items' values with excerpts of their texts, what was searched for between the two marks."""
-    read = _READ[asked.kind]
-    excerpt = SearchHeadline(
-        _joined(read.texts), question(asked.text), config=CONFIG, start_sel=begin, stop_sel=end,
-        max_words=40, min_words=15, max_fragments=2, fragment_delimiter=" … ",
-    )  # fmt: skip
-    return _read(asked.kind, Value(list(keys)), excerpt)
+BEGIN, END = secrets.token_hex(8), secrets.token_hex(8)
+"""What was searched for stands between them in an excerpt; no text holds them, for each process draws its own."""
 
 
 @cache
-def _values(kind: str) -> Composed[Values]:
-    return Composed(lambda: _read(kind, Later("keys"), Value("")))
-
-
-def _read(kind: str, keys: Any, excerpt: Any) -> QuerySet[Any, Values]:
+def _values(kind: str, is_search: bool) -> Composed[Values]:
+    """What rows of a kind are made of, in a search with excerpts of their texts."""
     read = _READ[kind]
-    found: QuerySet[Any] = MODELS[kind]._default_manager.filter(pk__among=keys)
-    glimpse = Left(read.texts[read.shown], 2 * GLIMPSE)
-    values: QuerySet[Any, Values] = found.annotate(glimpse=glimpse, excerpt=excerpt).values(
-        "pk", "glimpse", "excerpt", *read.columns
-    )
-    return values
+    excerpt: Any = Value("")
+    if is_search:
+        excerpt = SearchHeadline(
+            _joined(read.texts), question(Later("text")), config=CONFIG, start_sel=BEGIN, stop_sel=END,
+            max_words=40, min_words=15, max_fragments=2, fragment_delimiter=" … ",
+        )  # fmt: skip
+    found: QuerySet[Any] = MODELS[kind]._default_manager.filter(pk__among=Later("keys"))
+    shown = found.annotate(glimpse=Left(read.texts[read.shown], 2 * GLIMPSE), excerpt=excerpt)
+    return Composed(lambda: shown.values("pk", "glimpse", "excerpt", *read.columns))
 
 
 Parts = tuple[tuple[str, bool], ...]
@@ -263,9 +257,9 @@ def _joined(columns: Sequence[str]) -> Combinable:
     return Concat(*parts[1:], output_field=TextField()) if len(parts) > 2 else parts[1]
 
 
-def _parts(excerpt: str, begin: str, end: str) -> Parts:
+def _parts(excerpt: str) -> Parts:
     parts: list[tuple[str, bool]] = []
-    for piece in excerpt.split(begin):
-        found, closed, rest = piece.partition(end)
+    for piece in excerpt.split(BEGIN):
+        found, closed, rest = piece.partition(END)
         parts += [(found, True), (rest, False)] if closed else [(piece, False)]
     return tuple(part for part in parts if part[0])

@@ -14,6 +14,7 @@ from django import forms
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from constitutions_app.composed import Composed
 from constitutions_app.ledger import name_of
 from constitutions_app.models import PrincipleVersion, Version
 from constitutions_app.templatetags.diffs import spelled
@@ -192,10 +193,16 @@ def audited(state: str, item: str, user: User | AnonymousUser) -> Q:
     }[state]
 
 
+_RUNS: Composed[tuple[Any, int, str, int]] = Composed(
+    lambda: Run.objects.order_by("-number").values_list(
+        "pk", "number", "version__constitution__name", "version__number"
+    )[:MOST_RUNS]
+)
+
+
 def runs_to_choose() -> Choices:
     """The newest runs, for a filter."""
-    runs = Run.objects.order_by("-number").values_list("pk", "number", "version__constitution__name", "version__number")
-    named = ((str(pk), spelled(f"Run {n}, {name} v{version}")) for pk, n, name, version in runs[:MOST_RUNS])
+    named = ((str(pk), spelled(f"Run {n}, {name} v{version}")) for pk, n, name, version in _RUNS.all())
     return [("", "any run"), *named]
 
 
@@ -240,9 +247,13 @@ def imports_to_choose() -> Choices:
     ]
 
 
+_JUDGED = Q(version__in=Run.objects.values("version")) | Q(version__in=TraceImport.objects.values("version"))
+_PRINCIPLES: Composed[tuple[str, str]] = Composed(
+    lambda: PrincipleVersion.objects.filter(_JUDGED).order_by("version_id").values_list("key", "title")
+)
+
+
 def principles_to_choose() -> Choices:
     """The principles of versions that runs were launched from or traces imported under, by their stable ids."""
-    judged = Q(version__in=Run.objects.values("version")) | Q(version__in=TraceImport.objects.values("version"))
-    principles = PrincipleVersion.objects.filter(judged)
-    titles = {key: title or key for key, title in principles.order_by("version_id").values_list("key", "title")}
+    titles = {key: title or key for key, title in _PRINCIPLES.all()}
     return [("", "any principle"), *sorted(titles.items(), key=lambda item: item[1].casefold())]
