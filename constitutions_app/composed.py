@@ -63,8 +63,8 @@ class Composed(Generic[Row]):
 
     def all(self, **given: object) -> list[Row]:
         """Every row, asked for now. One query. Raises KeyError where a value is missing."""
-        question, compiler, sql, kept = self._kept
-        values = [given[one.name] if isinstance(one, Later) else one for one in kept]
+        question, compiler, _, _ = self._kept
+        sql, values = self.statement(**given)
 
         def composed(using: str, **_: Any) -> Any:
             known = copy.copy(compiler)  # it knows its columns since it has composed
@@ -75,6 +75,11 @@ class Composed(Generic[Row]):
         asked = question._chain()  # type: ignore[attr-defined]  # private: the same question, nothing read yet
         asked.query.get_compiler = composed
         return list(asked)
+
+    def statement(self, **given: object) -> tuple[str, list[Any]]:
+        """The SQL and its values, to stand within another statement. Raises KeyError where a value is missing."""
+        _, _, sql, values = self._kept
+        return sql, [given[one.name] if isinstance(one, Later) else one for one in values]
 
     @cached_property
     def _kept(self) -> tuple[QuerySet[Any, Row], Any, str, Sequence[Any]]:

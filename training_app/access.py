@@ -416,6 +416,11 @@ def hidden_items(user: Person, kind: str) -> QuerySet[QueueItem, int]:
     return _waiting(user.pk or NOBODY, kind) if can_audit(user) else _waiting(NOBODY, kind).none()
 
 
+def hidden_in_sql(user: Person, kind: str) -> tuple[str, list[Any]]:
+    """The same as a statement and its values, for statements of the explorer's own; for who can audit."""
+    return _waiting_composed(kind).statement(person=user.pk)
+
+
 def hides_anything(user: Person) -> bool:
     """Whether any label, step or comparison is hidden from the person. One query, none for who cannot audit."""
     if not can_audit(user):
@@ -454,6 +459,11 @@ def _waiting(user_id: int | Later, kind: str) -> QuerySet[QueueItem, int]:
 
 def _kept(user: Person, kind: str, ids: list[int]) -> frozenset[int]:
     return frozenset(_waiting_among(kind).all(person=user.pk, ids=ids)) if ids else frozenset()
+
+
+@functools.cache
+def _waiting_composed(kind: str) -> Composed[int]:
+    return Composed(lambda: _waiting(Later("person"), kind))
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import connection
 
-from training_app.access import Person, can_audit, hidden_among, hidden_items
+from training_app.access import Person, can_audit, hidden_among, hidden_in_sql
 from training_app.explorer import similar
 from training_app.explorer.conditions import TABLES, Conditions, conditions_of
 from training_app.explorer.filters import Filters
@@ -203,7 +203,7 @@ def _labels_among(
         )
         values += [asked.since, asked.before]
     if reader is not None and can_audit(reader):
-        sql, kept = hidden_items(reader, "label").query.sql_with_params()
+        sql, kept = hidden_in_sql(reader, "label")
         parts.append(f"label_id NOT IN ({sql})")  # composed by Django; its values follow
         values += kept
     if place:
