@@ -23,7 +23,7 @@ from training_app.artifacts import is_elsewhere
 from training_app.base_models import folder_of
 from training_app.core.checkpoints import KEEP
 from training_app.core.model_facts import facts_of
-from training_app.estimates import prompts_of
+from training_app.estimates import prompts_used
 from training_app.models import Run, RunStage
 from training_app.models.run import ACTIVE_STATES, RunState, StageState
 
@@ -53,12 +53,18 @@ class Room:
         return needed.most + self.waiting <= self.free
 
 
-def needed_by(config: Mapping[str, Any], stages: Collection[str], *, parameters: int | None, prompts: int) -> Needed:
-    """What one run needs: `config` is plain data, `parameters` the base model's weights; nothing where not known."""
+def needed_by(
+    config: Mapping[str, Any], stages: Collection[str], *, parameters: int | None, sets: Sequence[tuple[str, int]]
+) -> Needed:
+    """What one run needs: `config` is plain data, `sets` the kind and rows of each prompt set, `parameters` the base
+    model's weights; nothing where that is not known.
+    """
+    prompts = prompts_used(list(sets), config.get("max_prompts"))
+    compared = sum(rows for kind, rows in sets if kind == "comparisons")
     kept = most = 0
     for slug in TRAINS:
         if slug in stages:
-            states = 0 if _is_lora(slug, config) else min(_saves(slug, config, prompts), KEEP + 1)
+            states = 0 if _is_lora(slug, config) else min(_saves(slug, config, prompts, compared), KEEP + 1)
             finished = CHECKPOINT + RESUME_STATE * min(states, KEEP)
             most = max(most, kept + max(RESUME_STATE * states, finished))
             kept += CHECKPOINT
@@ -91,7 +97,8 @@ def room(*, but: Collection[UUID] = ()) -> Room | None:
 def needed_by_run(run: Run) -> Needed:
     """What a run needs by its row: only the stages it does itself. Two queries."""
     stages = run.stages.values_list("slug", flat=True)
-    return needed_by(run.config, tuple(stages), parameters=_parameters(run.base_model, {}), prompts=prompts_of(run))
+    sets = [*run.prompt_sets.values_list("kind", "rows")]
+    return needed_by(run.config, tuple(stages), parameters=_parameters(run.base_model, {}), sets=sets)
 
 
 def free_bytes() -> int:
@@ -108,15 +115,16 @@ def _parameters(base_model: Mapping[str, Any], known: dict[str, int]) -> int:
     return known.get(path, 0)
 
 
-def _saves(slug: str, config: Mapping[str, Any], prompts: int) -> int:
-    """How often a stage saves before its last step."""
+def _saves(slug: str, config: Mapping[str, Any], prompts: int, compared: int) -> int:
+    """How often a stage saves before its last step; people's comparisons are rows of the reward model and of DPO."""
     options = config.get(slug) or {}
     every = int(options.get("save_steps") or 1)
     if slug == "rl":
         steps = int(options.get("steps") or 0)
     else:
         batch = int(options.get("batch_size") or 1) * int(options.get("gradient_accumulation") or 1)
-        steps = int(prompts * float(options.get("epochs") or 0) / batch)
+        rows = prompts if slug == "sft" else prompts + compared
+        steps = int(rows * float(options.get("epochs") or 0) / batch)
     return max(steps - 1, 0) // every
 
 

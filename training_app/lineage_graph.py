@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from django.urls import reverse
 
 from training_app.build_items import BuildCounts
+from training_app.builds import HELDOUT
 from training_app.core.manifest import dataset_digests
 from training_app.counting import UpTo
 from training_app.graph_drawing import Edge, Graph, Node
@@ -18,6 +19,7 @@ from training_app.plan import Planned
 MOST_BECAME = 6
 """Checkpoints made from this one that are drawn; the page says how many more there are."""
 
+HELD_OUT = "measures it only"
 BASE, VERSION = "base", "version"
 
 Sets = Mapping[int, PromptSet]
@@ -56,7 +58,8 @@ def graph_of(line: CheckpointLineage) -> Graph:
                 nodes += (*_items(build, of_build), _build(build))
                 edges += _into_build(build, of_build, one.parent_id if one.parent_id in there else None)
                 edges += _from_sets(build, of_build, sets)
-            edges.append(Edge(f"b{build.pk}", f"c{one.pk}", (_counted(build.rows, "row"),)))
+            held_out = (HELD_OUT,) if build.name == HELDOUT else ()
+            edges.append(Edge(f"b{build.pk}", f"c{one.pk}", (_counted(build.rows, "row"), *held_out)))
         if one.stage == "rl":
             practised = [pk for pk, found in sets.items() if found.kind != PromptSet.Kind.COMPARISONS]
             take_up(practised)

@@ -120,7 +120,7 @@ def _pairs(node: yaml.Node, path: str, faults: list[Fault]) -> Iterator[tuple[st
     seen: set[str] = set()
     for key_node, value in node.value:
         key = key_node.value if isinstance(key_node, yaml.ScalarNode) else ""
-        if not key:
+        if not key or not _is_text(key):
             faults.append(Fault(_line(key_node), path, "A key should be a word."))
         elif key in seen:
             faults.append(Fault(_line(key_node), _join(path, key), "This stands twice; the first one counts."))
@@ -234,9 +234,21 @@ def _scalar(node: yaml.Node) -> tuple[Any, str]:
     if not isinstance(node, yaml.ScalarNode):
         return None, "This should be one plain value."
     try:
-        return yaml.SafeLoader("").construct_object(node), ""
+        value = yaml.SafeLoader("").construct_object(node)
     except (yaml.YAMLError, ValueError, OverflowError):
         return None, "This value cannot be read."
+    if isinstance(value, bytes) or not _is_text(node.value):
+        return None, "This value cannot be read."
+    return value, ""
+
+
+def _is_text(value: str) -> bool:
+    """Whether UTF-8 can hold it: YAML can spell half of a surrogate pair, which is no character."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _wrong(option: Option, said: Any) -> str:

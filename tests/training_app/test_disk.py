@@ -21,6 +21,7 @@ from training_app.models import PromptSet, Run, RunGroup, RunStage
 from training_app.refusals import LaunchRefused
 
 Usage = namedtuple("Usage", "total used free")
+PROMPTS = [("red_team", 30), ("helpful", 10)]
 SL_ONLY, ALL = ("sft", "evaluate"), ("sft", "label", "reward", "rl", "evaluate")
 
 
@@ -41,13 +42,15 @@ def demo(**changes: dict[str, int]) -> dict[str, Any]:
 
 def test_a_run_needs_its_checkpoints_and_for_a_while_the_saves_to_resume_from() -> None:
     never, often = {"save_steps": 1000}, {"save_steps": 1}
-    assert needed_by(demo(sft=never), SL_ONLY, parameters=10, prompts=40) == Needed(kept=40, most=40)
-    assert needed_by(demo(sft=often), SL_ONLY, parameters=10, prompts=40) == Needed(kept=40, most=360)
-    assert needed_by(demo(sft=often | {"lora_rank": 8}), SL_ONLY, parameters=10, prompts=40).most == 40
+    assert needed_by(demo(sft=never), SL_ONLY, parameters=10, sets=PROMPTS) == Needed(kept=40, most=40)
+    assert needed_by(demo(sft=often), SL_ONLY, parameters=10, sets=PROMPTS) == Needed(kept=40, most=360)
+    assert needed_by(demo(sft=often | {"lora_rank": 8}), SL_ONLY, parameters=10, sets=PROMPTS).most == 40
     # RL of eight steps saves once, after two checkpoints were published: 4 + 4, then 4 with one state of 12
-    assert needed_by(demo(sft=never, reward=never), ALL, parameters=10, prompts=40) == Needed(kept=120, most=240)
-    assert needed_by(demo(), ("generate", "evaluate"), parameters=10, prompts=40) == Needed(0, 0)
-    assert needed_by(demo(), ALL, parameters=None, prompts=40) == Needed(0, 0)
+    assert needed_by(demo(sft=never, reward=never), ALL, parameters=10, sets=PROMPTS) == Needed(kept=120, most=240)
+    compared = [*PROMPTS, ("comparisons", 4000)]  # the reward model saves as it learns those, with one checkpoint there
+    assert needed_by(demo(sft=never, rl=never), ALL, parameters=10, sets=compared) == Needed(kept=120, most=400)
+    assert needed_by(demo(), ("generate", "evaluate"), parameters=10, sets=PROMPTS) == Needed(0, 0)
+    assert needed_by(demo(), ALL, parameters=None, sets=PROMPTS) == Needed(0, 0)
 
 
 def test_runs_one_after_another_keep_everything_but_train_one_at_a_time() -> None:

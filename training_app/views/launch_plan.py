@@ -204,8 +204,7 @@ class LaunchPlan:
         """What all runs would lay on the disk."""
         parameters = None if isinstance(self._folder, BadBaseModel) else facts_of(self._folder).parameters
         needed = (
-            needed_by(config, stages_of(config), parameters=parameters, prompts=self._prompts(config))
-            for config in self._configs
+            needed_by(config, stages_of(config), parameters=parameters, sets=self._sets) for config in self._configs
         )
         return together([one for one in needed for _ in range(self.seeds)])
 
