@@ -123,10 +123,10 @@ def _labels_by_words(
 def _labels_of_newest(
     asked: Filters, conditions: Conditions, place: Place | None, size: int, reader: Person | None
 ) -> Page:
-    """Labels of the newest comparisons with the words: of a few, and of CONSIDERED where these do not fill the page."""
+    """Labels of the newest comparisons with the words: of CONSIDERED, but first of a few where these fill the page."""
     behind = Place(int(place.value) + 1) if place else None
     narrowed = _of_comparisons(conditions)
-    for most in (FEW_COMPARISONS, CONSIDERED):
+    for most in (FEW_COMPARISONS, CONSIDERED) if conditions.is_empty else (CONSIDERED,):
         read = walk("comparison", narrowed, "newest", size=most, behind=behind, words=asked.text)
         if not read:
             return Page(())
