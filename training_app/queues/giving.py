@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
+from constitutions_app.composed import asked_often
 from training_app.models import AuditQueue, QueueItem, Reservation
 from training_app.queues.disk import first_of_a_lease
 
@@ -95,12 +96,8 @@ def give_one(queue: AuditQueue, user: User) -> int | None:
     Call it in a transaction that is `alone_to_take`. Nobody is given what they refused, decided, or judged elsewhere.
     """
     values = {"queue": queue.pk, "auditor": user.pk, "seconds": LEASE.total_seconds()}
-    with connection.cursor() as cursor:
-        for statement in (_GIVE, _GIVE_OR_WAIT):
-            cursor.execute(statement, values)
-            if kept := cursor.fetchone():
-                return int(kept[0])
-    return None
+    given = asked_often(_GIVE, values) or asked_often(_GIVE_OR_WAIT, values)
+    return int(given[0][0]) if given else None
 
 
 def alone(queue: AuditQueue, user: User) -> None:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import connection
-
+from constitutions_app.composed import asked_often
 from training_app.models import Reservation
 
 NEWEST_DECISIONS = 200
@@ -46,7 +45,5 @@ def history_of(reservation: Reservation, *, is_over: bool) -> History:
         "before": reservation.decided_at if is_over else None,
         "newest": NEWEST_DECISIONS,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(_HISTORY, values)
-        decided, previous, times = cursor.fetchone()
+    [(decided, previous, times)] = asked_often(_HISTORY, values)
     return History(decided, previous, times)

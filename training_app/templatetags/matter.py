@@ -8,6 +8,7 @@ megabyte gets its first pages shown and the rest counted, and a diff of such tex
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from django.template import Library
 from django.utils.html import format_html
@@ -55,4 +56,10 @@ def marked(parts: Iterable[tuple[str, bool]]) -> SafeString:
 @register.simple_tag
 def revised(old: str, new: str) -> tuple[Span, ...]:
     """What changed from one text to another, word by word, for `diff_spans`; both cut where `inert` cuts."""
-    return diff_words(old[:LONGEST], new[:LONGEST], Effort(DIFF_EFFORT))
+    return _revised(old[:LONGEST], new[:LONGEST])
+
+
+@lru_cache(maxsize=64)
+def _revised(old: str, new: str) -> tuple[Span, ...]:
+    """Kept for a while: an auditor sees the same two texts blind and then revealed, and so do the next auditors."""
+    return diff_words(old, new, Effort(DIFF_EFFORT))
