@@ -185,7 +185,8 @@ def told(report: measuring.Report, group: Any, runs: Sequence[Any]) -> None:
                     report.results[name] = measuring.Figure(one.difference.value, low, high, str(one.verdict))
             lists = {"higher": pair.higher, "lower": pair.lower}
             words = ", ".join(f"{how} in {' and '.join(names)}" for how, names in lists.items() if names)
-            report.notes.append(f"{pair.ours} against {pair.theirs}: {words or 'no difference is shown'}")
+            said = words or "no difference is shown"
+            report.notes.append(f"{pair.ours} against {pair.theirs}, in what was not named: {said}")
 
 
 def main() -> None:

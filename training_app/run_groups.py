@@ -8,7 +8,7 @@ however many runs and prompts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
 
@@ -141,6 +141,8 @@ class PairPart:
     ours: str
     theirs: str
     rows: tuple[MetricDifference, ...]
+    named_before: tuple[str, ...] = ()
+    """Metrics in which these two were to differ, or not to: they stand by themselves (`ModelPart.expected`)."""
 
     def named(self, verdict: Verdict) -> list[str]:
         """The metrics that come to this verdict."""
@@ -255,7 +257,8 @@ def _part(model: str, arms: Sequence[str], said: Sequence[Expectation], answers:
 
     def pair(ours: Side, theirs: Side) -> PairPart:
         told = {_slug(one.feature) for one in named if (one.ours, one.theirs) == (ours.name, theirs.name)}
-        return _pair(metrics, [slug for slug in shared if slug not in told], ours, theirs)
+        part = _pair(metrics, [slug for slug in shared if slug not in told], ours, theirs)
+        return replace(part, named_before=tuple(metrics[slug][0] for slug in shared if slug in told))
 
     sides = {arm: Side(arm, {slug: ours[slug][arm] for slug in shared}) for arm in arms}
     pairs = [pair(sides[arm], sides[other]) for other, arm in pairs_of(arms)]

@@ -121,6 +121,9 @@ def test_what_was_named_before_the_launch_is_tested_and_the_rest_is_for_looking_
     page = reader.get(f"/runs/compared/{group.pk}/").content.decode()
     assert "warm asks for more warmth" in page and "Kept with the launch and in the ledger" in page
     assert "<strong>2 of 4</strong> differences named beforehand are shown" in page
+    said = re.search(r"<h3>plain against twin</h3>\s+<p>(.*?)</p>", page)
+    assert said and said[1].endswith("What was named beforehand stands above: <strong>words, warmth</strong>.")
+    assert "anything counted" not in said[1], "these two differ in warmth"
     assert "for looking around" in page and "Nothing was named before" not in page
 
 
