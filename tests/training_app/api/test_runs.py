@@ -38,6 +38,20 @@ def test_engineers_launch_and_others_do_not(made: FinishedRun, tmp_path: Any, se
     assert Run.objects.count() == 2
 
 
+def test_a_launch_without_room_on_the_disk_is_refused_with_the_reason(
+    made: FinishedRun, tmp_path: Any, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.MODELS_ROOT = tmp_path
+    scripted.base_model(tmp_path / BASE_MODEL)
+    monkeypatch.setattr("training_app.disk.free_bytes", lambda: 0)
+    wanted = {"version": made.run.version_id, "base_model": BASE_MODEL, "preset": "demo",
+              "prompt_sets": [red_team().slug, helpful().slug]}  # fmt: skip
+    refused = client_of("engineer").post("/api/runs/", wanted)
+    assert (refused.status_code, list(refused.json())) == (400, ["disk"])
+    assert "0.0 GiB are free" in refused.json()["disk"][0]
+    assert Run.objects.count() == 1
+
+
 def test_engineers_cancel_and_resume(made: FinishedRun) -> None:
     run = queued_run(engineer(), made.run.version)
     for verb in ("cancel", "resume"):

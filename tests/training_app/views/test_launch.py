@@ -132,6 +132,24 @@ def test_a_wrong_value_keeps_everything_typed_and_opens_what_must_be_seen(
     assert launched == []
 
 
+def test_what_a_run_lays_on_the_disk_is_held_against_what_is_free_before_it_is_launched(
+    engineer: Client, version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted.base_model(Path(settings.MODELS_ROOT) / "whole")
+    monkeypatch.setattr("training_app.disk.is_elsewhere", lambda: False)
+    looked = engineer.post("/runs/new/", typed(base_model="whole", look="1"), headers=HTMX).content.decode()
+    assert "Disk: at most" in looked and "Free: " in looked and "This would be refused" not in looked
+    monkeypatch.setattr("training_app.disk.free_bytes", lambda: 0)
+    looked = engineer.post("/runs/new/", typed(base_model="whole", look="1", seeds="3"), headers=HTMX).content.decode()
+    assert "<strong>This would be refused.</strong> The disk has too little room" in looked
+    refused = engineer.post("/runs/new/", typed(base_model="whole"))
+    assert refused.status_code == 422 and "The disk has too little room" in refused.content.decode()
+    assert not Run.objects.exists()
+    monkeypatch.setattr("training_app.disk.is_elsewhere", lambda: True)
+    looked = engineer.post("/runs/new/", typed(base_model="whole", look="1"), headers=HTMX).content.decode()
+    assert "What is free is not known" in looked and "This would be refused" not in looked
+
+
 @pytest.mark.parametrize("field", ["base_model", "prompt_sets", ""])
 def test_a_refusal_is_one_sentence_and_nothing_is_lost(
     engineer: Client, version: Version, monkeypatch: pytest.MonkeyPatch, field: str
