@@ -60,7 +60,7 @@ def audit(request: AuthenticatedHttpRequest) -> HttpResponse:
         "withheld": hides_anything(request.user),
         "recent": [one for one in recent if one not in hidden],
         "can_audit": can_audit(request.user),
-        "mine": UpTo.of(Audit.objects.filter(auditor=request.user)[: MOST + 1].count()),
+        "mine": UpTo.of(Audit.objects.filter(auditor=request.user).order_by()[: MOST + 1].count()),
     }
     return render(request, "training/audit.html", context)
 
