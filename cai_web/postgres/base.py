@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.postgresql import base
 from django.db.utils import OperationalError
+from psycopg.pq import TransactionStatus
 
 from cai_web.services import OwnServices, ServiceError
 
@@ -66,8 +67,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 def _is_quiet(connection: Any) -> bool:
-    """Whether a connection is open and nothing waits to be read from it: no end, and no last words."""
-    if connection.closed:
+    """Whether a connection is open, its transaction has not failed, and nothing waits to be read from it: no end, and
+    no last words."""
+    if connection.closed or connection.info.transaction_status == TransactionStatus.INERROR:
         return False
     waiting = select.poll()
     waiting.register(connection.fileno(), select.POLLIN)

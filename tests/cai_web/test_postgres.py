@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, ProgrammingError, connection, transaction
 from django.db.backends.postgresql import base
 
 from cai_web.postgres.base import DatabaseWrapper
@@ -103,6 +103,16 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 @pytest.mark.django_db
 def test_a_kept_connection_that_lives_is_not_asked(asked: list[object]) -> None:
     assert connection.is_usable() and not asked
+
+
+@pytest.mark.django_db
+def test_a_connection_whose_transaction_has_failed_is_not_usable(asked: list[object]) -> None:
+    with pytest.raises(ProgrammingError), transaction.atomic(), connection.cursor() as cursor:
+        try:
+            cursor.execute("SELECT nothing_of_this_name")
+        finally:
+            assert not connection.is_usable() and asked == [connection]
+    assert connection.is_usable(), "undone, it is again"
 
 
 @pytest.mark.django_db
