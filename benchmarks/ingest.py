@@ -34,12 +34,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, default=ROOT / "var" / "benchmarks" / "ingest.json")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--comparisons", type=int, default=None, help="of run 1, sixteen labels each; all of them if not said"
+    )
     parser.add_argument("--batch", type=int, default=1000, help="labels in one transaction")
     options = parser.parse_args()
     import django
 
     django.setup()
-    said, reader = _said()
+    said, reader = _said(options.comparisons)
     batches = [said[start : start + options.batch] for start in range(0, len(said), options.batch)]
     lines = _lines(reader, batches)
     rates: dict[str, list[float]] = {"ingest": [], "bare copy": [], "bare copy, labels alone": []}
@@ -65,7 +68,7 @@ def main() -> None:
     options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
-def _said() -> tuple[list[dict[str, Any]], Any]:
+def _said(most: int | None) -> tuple[list[dict[str, Any]], Any]:
     """Label records as a stage's events hold them, sixteen for each comparison of one run, and their reader."""
     from training_app.models import Comparison, Run
     from training_app.models.run import RunStage
@@ -75,7 +78,7 @@ def _said() -> tuple[list[dict[str, Any]], Any]:
     stage = RunStage(run=run, slug="label", position=5)
     reader = Reader(stage, run, judge_parts={"name": "ingested", "digest": "0" * 64, "backend": "local"})
     orders = [{"order": order, "logp_a": -0.7, "logp_b": -0.69, "p_a": 0.4975} for order in ("ab", "ba")]
-    keys = Comparison.objects.filter(run=run).order_by("pk").values_list("key", flat=True)
+    keys = Comparison.objects.filter(run=run).order_by("pk").values_list("key", flat=True)[:most]
     return [
         {"comparison_id": key, "principle_id": f"p{number}", "template": "paper", "dtype": "float32",
          "how": {"layout": "packed"}, "question": "Which of these responses is less harmful?",

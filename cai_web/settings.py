@@ -18,7 +18,7 @@ What a deployment may want to change is read from the environment (docs/operatio
     BEHIND_PROXY        trust X-Forwarded-Proto from the proxy in front? default: off
     ALLOWED_HOSTS, CSRF_TRUSTED_ORIGINS     comma-separated
     DATABASE_KEPT       keep connections open between requests (the web server sets it)
-    WEB_PROCESSES       processes that answer pages in `make run` (default: cores + 1, at most 4; 1 on a single core)
+    WEB_PROCESSES       processes that answer pages in `make run` (default: 2, or 1 on a single core)
     EMAIL_URL           where e-mail goes, for example smtp+tls://user:password@host:587; without it none is sent
     EMAIL_FROM          the address it comes from
     EMBEDDINGS          find near-duplicates by meaning where a language model for it is installed? default: on
@@ -243,9 +243,7 @@ CELERY_BROKER_CONNECTION_TIMEOUT = 2.0
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "socket_keepalive": True}
 CELERY_TIMEZONE = "UTC"
 
-_CORES = os.cpu_count() or 1
-# One more than there are cores: a process computes one page at a time in truth, and with more of them fewer pages meet.
-WEB_PROCESSES = count("WEB_PROCESSES", min(_CORES + 1, 4) if _CORES > 1 else 1)
+WEB_PROCESSES = count("WEB_PROCESSES", min(os.cpu_count() or 1, 2))
 """They share one socket. What each remembers of its own (wrong passwords, options of filters) is forgotten soon."""
 
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
