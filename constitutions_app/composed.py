@@ -72,7 +72,7 @@ class Composed(Generic[Row]):
             known.execute_sql = lambda *_, **__: _answer(known.connection, sql, values)
             return known
 
-        asked = question._chain()  # type: ignore[attr-defined]  # private: the same question, nothing read yet
+        asked: Any = question.all()  # the same question, nothing read yet; its compiler is the one that has composed
         asked.query.get_compiler = composed
         return list(asked)
 
